@@ -1,0 +1,23 @@
+//! FASP-style file transfer as a sans-IO state machine: no I/O, no clock, no allocation.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod control;
+pub mod crypto;
+pub mod destination;
+pub mod fault;
+pub mod loss;
+pub mod metadata;
+pub mod negotiation;
+pub mod rate_control;
+pub mod receiver;
+pub mod sender;
+pub mod statistics;
+pub mod stream;
+pub mod time;
+pub mod units;
+pub mod wire;

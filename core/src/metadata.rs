@@ -1,0 +1,112 @@
+//! Records about files inside the session: what is offered (META) and what becomes of it (DECIDE).
+//!
+//! Plain data here; bytes in `metadata::record`. No round trip belongs to any single file.
+//! Source: PROTOCOL.md chapter 6.
+
+use crate::fault::Fault;
+use crate::units::ObjectId;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// A regular file.
+    File,
+    /// A folder; it has no bytes.
+    Directory,
+}
+
+/// One object offered by the sender.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct OpenRecord<'a> {
+    /// Its id, consecutive from 1 in the order of offering.
+    pub object: ObjectId,
+    /// Its path below the destination, `/` between components, no leading `/`, never empty;
+    /// raw bytes as the source names it.
+    pub path: &'a [u8],
+    /// File or folder.
+    pub kind: ObjectKind,
+    /// Bytes of a file at the time of offering; 0 for a folder.
+    pub size: u64,
+    /// Modification time, nanoseconds since the Unix epoch.
+    pub modified_ns: i64,
+    /// Access time, nanoseconds since the Unix epoch.
+    pub accessed_ns: i64,
+    /// Permission bits (`0o7777`).
+    pub mode: u32,
+}
+
+/// A record of the META stream, sender to receiver.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum MetaRecord<'a> {
+    /// An object is offered.
+    Open(OpenRecord<'a>),
+    /// All bytes of an object were sent once and are what was offered, or it failed at the source.
+    Close {
+        /// Which object.
+        object: ObjectId,
+        /// Why it must not be delivered, if so.
+        fault: Option<Fault>,
+    },
+    /// Nothing more will be offered.
+    End {
+        /// Objects offered in the session.
+        objects: u32,
+        /// Sum of their sizes.
+        bytes: u64,
+    },
+}
+
+/// A half-open range of byte offsets of one object.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ByteRange {
+    /// First byte.
+    pub start: u64,
+    /// One past the last byte.
+    pub end: u64,
+}
+
+/// Most missing ranges that one RESUME record carries; a receiver merges beyond that.
+pub const MAX_RESUME_RANGES: usize = 64;
+
+/// A record of the DECIDE stream, receiver to sender.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum DecideRecord {
+    /// Objects `first..=last`: send all bytes.
+    Go {
+        /// First object.
+        first: ObjectId,
+        /// Last object.
+        last: ObjectId,
+    },
+    /// Objects `first..=last` are already there: send nothing. Final, no RESULT follows.
+    Skip {
+        /// First object.
+        first: ObjectId,
+        /// Last object.
+        last: ObjectId,
+    },
+    /// Only these ranges of an object are missing; sorted, disjoint, not empty ranges.
+    Resume {
+        /// Which object.
+        object: ObjectId,
+        /// What is missing.
+        missing: heapless::Vec<ByteRange, MAX_RESUME_RANGES>,
+    },
+    /// Objects `first..=last` are delivered under their final names, or failed.
+    Result {
+        /// First object.
+        first: ObjectId,
+        /// Last object.
+        last: ObjectId,
+        /// Why they failed; `None` if they are delivered.
+        fault: Option<Fault>,
+    },
+}

@@ -1,0 +1,14 @@
+//! The `ascp` command line and the `ascpd` server: a tokio host that drives `fasp-core`.
+
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod client;
+pub mod control_channel;
+pub mod daemon;
+pub mod driver;
+pub mod failure;
+pub mod logging;
+pub mod server;
+pub mod storage;
+pub mod udp;
