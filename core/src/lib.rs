@@ -10,6 +10,7 @@ pub mod control;
 pub mod crypto;
 pub mod destination;
 pub mod fault;
+pub mod lane;
 pub mod loss;
 pub mod metadata;
 pub mod negotiation;

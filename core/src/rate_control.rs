@@ -6,15 +6,14 @@
 
 mod capacity_guard;
 mod delay_controller;
-mod policy;
 mod queuing_delay;
 mod round_trip;
 mod window;
 
 pub use delay_controller::RateController;
-pub use policy::RatePolicy;
 pub use round_trip::RoundTrip;
 
+use crate::control::choices::RatePolicy;
 use crate::time::{Duration, Instant};
 use crate::units::BitRate;
 

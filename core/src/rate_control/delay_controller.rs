@@ -4,13 +4,14 @@
 //! queue settle at shares proportional to their weights. The rate is anchored on what was delivered,
 //! corrected for the loss that came with it: random loss changes nothing.
 
+use crate::control::choices::RatePolicy;
 use crate::time::{Duration, Instant};
 use crate::units::BitRate;
 
 use super::capacity_guard::CapacityGuard;
 use super::queuing_delay::QueuingDelay;
 use super::window::{Delivery, ReportWindow};
-use super::{RateLimits, RatePolicy, ReportFacts};
+use super::{RateLimits, ReportFacts};
 
 /// Floor of the target delay: timer and interrupt noise.
 const JITTER_FLOOR_US: u64 = 500;
@@ -239,7 +240,7 @@ impl RateController {
     fn target_delay_us(&self, rate: BitRate) -> u64 {
         // (10 ms)² · weight · 10 Mbit/s ÷ rate, in µs²; weight is in tenths, hence 1 Mbit/s.
         let squared = u128::from(DELAY_AT_10_MBIT_US * DELAY_AT_10_MBIT_US)
-            * u128::from(self.limits.policy.weight_tenths())
+            * u128::from(weight_tenths(self.limits.policy))
             * 1_000_000
             / u128::from(rate.0.max(1));
         let above_floor = u64::try_from(squared.isqrt()).unwrap_or(u64::MAX);
@@ -254,6 +255,15 @@ impl RateController {
 
     fn set_rate(&mut self, rate: BitRate) {
         self.rate = rate.max(self.floor()).min(self.limits.target);
+    }
+}
+
+/// Weight in the target queueing delay, in tenths: a share is proportional to it.
+const fn weight_tenths(policy: RatePolicy) -> u64 {
+    match policy {
+        RatePolicy::High => 20,
+        RatePolicy::Fixed | RatePolicy::Fair => 10,
+        RatePolicy::Low => 1,
     }
 }
 

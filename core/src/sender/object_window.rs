@@ -1,5 +1,6 @@
 //! The objects a sender has offered and whose result it does not know yet, by id.
 
+use crate::fault::Fault;
 use crate::units::ObjectId;
 
 /// How far an object has come.
@@ -30,6 +31,8 @@ pub(super) struct Offered {
     pub(super) next_offset: u64,
     /// META offset after its OPEN record.
     pub(super) open_end: u64,
+    /// Why it cannot be sent, once that is known.
+    pub(super) fault: Option<Fault>,
 }
 
 /// Ids `base..next`, at most `N` of them.
@@ -99,6 +102,13 @@ impl<const N: usize> ObjectWindow<N> {
         self.slots
             .get_mut(id.0 as usize % N)
             .filter(|object| object.stage != Stage::Finished)
+    }
+
+    /// The part of `first..=last` that was offered and is not all finished.
+    pub(super) fn clip(&self, first: ObjectId, last: ObjectId) -> Option<(ObjectId, ObjectId)> {
+        let first = first.max(self.base);
+        let last = last.min(ObjectId(self.next.0 - 1));
+        (first <= last).then_some((first, last))
     }
 
     /// The result of `id` is known; `true` if that is news.

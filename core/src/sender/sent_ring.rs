@@ -14,6 +14,15 @@ pub(super) struct Content {
     pub(super) offset: u64,
 }
 
+impl Content {
+    /// The first `most` bytes, and what is left if there is more.
+    pub(super) fn split_at(self, most: usize) -> (Self, Option<Self>) {
+        let length = u32::try_from(most).unwrap_or(u32::MAX).min(self.length);
+        let rest = Self { offset: self.offset + u64::from(length), length: self.length - length, ..self };
+        (Self { length, ..self }, (rest.length > 0).then_some(rest))
+    }
+}
+
 /// What a piece of content is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) enum ContentKind {
@@ -28,10 +37,22 @@ pub(super) enum ContentKind {
     Probe,
 }
 
+/// Packet numbers that content leaves free for upkeep, so that a stuck window can still be probed.
+const UPKEEP_RESERVE: u64 = 64;
+
 /// Most contents of one packet.
 pub(super) const MAX_CONTENTS: usize = 64;
 /// The contents of one packet while it is put together.
 pub(super) type Contents = heapless::Vec<Content, MAX_CONTENTS>;
+
+/// A packet that turns out to have arrived.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Arrived {
+    /// Size of its datagram.
+    pub(super) bytes: u16,
+    /// It had been given up.
+    pub(super) was_lost: bool,
+}
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum State {
@@ -109,10 +130,16 @@ impl<const N: usize> SentRing<N> {
         self.content_in_flight > 0 || self.lost_head.is_some()
     }
 
-    /// Whether any packet can be recorded, whatever it carries.
+    /// Whether a packet with content can be recorded; some numbers stay reserved for upkeep.
     pub(super) fn has_room(&self) -> bool {
-        let contents_used = self.next_content.wrapping_sub(self.first_content_kept());
-        self.next - self.floor < self.window && contents_used as usize + MAX_CONTENTS <= N
+        let contents_used = self.next_content.wrapping_sub(self.first_content_kept()) as usize;
+        let reserve = (self.window / 4).min(UPKEEP_RESERVE);
+        self.next - self.floor + reserve < self.window && contents_used + MAX_CONTENTS <= N
+    }
+
+    /// Whether a packet without content can be recorded.
+    pub(super) const fn has_room_for_upkeep(&self) -> bool {
+        self.next - self.floor < self.window
     }
 
     /// Records packet `number`, which must be the next one and have found room.
@@ -142,9 +169,10 @@ impl<const N: usize> SentRing<N> {
         self.content_in_flight += u32::from(!contents.is_empty());
     }
 
-    /// The receiver has `number`; gives the size of its datagram if that is news.
-    pub(super) fn acknowledge(&mut self, number: u64) -> Option<u16> {
+    /// The receiver has `number`; tells about it if that is news.
+    pub(super) fn acknowledge(&mut self, number: u64) -> Option<Arrived> {
         let mut record = self.get(number)?;
+        let was_lost = record.state == State::Lost;
         match record.state {
             State::InFlight => {
                 record.state = State::Done;
@@ -155,7 +183,7 @@ impl<const N: usize> SentRing<N> {
         }
         self.put(number, record);
         self.raise_floor();
-        Some(record.bytes)
+        Some(Arrived { bytes: record.bytes, was_lost })
     }
 
     /// The receiver misses `number`; gives the size of its datagram if that is news.
@@ -230,15 +258,17 @@ impl<const N: usize> SentRing<N> {
         })
     }
 
-    /// Replaces the only content of a lost packet by what is left of it.
-    pub(super) fn shrink_content(&mut self, number: u64, rest: Content) {
-        if let Some(record) = self.get(number)
-            && let Some(entry) = self
-                .contents
-                .get_mut(record.first_content as usize & (N - 1))
-        {
-            *entry = rest;
+    /// Of the contents of a lost packet only `rest` (no more than it had) still has to travel.
+    pub(super) fn keep_contents(&mut self, number: u64, rest: &[Content]) {
+        let Some(mut record) = self.get(number) else { return };
+        for (index, content) in (0..record.contents).zip(rest) {
+            let slot = record.first_content.wrapping_add(u32::from(index)) as usize & (N - 1);
+            if let Some(entry) = self.contents.get_mut(slot) {
+                *entry = *content;
+            }
         }
+        record.contents = record.contents.min(u8::try_from(rest.len()).unwrap_or(u8::MAX));
+        self.put(number, record);
     }
 
     fn leave_flight(&mut self, record: Record) {
@@ -325,7 +355,7 @@ mod tests {
     fn a_packet_that_arrives_after_it_was_given_up_is_not_sent_again() {
         let mut ring = ring_with(3);
         ring.lose(0);
-        assert_eq!(ring.acknowledge(0), Some(140));
+        assert_eq!(ring.acknowledge(0), Some(Arrived { bytes: 140, was_lost: true }));
         assert_eq!(ring.first_lost(), None);
         assert_eq!(ring.floor(), 1);
     }
@@ -343,8 +373,9 @@ mod tests {
 
     #[test]
     fn a_full_window_stops_new_packets_until_the_floor_rises() {
-        let mut ring = ring_with(64);
+        let mut ring = ring_with(48);
         assert!(!ring.has_room());
+        assert!(ring.has_room_for_upkeep());
         ring.acknowledge(0);
         assert!(ring.has_room());
     }
@@ -352,7 +383,7 @@ mod tests {
     #[test]
     fn a_fate_told_twice_counts_once() {
         let mut ring = ring_with(2);
-        assert_eq!(ring.acknowledge(1), Some(140));
+        assert!(ring.acknowledge(1).is_some());
         assert_eq!(ring.acknowledge(1), None);
         assert_eq!(ring.lose(1), None);
         assert_eq!(ring.acknowledge(7), None);

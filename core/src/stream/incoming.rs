@@ -87,6 +87,16 @@ impl<const N: usize> Incoming<N> {
         Some((body, offset + 2 + length as u64))
     }
 
+    /// A whole record at `offset` that was consumed and not overwritten yet: until the next input.
+    #[must_use]
+    pub fn consumed_record_at(&self, offset: u64) -> Option<(&[u8], u64)> {
+        let at = usize::try_from(offset.checked_sub(self.base)?).ok()?;
+        let (prefix, rest) = self.buffer.get(at..)?.split_first_chunk::<2>()?;
+        let length = usize::from(u16::from_be_bytes(*prefix));
+        let body = rest.get(..length)?;
+        Some((body, offset + 2 + length as u64))
+    }
+
     /// Everything before `offset` is no longer needed.
     pub fn consume(&mut self, offset: u64) {
         self.consumed = self.consumed.max(offset.min(self.contiguous));

@@ -79,6 +79,11 @@ impl<const N: usize> Outgoing<N> {
         self.sent = self.sent.max(offset.min(self.written));
     }
 
+    /// Everything from `offset` on counts as never sent.
+    pub fn rewind(&mut self, offset: u64) {
+        self.sent = self.sent.min(offset.max(self.acknowledged));
+    }
+
     /// Copies the bytes at `offset` into `out`; `false` if they are not held (any more).
     pub fn copy_to(&self, offset: u64, out: &mut [u8]) -> bool {
         let end = offset.saturating_add(out.len() as u64);

@@ -1,0 +1,95 @@
+//! What the host learns from a receiver: objects offered, complete or cancelled, and the session's end.
+
+use super::Receiver;
+use super::object_table::Stage;
+use crate::crypto::GcmBackend;
+use crate::fault::Fault;
+use crate::metadata::{MetaRecord, OpenRecord, record};
+use crate::units::ObjectId;
+
+/// Something the host must know or do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ReceiverEvent<'r> {
+    /// The first authentic datagram came from the sender.
+    Connected,
+    /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
+    Offered(OpenRecord<'r>),
+    /// All bytes of an object were lent out and are what the sender read: write them, put the object
+    /// under its name, and give the result.
+    Complete(ObjectId),
+    /// The object will not be completed: clean up, and give the result.
+    Cancelled {
+        /// Which object.
+        object: ObjectId,
+        /// Why.
+        fault: Fault,
+    },
+    /// The sender offers nothing more.
+    Ended {
+        /// Objects offered.
+        objects: u32,
+        /// Sum of their sizes.
+        bytes: u64,
+    },
+    /// Every object's result is on its way to the sender. Told once.
+    Settled,
+    /// The session is over.
+    Failed(Fault),
+}
+
+impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: usize, G: GcmBackend>
+    Receiver<WORDS, OBJECTS, GAPS, META, G>
+{
+    /// The next event; call until `None` after every input.
+    pub fn poll_event(&mut self) -> Option<ReceiverEvent<'_>> {
+        if self.heard && !self.connected_told {
+            self.connected_told = true;
+            return Some(ReceiverEvent::Connected);
+        }
+        if let Some(fault) = self.failure.filter(|_| !self.failure_told) {
+            self.failure_told = true;
+            return Some(ReceiverEvent::Failed(fault));
+        }
+        while self.meta.consumed() < self.meta_parsed {
+            let start = self.meta.consumed();
+            let (_, end) = self.meta.record_at(start)?;
+            let told = self.is_told(start);
+            self.meta.consume(end);
+            if told {
+                return self.event_of(start);
+            }
+        }
+        if let Some(object) = self.completed.pop_front() {
+            return Some(ReceiverEvent::Complete(object));
+        }
+        if !self.settled_told && self.all_told() {
+            self.settled_told = true;
+            return Some(ReceiverEvent::Settled);
+        }
+        None
+    }
+
+    /// Whether the record at `start` of the META stream makes an event.
+    fn is_told(&self, start: u64) -> bool {
+        let Some((body, _)) = self.meta.record_at(start) else { return false };
+        match record::decode_meta(body) {
+            Ok(MetaRecord::Open(_) | MetaRecord::End { .. }) => true,
+            Ok(MetaRecord::Close { object, fault }) => {
+                fault.is_some() && self.objects.get(object).is_some_and(|entry| entry.stage == Stage::InHand)
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// The event of the record at `start`, which was just consumed but is still held.
+    fn event_of(&self, start: u64) -> Option<ReceiverEvent<'_>> {
+        let (body, _) = self.meta.consumed_record_at(start)?;
+        match record::decode_meta(body).ok()? {
+            MetaRecord::Open(open) => Some(ReceiverEvent::Offered(open)),
+            MetaRecord::Close { object, fault } => Some(ReceiverEvent::Cancelled { object, fault: fault? }),
+            MetaRecord::End { objects, bytes } => Some(ReceiverEvent::Ended { objects, bytes }),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the host learns from a sender: the fate of objects, and of the session.
+
+use heapless::Vec;
+
+use super::object_window::Stage;
+use super::{Blocked, Sender};
+use crate::crypto::GcmBackend;
+use crate::fault::Fault;
+use crate::metadata::{ByteRange, DecideRecord, MAX_RESUME_RANGES, record};
+use crate::units::ObjectId;
+
+/// Something the host must know.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SenderEvent {
+    /// The first authentic datagram came from the receiver.
+    Connected,
+    /// These objects are already there; nothing was sent. Final.
+    Skipped {
+        /// First object.
+        first: ObjectId,
+        /// Last object.
+        last: ObjectId,
+    },
+    /// These objects were delivered, or failed. Final.
+    Finished {
+        /// First object.
+        first: ObjectId,
+        /// Last object.
+        last: ObjectId,
+        /// Why they failed.
+        fault: Option<Fault>,
+    },
+    /// Only a part of this object is missing at the receiver.
+    Resumed {
+        /// Which object.
+        object: ObjectId,
+        /// Bytes that the receiver has already.
+        present: u64,
+    },
+    /// Every object offered has its result, and no more will be offered. Told once.
+    Settled,
+    /// The session is over.
+    Failed(Fault),
+}
+
+/// A range of objects that a decision speaks of.
+pub(super) type Range = (ObjectId, ObjectId);
+
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+    /// The next event; call until `None` after every input. Decisions take effect here.
+    pub fn poll_event(&mut self) -> Option<SenderEvent> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        while let Some((body, end)) = self.decide.record_at(self.decide.consumed()) {
+            let decoded = record::decode_decide(body);
+            self.decide.consume(end);
+            let Ok(decision) = decoded else {
+                self.fail(Fault::Protocol);
+                return self.events.pop_front();
+            };
+            if let Some(event) = self.on_decision(decision) {
+                return Some(event);
+            }
+        }
+        if !self.settled_told && self.is_settled() {
+            self.settled_told = true;
+            return Some(SenderEvent::Settled);
+        }
+        None
+    }
+
+    fn on_decision(&mut self, decision: DecideRecord) -> Option<SenderEvent> {
+        self.blocked = Blocked::No;
+        match decision {
+            DecideRecord::Go { first, last } => {
+                let (first, last) = self.objects.clip(first, last)?;
+                for id in first.0..=last.0 {
+                    self.on_go(ObjectId(id));
+                }
+                None
+            }
+            DecideRecord::Skip { first, last } => {
+                let (first, last) = self.finish_range(first, last)?;
+                Some(SenderEvent::Skipped { first, last })
+            }
+            DecideRecord::Resume { object, missing } => self.on_resume(object, missing),
+            DecideRecord::Result { first, last, fault } => {
+                let (first, last) = self.finish_range(first, last)?;
+                Some(SenderEvent::Finished { first, last, fault })
+            }
+        }
+    }
+
+    fn on_go(&mut self, object: ObjectId) {
+        if self.objects.get(object).is_some_and(|offered| offered.stage == Stage::Undecided) {
+            self.make_ready(object);
+        }
+    }
+
+    fn on_resume(
+        &mut self,
+        object: ObjectId,
+        missing: Vec<ByteRange, MAX_RESUME_RANGES>,
+    ) -> Option<SenderEvent> {
+        let offered = self.objects.get(object).filter(|offered| offered.stage == Stage::Undecided)?;
+        let (size, last_byte) = (offered.size, missing.last().map_or(0, |range| range.end));
+        if last_byte > size {
+            self.give_up(object, Fault::Protocol);
+            return None;
+        }
+        let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        if missing.is_empty() {
+            self.all_sent(object);
+        } else if self.plans.add(object, missing) {
+            self.make_ready(object);
+        } else {
+            self.make_ready(object);
+            return None;
+        }
+        Some(SenderEvent::Resumed { object, present: size - absent })
+    }
+
+    fn finish_range(&mut self, first: ObjectId, last: ObjectId) -> Option<Range> {
+        let (first, last) = self.objects.clip(first, last)?;
+        for id in first.0..=last.0 {
+            self.plans.drop_plan(ObjectId(id));
+            self.objects.finish(ObjectId(id));
+        }
+        Some((first, last))
+    }
+}

@@ -1,0 +1,177 @@
+//! Offering objects: records into the META stream, and the CLOSE record after the last byte.
+
+use super::object_source::{FinishOutcome, ObjectSource};
+use super::object_window::{Offered, Stage};
+use super::{Blocked, Sender};
+use crate::crypto::GcmBackend;
+use crate::fault::Fault;
+use crate::lane::PACKET_OVERHEAD;
+use crate::metadata::record::{self, MAX_RECORD, PREFIX_LEN};
+use crate::metadata::{MetaRecord, ObjectKind, OpenRecord};
+use crate::units::ObjectId;
+use crate::wire::WHOLE_OVERHEAD;
+
+/// A CLOSE or END record is no longer than this.
+const SMALL_RECORD: usize = 64;
+
+/// Why an object was not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum OfferError {
+    /// Too many objects are unfinished, or too many records unacknowledged: offer it again later.
+    #[error("The window of unfinished objects is full.")]
+    Full,
+    /// The record cannot be sent: its path is not acceptable to any receiver.
+    #[error("The record of the object is not valid.")]
+    Invalid,
+    /// The offers were ended before.
+    #[error("Nothing can be offered after the end of the offers.")]
+    Ended,
+}
+
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+    /// The id that the next offered object will get; `None` while there is no room for one.
+    #[must_use]
+    pub fn next_object(&self) -> Option<ObjectId> {
+        if self.offers_ended || self.meta.room() < SMALL_RECORD {
+            return None;
+        }
+        self.objects.next_id()
+    }
+
+    /// Offers an object; `record.object` must be [`Self::next_object`].
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`]; nothing is offered then.
+    pub fn offer(&mut self, record: &OpenRecord<'_>) -> Result<(), OfferError> {
+        if self.offers_ended {
+            return Err(OfferError::Ended);
+        }
+        if self.next_object() != Some(record.object) {
+            return Err(OfferError::Full);
+        }
+        let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        let length = record::encode_meta(&MetaRecord::Open(*record), &mut bytes).map_err(|_| OfferError::Invalid)?;
+        let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
+        let body = encoded.get(PREFIX_LEN..).ok_or(OfferError::Invalid)?;
+        if length > META || record::decode_open(body).is_err() {
+            return Err(OfferError::Invalid);
+        }
+        let whole = self.fits_whole(record, body.len());
+        if !whole {
+            self.meta.write(encoded).map_err(|_| OfferError::Full)?;
+        }
+        let stage = if self.decides_each { Stage::Undecided } else { Stage::Ready };
+        self.objects.push(Offered {
+            stage,
+            whole,
+            record_length: u16::try_from(body.len()).unwrap_or(u16::MAX),
+            size: record.size,
+            next_offset: 0,
+            open_end: self.meta.written(),
+            fault: None,
+        });
+        self.offered_bytes = self.offered_bytes.saturating_add(record.size);
+        if record.kind == ObjectKind::Directory {
+            self.set_stage(record.object, Stage::Closed);
+        } else if stage == Stage::Ready {
+            self.make_ready(record.object);
+        }
+        self.blocked = Blocked::No;
+        Ok(())
+    }
+
+    /// Nothing more will be offered.
+    pub fn end_offers(&mut self) {
+        self.offers_ended = true;
+        self.blocked = Blocked::No;
+    }
+
+    /// A small file needs no decision and travels with its record in one frame.
+    fn fits_whole(&self, record: &OpenRecord<'_>, record_length: usize) -> bool {
+        let room = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
+        !self.decides_each
+            && record.kind == ObjectKind::File
+            && usize::try_from(record.size).is_ok_and(|size| WHOLE_OVERHEAD + record_length + size <= room)
+    }
+
+    pub(super) fn set_stage(&mut self, object: ObjectId, stage: Stage) {
+        if let Some(offered) = self.objects.get_mut(object) {
+            offered.stage = stage;
+        }
+    }
+
+    /// The bytes of `object` may be sent; one without bytes is closed at once.
+    pub(super) fn make_ready(&mut self, object: ObjectId) {
+        let Some(offered) = self.objects.get_mut(object) else { return };
+        offered.stage = Stage::Ready;
+        let nothing_to_send = offered.size == 0 && !offered.whole;
+        // Each object is queued once, and there are as many places as objects.
+        if nothing_to_send {
+            self.all_sent(object);
+        } else {
+            let _ = self.ready.push_back(object);
+        }
+    }
+
+    /// All bytes of `object` were sent once.
+    pub(super) fn all_sent(&mut self, object: ObjectId) {
+        self.plans.drop_plan(object);
+        let Some(offered) = self.objects.get_mut(object) else { return };
+        if offered.stage != Stage::Closing {
+            offered.stage = Stage::Closing;
+            let _ = self.closing.push_back(object);
+        }
+    }
+
+    /// `object` cannot be sent: the receiver is told, and its result will confirm it.
+    pub(super) fn give_up(&mut self, object: ObjectId, fault: Fault) {
+        if let Some(offered) = self.objects.get_mut(object) {
+            offered.fault = Some(fault);
+        }
+        self.all_sent(object);
+    }
+
+    /// Writes the CLOSE records that are due, and the END record after the last offer.
+    pub(super) fn flush_closing<S: ObjectSource>(&mut self, source: &mut S) {
+        for _ in 0..self.closing.len() {
+            if self.meta.room() < SMALL_RECORD {
+                break;
+            }
+            let Some(object) = self.closing.pop_front() else { break };
+            let Some(offered) = self.objects.get(object).filter(|offered| offered.stage == Stage::Closing) else {
+                continue;
+            };
+            let outcome = offered.fault.map_or_else(|| source.finish(object), FinishOutcome::Failed);
+            match outcome {
+                FinishOutcome::NotReady => {
+                    let _ = self.closing.push_back(object);
+                }
+                FinishOutcome::Unchanged => self.write_close(object, None),
+                FinishOutcome::Failed(fault) => self.write_close(object, Some(fault)),
+            }
+        }
+        if self.offers_ended && !self.end_written {
+            let end = MetaRecord::End { objects: self.objects.offered(), bytes: self.offered_bytes };
+            self.end_written = self.write_record(&end);
+        }
+    }
+
+    fn write_close(&mut self, object: ObjectId, fault: Option<Fault>) {
+        if self.write_record(&MetaRecord::Close { object, fault }) {
+            self.set_stage(object, Stage::Closed);
+        } else {
+            let _ = self.closing.push_back(object);
+        }
+    }
+
+    fn write_record(&mut self, record: &MetaRecord<'_>) -> bool {
+        let mut bytes = [0; SMALL_RECORD];
+        match record::encode_meta(record, &mut bytes) {
+            Ok(length) => bytes.get(..length).is_some_and(|encoded| self.meta.write(encoded).is_ok()),
+            Err(_) => false,
+        }
+    }
+}

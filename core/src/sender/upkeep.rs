@@ -1,0 +1,200 @@
+//! Datagrams without content: where the sender stands, path probes, answers, closing; and time-outs.
+
+use super::sent_ring::{Content, ContentKind};
+use super::{Blocked, Sender, SenderEvent};
+use crate::crypto::GcmBackend;
+use crate::fault::Fault;
+use crate::lane;
+use crate::time::{Duration, Instant};
+use crate::units::{ObjectId, PacketNumber};
+use crate::wire::{Frame, FrameWriter, PacketKind, SendPhase};
+
+/// Nothing authentic from the receiver at the start for this long ends the session.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Nothing authentic from the receiver later for this long ends the session.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
+/// An unproven address is asked this often.
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
+/// Largest body of an upkeep datagram.
+const UPKEEP_BYTES: usize = 400;
+
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+    /// Acts on time that has passed: silence slows the session and in the end stops it.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.failure.is_some() {
+            return;
+        }
+        let silent_for = now.since(self.last_heard);
+        let limit = if self.heard { SESSION_TIMEOUT } else { CONNECT_TIMEOUT };
+        if silent_for >= limit {
+            self.fail(if self.heard { Fault::ReceiverSend } else { Fault::ConnectionTimeout });
+            return;
+        }
+        if now < self.silence_step_at {
+            return;
+        }
+        let patience = Duration::from_millis(200).max(self.round_trip.overdue().scaled(2, 1));
+        self.silence_step_at = now + self.round_trip.smoothed().max(Duration::from_millis(50));
+        if self.heard && silent_for >= patience && self.sent.in_flight_bytes() > 0 {
+            self.rate.on_silence(silent_for);
+        }
+    }
+
+    pub(super) fn fail(&mut self, fault: Fault) {
+        if self.failure.is_none() {
+            self.failure = Some(fault);
+            let _ = self.events.push_back(SenderEvent::Failed(fault));
+        }
+    }
+
+    /// Whether content may leave at all.
+    pub(super) fn may_send_content(&mut self, now: Instant) -> bool {
+        if self.failure.is_some() || !self.pacer.is_open(now) {
+            return false;
+        }
+        let in_flight = self.sent.in_flight_bytes() + u64::from(self.mtu.current());
+        if self.path.is_some() || !self.sent.has_room() || in_flight > self.credit {
+            self.blocked = Blocked::Window;
+            self.limited_until = self.sent.next();
+            return false;
+        }
+        true
+    }
+
+    /// Nothing is waiting: the pacer saves nothing, and reports of this time say little about the path.
+    pub(super) fn nothing_to_send(&mut self, now: Instant) -> Option<usize> {
+        if self.blocked == Blocked::No {
+            self.blocked = Blocked::Empty;
+        }
+        self.pacer.on_idle(now);
+        self.limited_until = self.sent.next();
+        None
+    }
+
+    /// A path-MTU probe, if one is due.
+    pub(super) fn next_probe(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
+        if !self.heard || self.path.is_some() || self.failure.is_some() || !self.sent.has_room() {
+            return None;
+        }
+        let size = self.mtu.next_probe(now, self.round_trip.smoothed())?;
+        let body = lane::body_of(room, usize::from(size))?;
+        let length = body.len();
+        if length + lane::PACKET_OVERHEAD < usize::from(size) {
+            return None;
+        }
+        let mut writer = FrameWriter::new(body);
+        writer.push(&Frame::Ping { id: u32::from(size) }).ok()?;
+        writer.pad_to(length).ok()?;
+        let probe = Content { kind: ContentKind::Probe, object: ObjectId(0), length: u32::from(size), offset: 0 };
+        self.dispatch(now, PacketKind::Frames, false, room, length, &[probe])
+    }
+
+    /// What the path or the receiver is owed now.
+    pub(super) fn next_upkeep(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
+        if !self.sent.has_room_for_upkeep() {
+            return None;
+        }
+        let state_due = now >= self.state_due_at && self.failure.is_none();
+        let answer = self.path_answer.take();
+        let pong = self.pong_due.take();
+        let challenge = self.path.filter(|_| {
+            self.path_budget > UPKEEP_BYTES as u64
+                && self.path_challenged_at.is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL)
+        });
+        if !state_due && answer.is_none() && pong.is_none() && challenge.is_none() && self.close_frames_left == 0 {
+            return None;
+        }
+        let state = self.state_frame();
+        let sack = self.sack_frame();
+        let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
+        let mut writer = FrameWriter::new(body);
+        // All of these together are far below the size of the body.
+        if self.close_frames_left > 0 {
+            self.close_frames_left -= 1;
+            let fault = self.closed_with;
+            let code = fault.map_or(0, Fault::number);
+            let _ = writer.push(&Frame::Close { code, text: fault.map_or("", Fault::text) });
+        }
+        let _ = answer.map(|bits| writer.push(&Frame::PathResponse(bits)));
+        let _ = challenge.map(|bits| writer.push(&Frame::PathChallenge(bits)));
+        let _ = pong.map(|(id, at)| {
+            let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
+            writer.push(&Frame::Pong { id, held_us })
+        });
+        let _ = sack.map(|frame| writer.push(&frame));
+        let _ = writer.push(&state);
+        let length = writer.len();
+        if challenge.is_some() {
+            self.path_challenged_at = Some(now);
+        }
+        self.state_due_at = now + self.state_interval(now);
+        self.dispatch(now, PacketKind::Frames, false, room, length, &[])
+    }
+
+    fn state_frame(&self) -> Frame<'static> {
+        let queued: u64 = self.meta.written() - self.meta.sent();
+        Frame::SenderState {
+            floor: low_bits(self.sent.floor()),
+            next: low_bits(self.sent.next()),
+            phase: self.phase(),
+            queued_kib: u32::try_from(queued / 1024).unwrap_or(u32::MAX),
+            round_trip_us: if self.round_trip.is_measured() {
+                u32::try_from(self.round_trip.smoothed().as_micros()).unwrap_or(u32::MAX)
+            } else {
+                0
+            },
+        }
+    }
+
+    fn sack_frame(&self) -> Option<Frame<'static>> {
+        let window = self.inbound.window();
+        let largest = window.largest()?;
+        let mut earlier = 0;
+        for index in 0..64 {
+            if let Some(number) = largest.0.checked_sub(index + 1)
+                && window.is_marked(PacketNumber(number))
+            {
+                earlier |= 1 << index;
+            }
+        }
+        Some(Frame::Sack { largest: largest.on_wire(), earlier })
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.ready.is_empty() || self.meta.written() > self.meta.sent() || !self.closing.is_empty()
+    }
+
+    fn phase(&self) -> SendPhase {
+        if self.has_unsent() {
+            SendPhase::Running
+        } else if self.sent.has_content_unresolved() {
+            SendPhase::Tail
+        } else {
+            SendPhase::Done
+        }
+    }
+
+    /// How long until the receiver is told again where the sender stands.
+    fn state_interval(&self, now: Instant) -> Duration {
+        let round_trip = self.round_trip.smoothed();
+        let between = |numerator, denominator, least: u64, most: u64| {
+            round_trip
+                .scaled(numerator, denominator)
+                .max(Duration::from_millis(least))
+                .min(Duration::from_millis(most))
+        };
+        if !self.heard || now.since(self.last_heard) > Duration::from_secs(1) {
+            return Duration::from_millis(500);
+        }
+        match self.phase() {
+            SendPhase::Running => between(1, 4, 2, 50),
+            SendPhase::Tail => between(1, 8, 1, 25),
+            SendPhase::Done => between(1, 1, 20, 250),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the wire carries packet numbers modulo 2^32")]
+const fn low_bits(number: u64) -> u32 {
+    number as u32
+}
