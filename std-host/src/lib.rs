@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod aws_gcm;
 pub mod cli;
 pub mod client;
 pub mod control_channel;
