@@ -185,7 +185,10 @@ impl<'b> MapWriter<'b> {
             encoder.bytes(value).map_err(full)?;
             written += 1;
         }
-        assert_eq!(written, count, "an array has as many items as its head says");
+        assert_eq!(
+            written, count,
+            "an array has as many items as its head says"
+        );
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
-use super::choices::{Direction, OverwriteRule, Preserve, RatePolicy, ResumeLevel};
+use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -33,7 +33,7 @@ pub struct Hello<'a> {
     /// Versions the client speaks, best first.
     pub versions: VersionList,
     /// Which way the files go.
-    pub direction: Direction,
+    pub direction: TransferDirection,
     /// The client's share of the session keys.
     pub secret: Secret<'a>,
     /// Cipher suites the client accepts, best first.
@@ -109,7 +109,7 @@ impl<'a> Hello<'a> {
         let mut map = MapReader::new(body)?;
         let hello = Self {
             versions: map.list(0)?,
-            direction: choice(&mut map, 1, Direction::from_number)?,
+            direction: choice(&mut map, 1, TransferDirection::from_number)?,
             secret: secret(&mut map, 2)?,
             suites: map.list(3)?,
             connection: connection(&mut map, 4)?,
