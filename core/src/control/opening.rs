@@ -80,10 +80,12 @@ pub struct Hello<'a> {
 
 impl<'a> Hello<'a> {
     pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
-        map.uints(0, self.versions.iter().map(|version| u64::from(*version)))?;
+        let versions = self.versions.iter().copied().map(u64::from);
+        map.uints(0, self.versions.len(), versions)?;
         map.uint(1, self.direction.number().into())?;
         map.bytes(2, self.secret.0)?;
-        map.uints(3, self.suites.iter().map(|suite| u64::from(*suite)))?;
+        let suites = self.suites.iter().copied().map(u64::from);
+        map.uints(3, self.suites.len(), suites)?;
         map.uint(4, self.connection.bits().into())?;
         map.uint(5, self.max_datagram.into())?;
         map.uint(6, self.fixed_datagram.unwrap_or(0).into())?;

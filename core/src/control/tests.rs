@@ -98,6 +98,12 @@ fn accept() -> Accept<'static> {
 
 /// Each vector with the message it stands for.
 fn samples() -> Vec<(&'static str, ControlMessage<'static>)> {
+    let mut samples = opening_samples();
+    samples.extend(running_samples());
+    samples
+}
+
+fn opening_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
     vec![
         ("hello", ControlMessage::Hello(hello())),
         ("accept", ControlMessage::Accept(accept())),
@@ -115,6 +121,11 @@ fn samples() -> Vec<(&'static str, ControlMessage<'static>)> {
                 text: "the peer speaks protocol version 7, this program speaks 1",
             },
         ),
+    ]
+}
+
+fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
+    vec![
         ("udp_ok", ControlMessage::UdpOk),
         ("udp_fail", ControlMessage::UdpFail),
         (
