@@ -88,7 +88,7 @@ fn accept() -> Accept<'static> {
         udp_port: 33_002,
         object_window: 2_048,
         packet_window: 65_536,
-        max_body: 4_096,
+        max_body: 4_608,
         program: "ascp 0.1.0",
         metadata_window: 65_536,
         lanes: 1,

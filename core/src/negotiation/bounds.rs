@@ -6,7 +6,8 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use crate::control::{Accept, Hello};
+use crate::control::framing::SMALLEST_LIMIT;
+use crate::control::{Accept, Hello, Rate};
 use crate::metadata::record::{MAX_RECORD, PREFIX_LEN};
 use crate::units::BitRate;
 
@@ -19,7 +20,7 @@ pub const WINDOWS: RangeInclusive<u64> = 16..=1 << 24;
 /// Metadata windows, bytes: at least one record of the largest size.
 pub const METADATA_WINDOWS: RangeInclusive<u64> = (PREFIX_LEN + MAX_RECORD) as u64..=1 << 24;
 /// Control message limits, bytes of body.
-pub const BODY_LIMITS: RangeInclusive<u64> = 1_024..=1 << 24;
+pub const BODY_LIMITS: RangeInclusive<u64> = SMALLEST_LIMIT as u64..=1 << 24;
 /// Highest rate that may be named.
 pub const MAX_RATE: BitRate = BitRate(1 << 50);
 
@@ -119,6 +120,20 @@ pub(super) const fn check(
         });
     }
     Ok(())
+}
+
+/// `Ok` if the rates of a RATE message are possible, whoever sent it.
+///
+/// A cap of the server's own comes on top.
+///
+/// # Errors
+///
+/// [`OutOfRange`] if the target rate is 0 or beyond [`MAX_RATE`], or the minimum rate above it.
+pub const fn check_rate(rate: &Rate) -> Result<(), OutOfRange> {
+    if let Err(error) = check(Term::TargetRate, rate.target.0, &(1..=MAX_RATE.0)) {
+        return Err(error);
+    }
+    check(Term::MinimumRate, rate.minimum.0, &(0..=rate.target.0))
 }
 
 /// The numbers of an opening message that have bounds.

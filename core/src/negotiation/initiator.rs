@@ -11,11 +11,14 @@ use super::{
     Agreement, Capabilities, KeyInputs, OpeningError, OverwriteRule, Preserve, RatePolicy,
     ResumeLevel, Terms, TransferDirection,
 };
-use crate::control::framing::{HEADER_LEN, RawMessage};
+use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
 use crate::control::{Accept, ControlMessage, DecodeError, Hello, Secret, SuiteList, VersionList};
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
 use crate::units::{BitRate, ConnectionId};
+
+/// Most bytes of a HELLO, header included: the server's limit is not known yet.
+const LARGEST_HELLO: usize = HEADER_LEN + SMALLEST_LIMIT as usize;
 
 /// What the user of the client wants, and what the client can do.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +167,8 @@ impl Initiator {
     ///
     /// # Errors
     ///
-    /// [`OpeningError`] if a wish is outside what the protocol allows or `out` is too small.
+    /// [`OpeningError`] if a wish is outside what the protocol allows or `out` is too small; the
+    /// latter also if destination and program name make HELLO too long for a small server.
     pub fn open(
         wishes: &ClientWishes<'_>,
         secret: SessionSecret,
@@ -174,7 +178,9 @@ impl Initiator {
         let len = {
             let hello = wishes.hello(Secret(secret.as_bytes()));
             Numbers::from(&hello).check()?;
-            ControlMessage::Hello(hello).encode(out)?
+            let most = out.len().min(LARGEST_HELLO);
+            let room = out.get_mut(..most).unwrap_or_default();
+            ControlMessage::Hello(hello).encode(room)?
         };
         transcript.absorb(out.get(HEADER_LEN..len).unwrap_or_default());
         let initiator = Self {

@@ -32,7 +32,7 @@ const APPLIANCE: Capabilities = Capabilities {
     object_window: 16,
     packet_window: 1_024,
     metadata_window: 4_354,
-    max_body: 4_096,
+    max_body: 4_608,
 };
 
 const LIMITS: ServerLimits<'static> = ServerLimits {
@@ -210,7 +210,7 @@ fn the_smaller_of_two_capabilities_holds() {
     }
     let (client, server) = open(&small_client, &LIMITS);
     assert_eq!(client.peer_max_body(), 1 << 20);
-    assert_eq!(server.peer_max_body(), 4_096);
+    assert_eq!(server.peer_max_body(), 4_608);
 }
 
 #[test]
@@ -374,6 +374,38 @@ fn own_wishes_out_of_bounds_are_refused_before_they_are_sent() {
 }
 
 #[test]
+fn a_hello_never_exceeds_what_the_smallest_server_reads() {
+    let path = [b'x'; 4_500];
+    let long = |len| ClientWishes {
+        destination: &path[..len],
+        ..wishes()
+    };
+    let mut out = [0; 6_000];
+    assert!(Initiator::open(&long(4_096), client_secret(), &mut out).is_ok());
+    let error = Initiator::open(&long(4_500), client_secret(), &mut out).unwrap_err();
+    assert_eq!(error, OpeningError::Full(Full));
+}
+
+#[test]
+fn rates_of_a_running_session_have_bounds_too() {
+    let rate = |target, minimum| crate::control::Rate {
+        target: BitRate(target),
+        minimum: BitRate(minimum),
+        policy: RatePolicy::Fair,
+    };
+    assert_eq!(bounds::check_rate(&rate(1, 1)), Ok(()));
+    assert_eq!(bounds::check_rate(&rate(1 << 50, 0)), Ok(()));
+    for (target, minimum, term) in [
+        (0, 0, Term::TargetRate),
+        ((1 << 50) + 1, 0, Term::TargetRate),
+        (5, 6, Term::MinimumRate),
+    ] {
+        let error = bounds::check_rate(&rate(target, minimum)).unwrap_err();
+        assert_eq!(error.term, term);
+    }
+}
+
+#[test]
 fn a_server_without_a_port_cannot_accept() {
     let mut to_server = [0; 600];
     let (_, len) = Initiator::open(&wishes(), client_secret(), &mut to_server).unwrap();
@@ -399,7 +431,7 @@ prop_compose! {
         object_window in 16_u32..=1 << 24,
         packet_window in 16_u32..=1 << 24,
         metadata_window in 4_354_u32..=1 << 24,
-        max_body in 1_024_u32..=1 << 24,
+        max_body in 4_608_u32..=1 << 24,
     ) -> Capabilities {
         Capabilities { max_datagram, report_size, object_window, packet_window, metadata_window, max_body }
     }

@@ -175,7 +175,7 @@ fn an_impossible_accept_is_refused() {
         (Term::MetadataWindow, |accept| {
             accept.metadata_window = 4_353
         }),
-        (Term::MessageLimit, |accept| accept.max_body = 1_023),
+        (Term::MessageLimit, |accept| accept.max_body = 4_607),
         (Term::Lanes, |accept| accept.lanes = 0),
         (Term::Lanes, |accept| accept.lanes = 2),
     ];
@@ -219,7 +219,7 @@ fn an_impossible_hello_is_refused() {
         (Term::MetadataWindow, |hello| {
             hello.metadata_window = u32::MAX
         }),
-        (Term::MessageLimit, |hello| hello.max_body = 1_023),
+        (Term::MessageLimit, |hello| hello.max_body = 4_607),
         (Term::MessageLimit, |hello| hello.max_body = u32::MAX),
     ];
     for (term, change) in impossible {
