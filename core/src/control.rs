@@ -13,7 +13,7 @@ mod opening;
 mod running;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use cbor::{MapReader, MapWriter};
 use framing::HEADER_LEN;
@@ -22,8 +22,8 @@ pub use cbor::{DecodeError, Full};
 pub use opening::{Accept, Hello, SECRET_LEN, Secret, SuiteList, VersionList};
 pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
 
-const HELLO: u8 = 0x01;
-const ACCEPT: u8 = 0x02;
+pub(crate) const HELLO: u8 = 0x01;
+pub(crate) const ACCEPT: u8 = 0x02;
 const REJECT: u8 = 0x03;
 const UDP_OK: u8 = 0x04;
 const UDP_FAIL: u8 = 0x05;

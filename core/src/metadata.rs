@@ -80,6 +80,10 @@ pub const MAX_RESUME_RANGES: usize = 64;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "without an allocator there is nothing to box; one record is held at a time"
+)]
 pub enum DecideRecord {
     /// Objects `first..=last`: send all bytes.
     Go {

@@ -6,14 +6,14 @@
 /// Which way the files go.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Direction {
+pub enum TransferDirection {
     /// The client sends, the server receives.
     Upload,
     /// The server sends, the client receives.
     Download,
 }
 
-impl Direction {
+impl TransferDirection {
     /// Its number in HELLO.
     #[must_use]
     pub const fn number(self) -> u8 {

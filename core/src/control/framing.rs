@@ -19,6 +19,10 @@ const FRAMING_VERSION: u8 = 1;
 pub const HEADER_LEN: usize = 5;
 /// Largest body, unless the side that reads announced another limit.
 pub const MAX_BODY: u32 = 1 << 20;
+/// Largest body that every side reads: enough for HELLO, or for one path of the largest size.
+///
+/// Nothing larger may be sent to a side whose limit is not known yet.
+pub const SMALLEST_LIMIT: u32 = 4_608;
 /// Most bytes kept of what was not ours.
 pub const MAX_GARBAGE: usize = 64;
 

@@ -6,7 +6,7 @@
 use core::fmt;
 
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
-use super::choices::{Direction, OverwriteRule, Preserve, RatePolicy, ResumeLevel};
+use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -33,7 +33,7 @@ pub struct Hello<'a> {
     /// Versions the client speaks, best first.
     pub versions: VersionList,
     /// Which way the files go.
-    pub direction: Direction,
+    pub direction: TransferDirection,
     /// The client's share of the session keys.
     pub secret: Secret<'a>,
     /// Cipher suites the client accepts, best first.
@@ -80,10 +80,12 @@ pub struct Hello<'a> {
 
 impl<'a> Hello<'a> {
     pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
-        map.uints(0, self.versions.iter().map(|version| u64::from(*version)))?;
+        let versions = self.versions.iter().copied().map(u64::from);
+        map.uints(0, self.versions.len(), versions)?;
         map.uint(1, self.direction.number().into())?;
         map.bytes(2, self.secret.0)?;
-        map.uints(3, self.suites.iter().map(|suite| u64::from(*suite)))?;
+        let suites = self.suites.iter().copied().map(u64::from);
+        map.uints(3, self.suites.len(), suites)?;
         map.uint(4, self.connection.bits().into())?;
         map.uint(5, self.max_datagram.into())?;
         map.uint(6, self.fixed_datagram.unwrap_or(0).into())?;
@@ -109,7 +111,7 @@ impl<'a> Hello<'a> {
         let mut map = MapReader::new(body)?;
         let hello = Self {
             versions: map.list(0)?,
-            direction: choice(&mut map, 1, Direction::from_number)?,
+            direction: choice(&mut map, 1, TransferDirection::from_number)?,
             secret: secret(&mut map, 2)?,
             suites: map.list(3)?,
             connection: connection(&mut map, 4)?,

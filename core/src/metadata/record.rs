@@ -99,7 +99,8 @@ pub fn encode_decide(record: &DecideRecord, out: &mut [u8]) -> Result<usize, Ful
         DecideRecord::Resume { object, missing } => {
             map.uint(0, RESUME.into())?;
             map.uint(1, object.0.into())?;
-            map.uints(2, Edges::new(missing))?;
+            let edges = missing.iter().flat_map(|range| [range.start, range.end]);
+            map.uints(2, 2 * missing.len(), edges)?;
         }
         DecideRecord::Result { first, last, fault } => {
             write_objects(RESULT, *first, *last, &mut map)?;
@@ -370,41 +371,6 @@ fn read_ranges(
     }
     Ok(ranges)
 }
-
-/// Start and end of each range in turn.
-struct Edges<'a> {
-    ranges: core::slice::Iter<'a, ByteRange>,
-    end: Option<u64>,
-}
-
-impl<'a> Edges<'a> {
-    fn new(ranges: &'a [ByteRange]) -> Self {
-        Self {
-            ranges: ranges.iter(),
-            end: None,
-        }
-    }
-}
-
-impl Iterator for Edges<'_> {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        if let Some(end) = self.end.take() {
-            return Some(end);
-        }
-        let range = self.ranges.next()?;
-        self.end = Some(range.end);
-        Some(range.start)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.ranges.len() * 2 + usize::from(self.end.is_some());
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Edges<'_> {}
 
 #[cfg(test)]
 mod tests;
