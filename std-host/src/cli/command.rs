@@ -28,9 +28,10 @@ Usage: ascp [OPTION] SRC... DEST
           SRC to DEST, or multiple SRC to DEST dir
           SRC, DEST format: [[user@]host:]PATH
 
-Copies files and whole folders to or from another computer: SSH to log in, UDP for the data.
+Copies files and whole folders to or from another computer, over UDP after a login
+by SSH.
 
-{options}{after-help}
+{all-args}{after-help}
 ";
 
 const AFTER_HELP: &str = "\
@@ -38,12 +39,13 @@ Environment:
   ASPERA_SCP_PASS   password, or passphrase of the private key
   ASPERA_SCP_KEY    text of a private key, instead of -i
 
-RATE is a number with K, M or G (thousands, millions, thousand millions of bits per
-second), such as 300M or 1.5G; without a letter it counts Kbit/s.
-Options may stand anywhere and may be joined: -QT -l300m is -Q -T -l 300m. If one is
-repeated, the last counts. What follows -- is never an option.
+RATE is in bits per second with K, M or G (powers of 1000), such as 300M or 1.5G;
+a bare number counts Kbit/s.
+Options may stand anywhere and may be joined: -QTl300m is -Q -T -l 300m.
+The last of repeated options counts. What follows -- is never an option.
 
-Exit status: 0 all files transferred, 1 failure, 112 no arguments, 130 stopped by Ctrl-C.";
+Exit status: 0 all files transferred, 1 failure, 112 no arguments,
+130 stopped by Ctrl-C.";
 
 /// The parser.
 pub(super) fn command() -> Command {
@@ -116,10 +118,10 @@ fn file_args() -> Vec<Arg> {
             flag("preserve-times")
                 .short('p')
                 .long("preserve-times")
-                .help("Give the copies the access and modification times of the sources"),
+                .help("Keep access and modification times"),
             value("resume-level", "LEVEL")
                 .short('k')
-                .help("Resume: 0 always send whole files (default), 1 compare attributes"),
+                .help("Resume: 0 never (default), 1 if attributes match"),
         ],
     )
 }
@@ -133,16 +135,16 @@ fn rate_args() -> Vec<Arg> {
                 .help("Target rate (default: the server's)"),
             value("min-rate", "RATE")
                 .short('m')
-                .help("Minimum rate, at most the target rate (default: 0)"),
+                .help("Minimum rate (default: 0)"),
             value("policy", "POLICY")
                 .long("policy")
-                .help("How to share the path: fixed, high, fair (default) or low"),
+                .help("Sharing: fixed, high, fair (default) or low"),
             value("datagram-size", "BYTES")
                 .short('Z')
-                .help("Datagram size, 296 to 65507 (default: found by probing the path)"),
+                .help("Datagram size, 296 to 65507 (default: probed)"),
             value("report-size", "BYTES")
                 .short('X')
-                .help("Largest retransmission request, 128 to 1440 (default: 1440)"),
+                .help("Retransmission request, 128 to 1440 (default)"),
         ],
     )
 }
@@ -153,17 +155,17 @@ fn connection_args() -> Vec<Arg> {
         vec![
             value("mode", "MODE")
                 .long("mode")
-                .help("send or recv; with --host, all operands are plain paths"),
+                .help("send or recv; operands are plain paths then"),
             value("host", "HOST")
                 .long("host")
-                .help("The other computer, name or address; needs --mode"),
+                .help("The other computer; needs --mode"),
             value("user", "USER")
                 .long("user")
                 .help("Login name there (default: the local user)"),
             value("identity", "FILE")
                 .short('i')
                 .action(ArgAction::Append)
-                .help("Private key; repeat for more; a bare name is also looked up in ~/.ssh"),
+                .help("Private key, also looked up in ~/.ssh; repeatable"),
             value("ssh-port", "PORT")
                 .short('P')
                 .help("TCP port of SSH (default: 22)"),
@@ -172,14 +174,14 @@ fn connection_args() -> Vec<Arg> {
                 .help("UDP port of the data (default: 33001)"),
             flag("ipv6").short('6').help("Use IPv6"),
             value("cipher", "CIPHER").short('c').help(
-                "aes128 (default), aes192, aes256, each also with cfb or gcm behind it; or none",
+                "none, aes128 (default), aes192 or aes256;\nwith a mode behind it: aes256gcm, aes256cfb",
             ),
             flag("no-encryption")
                 .short('T')
                 .help("Do not encrypt the data; same as -c none"),
             value("check-sshfp", "SHA1")
                 .long("check-sshfp")
-                .help("Require this fingerprint of the SSH host key, 40 hexadecimal digits"),
+                .help("Required fingerprint of the SSH host key, in hex"),
         ],
     )
 }
@@ -198,7 +200,7 @@ fn log_args() -> Vec<Arg> {
                 .help("Debug log; -DD and -DDD tell more"),
             value("log", "DIR")
                 .short('L')
-                .help("Log to DIR/aspera-scp-transfer.log; -L- logs to standard error"),
+                .help("Log to DIR/aspera-scp-transfer.log;\n-L- logs to standard error"),
         ],
     )
 }
@@ -213,7 +215,7 @@ fn legacy_args() -> Vec<Arg> {
                 .help("Same as --policy=fair; -QQ is --policy=low"),
             flag("recursive")
                 .short('r')
-                .help("Folders are always transferred whole; -r changes nothing"),
+                .help("Changes nothing: folders are always sent whole"),
         ],
     )
 }

@@ -22,7 +22,7 @@ use super::settings::{
     CipherWish, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT, Direction, LogTarget,
     PolicyWish, RemoteHost, ServerModeSettings, TransferSettings,
 };
-use super::terminal::printable;
+use super::terminal::redacted;
 use crate::failure::{Failure, Outcome};
 
 const MAX_DEBUG_LEVEL: u8 = 3;
@@ -53,7 +53,7 @@ pub(super) fn transfer(
         udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
         identity_files: identity_files(matches, environment),
         check_sshfp: text(matches, "check-sshfp", "--check-sshfp")?
-            .map(|word| quantity::sha1_fingerprint(word))
+            .map(quantity::sha1_fingerprint)
             .transpose()
             .map_err(|error| judged("--check-sshfp", &error))?,
         target_rate_bps,
@@ -123,7 +123,7 @@ fn named(matches: &ArgMatches) -> Outcome<Named> {
         Some(other) => {
             return Err(usage(format!(
                 "option --mode: '{}' is neither send nor recv",
-                printable(other.as_bytes())
+                redacted(other.as_bytes())
             )));
         }
     };
@@ -168,7 +168,7 @@ fn policy(matches: &ArgMatches) -> Outcome<PolicyWish> {
         Some("low") => Ok(PolicyWish::Low),
         Some(other) => Err(usage(format!(
             "option --policy: '{}' is none of fixed, high, fair, low",
-            printable(other.as_bytes())
+            redacted(other.as_bytes())
         ))),
     }
 }
@@ -193,7 +193,7 @@ fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
             return Err(usage(format!(
                 "option -c: '{}' is no known cipher; write none, or aes128, aes192 or aes256, \
                  with cfb or gcm behind it if the mode matters",
-                printable(typed.as_bytes())
+                redacted(typed.as_bytes())
             )));
         }
     })
@@ -214,7 +214,9 @@ fn debug_level(matches: &ArgMatches) -> u8 {
 fn log_target(matches: &ArgMatches) -> Outcome<LogTarget> {
     match matches.get_one::<OsString>("log") {
         None => Ok(LogTarget::Default),
-        Some(word) if word.is_empty() => Err(usage("option -L needs a folder, or - for the terminal")),
+        Some(word) if word.is_empty() => {
+            Err(usage("option -L needs a folder, or - for the terminal"))
+        }
         Some(word) if word == "-" => Ok(LogTarget::Stderr),
         Some(word) if has_size(word.as_bytes()) => Err(unavailable("-L DIR:SIZE")),
         Some(word) => Ok(LogTarget::Directory(PathBuf::from(word))),
@@ -228,7 +230,9 @@ fn has_size(word: &[u8]) -> bool {
     };
     let size = word.get(colon + 1..).unwrap_or_default();
     let digits = size.strip_suffix(b"M").or(size.strip_suffix(b"m"));
-    let digits = digits.or(size.strip_suffix(b"K")).or(size.strip_suffix(b"k"));
+    let digits = digits
+        .or(size.strip_suffix(b"K"))
+        .or(size.strip_suffix(b"k"));
     let digits = digits.unwrap_or(size);
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
@@ -263,7 +267,7 @@ fn number<N: TryFrom<u64>>(
     };
     let number = quantity::number_in(word, low, high).map_err(|error| judged(option, &error))?;
     let too_wide = |_| {
-        let error = QuantityError::OutOfRange(word.to_owned(), low, high);
+        let error = QuantityError::OutOfRange(redacted(word.as_bytes()), low, high);
         judged(option, &error)
     };
     N::try_from(number).map(Some).map_err(too_wide)
@@ -277,14 +281,14 @@ fn text<'a>(matches: &'a ArgMatches, id: &str, option: &str) -> Outcome<Option<&
             Some(text) => Ok(Some(text.trim())),
             None => Err(usage(format!(
                 "option {option}: '{}' is not valid UTF-8 text",
-                printable(word.as_bytes())
+                redacted(word.as_bytes())
             ))),
         },
     }
 }
 
 fn judged(option: &str, error: &QuantityError) -> Failure {
-    usage(format!("option {option}: {}", error))
+    usage(format!("option {option}: {error}"))
 }
 
 fn usage(text: impl Into<String>) -> Failure {

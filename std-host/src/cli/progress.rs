@@ -82,7 +82,9 @@ pub fn progress_line(facts: &ProgressFacts<'_>, width: usize) -> String {
             let shift = (name_width + COLUMNS_AFTER_NAME).saturating_sub(5);
             format!("{start}{:12}- error - \n{second:>shift$}     ", "")
         }
-        FileState::InFlight(left) => format!("{start} {}{:>9} ETA", rate(facts.rate_bps), time(left)),
+        FileState::InFlight(left) => {
+            format!("{start} {}{:>9} ETA", rate(facts.rate_bps), time(left))
+        }
         FileState::Complete(took) => {
             format!("{start} {}{:>9}    ", rate(facts.rate_bps), time(took))
         }
@@ -104,7 +106,10 @@ pub fn completion_text(completion: &Completion) -> String {
         "{prefix}: {kibibytes}K bytes transferred in {seconds} seconds\n ({kilobits}K bits/sec), in {}",
         counted(completion.files)
     );
-    for (count, what) in [(completion.failed, "failed"), (completion.skipped, "skipped")] {
+    for (count, what) in [
+        (completion.failed, "failed"),
+        (completion.skipped, "skipped"),
+    ] {
         if count > 0 {
             text.push_str(&format!(", {} {what}", counted(count)));
         }

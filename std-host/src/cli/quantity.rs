@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use super::terminal::redacted;
+
 /// Why a quantity cannot be used. Shown after the option's name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum QuantityError {
@@ -51,7 +53,7 @@ impl fmt::Display for QuantityError {
 /// Fractions of a bit are dropped.
 pub(super) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
     let text = text.trim();
-    let not_a_rate = || QuantityError::NotARate(text.to_owned());
+    let not_a_rate = || QuantityError::NotARate(redacted(text.as_bytes()));
     let (number, unit) = match text.as_bytes().last() {
         Some(b'G' | b'g') => (text.get(..text.len() - 1), 1_000_000_000_u128),
         Some(b'M' | b'm') => (text.get(..text.len() - 1), 1_000_000),
@@ -64,7 +66,7 @@ pub(super) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
     if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) {
         return Err(not_a_rate());
     }
-    let too_fast = || QuantityError::TooFast(text.to_owned());
+    let too_fast = || QuantityError::TooFast(redacted(text.as_bytes()));
     let bits = digits(whole)
         .and_then(|count| count.checked_mul(unit))
         .and_then(|bits| bits.checked_add(fraction_of(unit, fraction)))
@@ -79,13 +81,13 @@ pub(super) fn number_in(text: &str, low: u64, high: u64) -> Result<u64, Quantity
         .then(|| text.parse::<u64>().ok())
         .flatten()
         .filter(|number| (low..=high).contains(number));
-    number.ok_or_else(|| QuantityError::OutOfRange(text.to_owned(), low, high))
+    number.ok_or_else(|| QuantityError::OutOfRange(redacted(text.as_bytes()), low, high))
 }
 
 /// The 20 bytes of a SHA-1 fingerprint; colons between the digits do not count.
 pub(super) fn sha1_fingerprint(text: &str) -> Result<[u8; 20], QuantityError> {
     let text = text.trim();
-    let wrong = || QuantityError::NotAFingerprint(text.to_owned());
+    let wrong = || QuantityError::NotAFingerprint(redacted(text.as_bytes()));
     let mut nibbles = text.bytes().filter(|byte| *byte != b':').map(nibble);
     let mut fingerprint = [0; 20];
     for byte in &mut fingerprint {

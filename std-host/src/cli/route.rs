@@ -12,7 +12,7 @@ use fasp_core::fault::Fault;
 
 use super::operand::{self, Login, Operand};
 use super::settings::Direction;
-use super::terminal::printable;
+use super::terminal::{printable, redacted};
 use crate::failure::{Failure, Outcome};
 
 /// What `--mode`, `--host` and `--user` say.
@@ -45,7 +45,7 @@ pub(super) fn route(operands: &[&OsStr], named: &Named) -> Outcome<Route> {
     if sources.is_empty() {
         return Err(usage(format!(
             "'{}' stands alone; give at least one source and then the destination",
-            operand::redacted(destination.as_bytes())
+            redacted(destination.as_bytes())
         )));
     }
     match (named.direction, &named.host) {
@@ -189,7 +189,12 @@ fn join(login: &mut Login, other: Login) -> Outcome<()> {
 /// Copied documents turn `-l` into `–l`, which is then taken for a file.
 fn refuse_odd_dash(word: &OsStr) -> Outcome<()> {
     let text = word.to_string_lossy();
-    let is_dash = |mark: char| matches!(mark, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}');
+    let is_dash = |mark: char| {
+        matches!(
+            mark,
+            '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}'
+        )
+    };
     let mut characters = text.chars();
     let starts_odd = characters.next().is_some_and(is_dash);
     let goes_on = characters

@@ -28,6 +28,24 @@ pub fn printable(bytes: &[u8]) -> String {
     shown
 }
 
+/// `word` for an error text: printable, and without what may be a password.
+#[must_use]
+pub fn redacted(word: &[u8]) -> String {
+    let at = word.iter().rposition(|byte| *byte == b'@');
+    let colon = word.iter().position(|byte| *byte == b':');
+    match (colon, at) {
+        (Some(colon), Some(at)) if colon < at => {
+            let (user, rest) = (word.get(..colon), word.get(at..));
+            format!(
+                "{}:***{}",
+                printable(user.unwrap_or_default()),
+                printable(rest.unwrap_or_default())
+            )
+        }
+        _ => printable(word),
+    }
+}
+
 /// How many terminal columns a character takes: 0 for combining marks, 2 for wide scripts.
 ///
 /// An approximation by block, good enough to keep a padded line in its width.
@@ -126,6 +144,14 @@ mod tests {
         for (bytes, shown) in table {
             assert_eq!(printable(bytes), shown);
         }
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_starred_out() {
+        assert_eq!(redacted(b"u:secret@h:p"), "u:***@h:p");
+        assert_eq!(redacted(b"u:p@ss@h:p\n"), "u:***@h:p\\n");
+        assert_eq!(redacted(b"u@h:p"), "u@h:p");
+        assert_eq!(redacted(b"plain"), "plain");
     }
 
     #[test]

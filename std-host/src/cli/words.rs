@@ -155,6 +155,9 @@ mod tests {
         let odd = OsString::from_vec(b"dir/\xff".to_vec());
         let attached = OsString::from_vec(b"-Tidir/\xff".to_vec());
         let words = separated([attached, odd.clone()].into_iter(), &command());
-        assert_eq!(words, ["-c".into(), "none".into(), "-i".into(), odd.clone(), odd]);
+        assert_eq!(
+            words,
+            ["-c".into(), "none".into(), "-i".into(), odd.clone(), odd]
+        );
     }
 }

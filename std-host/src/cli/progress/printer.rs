@@ -229,7 +229,9 @@ mod tests {
             .map(|step| (step, facts("bad", FileState::Failed(5, "No"))))
             .collect();
         assert_eq!(
-            shown(Display::Terminal(80), &steps).matches("- error -").count(),
+            shown(Display::Terminal(80), &steps)
+                .matches("- error -")
+                .count(),
             50
         );
     }
