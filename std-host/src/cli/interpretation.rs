@@ -51,7 +51,7 @@ pub(super) fn transfer(
         destination: route.destination,
         ssh_port: number(matches, "ssh-port", "-P", 1, 65535)?.unwrap_or(DEFAULT_SSH_PORT),
         udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
-        identity_files: identity_files(matches, environment),
+        identity_files: identity_files(matches, environment)?,
         check_sshfp: text(matches, "check-sshfp", "--check-sshfp")?
             .map(quantity::sha1_fingerprint)
             .transpose()
@@ -229,28 +229,30 @@ fn has_size(word: &[u8]) -> bool {
         return false;
     };
     let size = word.get(colon + 1..).unwrap_or_default();
-    let digits = size.strip_suffix(b"M").or(size.strip_suffix(b"m"));
-    let digits = digits
-        .or(size.strip_suffix(b"K"))
-        .or(size.strip_suffix(b"k"));
-    let digits = digits.unwrap_or(size);
+    let digits = match size {
+        [digits @ .., b'G' | b'g' | b'M' | b'm' | b'K' | b'k'] => digits,
+        digits => digits,
+    };
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// The key files, each bare name that is not in the working folder looked up in `~/.ssh`.
-fn identity_files(matches: &ArgMatches, environment: &dyn Environment) -> Vec<PathBuf> {
+fn identity_files(matches: &ArgMatches, environment: &dyn Environment) -> Outcome<Vec<PathBuf>> {
     let words = matches.get_many::<OsString>("identity").unwrap_or_default();
     words
         .map(|word| {
+            if word.is_empty() {
+                return Err(usage("option -i needs the name of a key file"));
+            }
             let typed = PathBuf::from(word);
             if word.as_bytes().contains(&b'/') || environment.file_exists(&typed) {
-                return typed;
+                return Ok(typed);
             }
             let in_ssh_folder = environment::home_folder(environment)
                 .map(|home| home.join(Path::new(".ssh")).join(&typed));
-            in_ssh_folder
+            Ok(in_ssh_folder
                 .filter(|path| environment.file_exists(path))
-                .unwrap_or(typed)
+                .unwrap_or(typed))
         })
         .collect()
 }

@@ -145,6 +145,15 @@ pub struct TransferSettings {
     pub ipv6: bool,
 }
 
+impl TransferSettings {
+    /// The debug level the log is opened with: `-v` asks for the first level at least, where the
+    /// steps of connecting and logging in are.
+    #[must_use]
+    pub fn log_detail(&self) -> u8 {
+        self.debug_level.max(u8::from(self.verbose))
+    }
+}
+
 /// What `ascp --server` was told; the rest comes from the client over the SSH channel.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ServerModeSettings {

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStringExt;
 
 use fasp_core::fault::Fault;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -11,95 +12,41 @@ fn assert_refused(line: &str, part: &str) {
     assert!(text.contains(part), "{line}: {text}");
 }
 
+#[rustfmt::skip]
+const VALUED: [&str; 49] = [
+    "-E", "-N", "-C", "-K", "-w", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
+    "-y", "-j", "-t", "-x", "-I", "-Y", "-o", "--file-list", "--file-pair-list", "--src-base",
+    "--src-base64", "--overwrite", "--symbolic-links", "--tags", "--tags64", "--proxy",
+    "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
+    "--file-checksum", "--file-crypt", "--exclude-newer-than", "--exclude-older-than",
+    "--move-after-transfer", "--multi-session-threshold", "--partial-file-suffix",
+    "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
+    "--remote-preserve-xattrs", "--retry-timeout", "--source-prefix", "--source-prefix64",
+    "--ssh-arg",
+];
+
+#[rustfmt::skip]
+const FLAGS: [&str; 26] = [
+    "--allow-password-prompt", "--apply-local-docroot", "--delete-before-transfer", "--dest64",
+    "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
+    "--no-write", "--precalculate-job-size", "--precalculate-disable", "--preserve-access-time",
+    "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
+    "--preserve-file-owner-uid", "--preserve-file-owner-gid", "--remove-after-transfer",
+    "--remove-empty-directories", "--remove-empty-source-directory", "--remove-skipped",
+    "--save-before-overwrite", "--skip-dir-traversal-dupes", "--skip-special-files",
+    "--ws-connect",
+];
+
 #[test]
 fn options_of_later_versions_are_named_and_never_ignored() {
-    let valued = [
-        "-E",
-        "-N",
-        "-C",
-        "-K",
-        "-w",
-        "-G",
-        "-g",
-        "-R",
-        "-S",
-        "-e",
-        "-W",
-        "-@",
-        "-f",
-        "-M",
-        "-u",
-        "-y",
-        "-j",
-        "-t",
-        "-x",
-        "-I",
-        "-Y",
-        "-o",
-        "--file-list",
-        "--file-pair-list",
-        "--src-base",
-        "--src-base64",
-        "--overwrite",
-        "--symbolic-links",
-        "--tags",
-        "--tags64",
-        "--proxy",
-        "--file-manifest",
-        "--file-manifest-path",
-        "--file-manifest-inprogress-suffix",
-        "--file-checksum",
-        "--file-crypt",
-        "--exclude-newer-than",
-        "--exclude-older-than",
-        "--move-after-transfer",
-        "--multi-session-threshold",
-        "--partial-file-suffix",
-        "--preserve-acls",
-        "--preserve-xattrs",
-        "--remote-preserve-acls",
-        "--remote-preserve-xattrs",
-        "--retry-timeout",
-        "--source-prefix",
-        "--source-prefix64",
-        "--ssh-arg",
-    ];
-    for option in valued {
+    for option in VALUED {
         let sentence = format!("option {option} is not available in this version");
         assert_eq!(refusal(&format!("{option} 1 f h:d")), sentence);
         assert_eq!(refusal(&format!("f h:d {option} 1")), sentence);
         let attached = if option.starts_with("--") { "=1" } else { "1" };
         assert_eq!(refusal(&format!("{option}{attached} f h:d")), sentence);
     }
-    let flags = [
-        "--allow-password-prompt",
-        "--apply-local-docroot",
-        "--delete-before-transfer",
-        "--dest64",
-        "--fail-bad-filepass",
-        "--faspmgr-io",
-        "--ignore-host-key",
-        "--keepalive",
-        "--no-read",
-        "--no-write",
-        "--precalculate-job-size",
-        "--precalculate-disable",
-        "--preserve-access-time",
-        "--preserve-modification-time",
-        "--preserve-source-access-time",
-        "--preserve-creation-time",
-        "--preserve-file-owner-uid",
-        "--preserve-file-owner-gid",
-        "--remove-after-transfer",
-        "--remove-empty-directories",
-        "--remove-empty-source-directory",
-        "--remove-skipped",
-        "--save-before-overwrite",
-        "--skip-dir-traversal-dupes",
-        "--skip-special-files",
-        "--ws-connect",
-    ];
-    for option in flags {
+    for option in FLAGS {
         let sentence = format!("option {option} is not available in this version");
         assert_eq!(refusal(&format!("{option} f h:d")), sentence);
     }
@@ -206,6 +153,7 @@ fn values_out_of_range_are_named_with_their_range() {
         ("--check-sshfp=abc f h:d", "option --check-sshfp: 'abc'"),
         ("-L logs:10M f h:d", "-L DIR:SIZE"),
         ("-L \"\" f h:d", "option -L"),
+        ("-i \"\" f h:d", "option -i needs the name of a key file"),
         ("--mode=send --host= f d", "option --host"),
         ("--user= f h:d", "option --user"),
     ];
@@ -333,4 +281,36 @@ fn an_option_value_that_is_no_text_is_named() {
     let args = args.into_iter().map(OsString::from_vec);
     let failure = parse(args, &FixedEnvironment::default()).unwrap_err();
     assert_eq!(failure.text, "option -l: '\\xff' is not valid UTF-8 text");
+}
+
+proptest! {
+    #[test]
+    fn no_words_whatever_stop_the_parser_or_break_a_line(
+        words in prop::collection::vec(
+            prop_oneof![
+                prop::collection::vec(any::<u8>().prop_filter("argv has no NUL", |b| *b != 0), 0..12),
+                "-{0,2}[QTkplLDiPhvé=@ ]{0,5}".prop_map(String::into_bytes),
+                "[a-z]{0,2}:?[a-z/]{0,3}@?\\[?[a-z:]{0,4}\\]?:?[a-z/]{0,2}".prop_map(String::into_bytes),
+                "--(mode|host|user|policy|server|tags)=?[a-z]{0,4}".prop_map(String::into_bytes),
+            ],
+            1..6,
+        )
+    ) {
+        let words = words.into_iter().map(OsString::from_vec);
+        match parse(words, &FixedEnvironment::default()) {
+            Err(failure) => {
+                prop_assert_eq!(failure.fault, Fault::Usage);
+                prop_assert!(!failure.text.is_empty());
+                prop_assert!(!failure.text.contains(char::is_control), "{:?}", failure.text);
+            }
+            Ok(Parsed::Run(settings)) => {
+                prop_assert!(!settings.sources.is_empty());
+                prop_assert!(settings.sources.iter().all(|source| !source.is_empty()));
+                prop_assert!(!settings.destination.is_empty());
+                prop_assert!(!settings.remote.host.is_empty());
+                prop_assert!(!settings.remote.user.is_empty());
+            }
+            Ok(_) => {}
+        }
+    }
 }

@@ -144,6 +144,18 @@ fn log_options_say_where_and_how_much() {
 }
 
 #[test]
+fn verbose_is_the_first_debug_level_at_least() {
+    for (line, detail) in [
+        ("f h:d", 0),
+        ("-v f h:d", 1),
+        ("-vD f h:d", 1),
+        ("-DDv f h:d", 2),
+    ] {
+        assert_eq!(settings(line).log_detail(), detail, "{line}");
+    }
+}
+
+#[test]
 fn keys_add_up_and_a_bare_name_is_found_in_the_ssh_folder() {
     let environment = FixedEnvironment {
         variables: vec![("HOME", "/home/a".into())],
