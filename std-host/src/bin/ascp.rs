@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The `ascp` program: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fasp_host::cli::run_ascp()
+}

@@ -1,0 +1,298 @@
+//! From the words of each option to the settings they stand for.
+//!
+//! Every value is judged here, with a sentence that names its option. Which operand is where is
+//! decided in `route`.
+//!
+//! Source: ranges and meanings from the public option table.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use fasp_core::fault::Fault;
+
+use super::environment::{self, Environment, KEY_VARIABLE, PASSWORD_VARIABLE};
+use super::later_options::unavailable;
+use super::operand;
+use super::quantity::{self, QuantityError};
+use super::route::{self, Named, Route};
+use super::settings::{
+    CipherWish, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT, Direction, LogTarget,
+    PolicyWish, RemoteHost, ServerModeSettings, TransferSettings,
+};
+use super::terminal::redacted;
+use crate::failure::{Failure, Outcome};
+
+const MAX_DEBUG_LEVEL: u8 = 3;
+
+/// The settings of a transfer.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] with a sentence that names the option or operand.
+pub(super) fn transfer(
+    matches: &ArgMatches,
+    environment: &dyn Environment,
+) -> Outcome<TransferSettings> {
+    let (target_rate_bps, min_rate_bps) = rates(matches)?;
+    let operands = matches.get_many::<OsString>("operands");
+    let operands: Vec<&OsStr> = operands
+        .unwrap_or_default()
+        .map(OsString::as_os_str)
+        .collect();
+    let route = route::route(&operands, &named(matches)?)?;
+    let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
+    Ok(TransferSettings {
+        direction: route.direction,
+        remote: remote_host(&route, environment)?,
+        sources: route.sources,
+        destination: route.destination,
+        ssh_port: number(matches, "ssh-port", "-P", 1, 65535)?.unwrap_or(DEFAULT_SSH_PORT),
+        udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
+        identity_files: identity_files(matches, environment)?,
+        check_sshfp: text(matches, "check-sshfp", "--check-sshfp")?
+            .map(quantity::sha1_fingerprint)
+            .transpose()
+            .map_err(|error| judged("--check-sshfp", &error))?,
+        target_rate_bps,
+        min_rate_bps,
+        policy: policy(matches)?,
+        cipher: cipher(matches)?,
+        resume_level: resume_level(matches)?,
+        create_destination: matches.get_flag("create-destination"),
+        preserve_times: matches.get_flag("preserve-times"),
+        quiet: matches.get_flag("quiet"),
+        verbose: matches.get_flag("verbose"),
+        debug_level: debug_level(matches),
+        log: log_target(matches)?,
+        datagram_size: number(matches, "datagram-size", "-Z", 296, 65507)?,
+        report_size: number(matches, "report-size", "-X", 128, 1440)?
+            .unwrap_or(DEFAULT_REPORT_SIZE),
+        ipv6,
+    })
+}
+
+/// The settings of `ascp --server`.
+///
+/// # Errors
+///
+/// [`Fault::Usage`] if anything but log options stands next to `--server`.
+pub(super) fn server_mode(matches: &ArgMatches) -> Outcome<ServerModeSettings> {
+    let foreign = matches.ids().find(|id| {
+        !["server", "log", "debug"].contains(&id.as_str())
+            && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+    });
+    match foreign {
+        Some(_) => Err(usage(
+            "--server takes no operands and no options but -L and -D",
+        )),
+        None => Ok(ServerModeSettings {
+            log: log_target(matches)?,
+            debug_level: debug_level(matches),
+        }),
+    }
+}
+
+fn remote_host(route: &Route, environment: &dyn Environment) -> Outcome<RemoteHost> {
+    let user = match &route.login.user {
+        Some(user) => user.clone(),
+        None => environment
+            .user_name()
+            .ok_or_else(|| usage("the local user has no name; give the login name with --user"))?,
+    };
+    let password = match &route.login.password {
+        Some(password) => Some(password.clone()),
+        None => environment::secret(environment, PASSWORD_VARIABLE)?,
+    };
+    Ok(RemoteHost {
+        host: route.login.host.clone(),
+        user,
+        password,
+        key_text: environment::secret(environment, KEY_VARIABLE)?,
+    })
+}
+
+fn named(matches: &ArgMatches) -> Outcome<Named> {
+    let raw = |id| matches.get_one::<OsString>(id).map(|word| word.as_bytes());
+    let direction = match text(matches, "mode", "--mode")? {
+        None => None,
+        Some("send") => Some(Direction::Send),
+        Some("recv") => Some(Direction::Receive),
+        Some(other) => {
+            return Err(usage(format!(
+                "option --mode: '{}' is neither send nor recv",
+                redacted(other.as_bytes())
+            )));
+        }
+    };
+    let about = |option, failure: Failure| usage(format!("option {option}: {}", failure.text));
+    Ok(Named {
+        direction,
+        host: raw("host")
+            .map(operand::host_name)
+            .transpose()
+            .map_err(|failure| about("--host", failure))?,
+        user: raw("user")
+            .map(operand::user_name)
+            .transpose()
+            .map_err(|failure| about("--user", failure))?,
+    })
+}
+
+fn rates(matches: &ArgMatches) -> Outcome<(Option<u64>, u64)> {
+    let rate = |id, option| -> Outcome<Option<u64>> {
+        text(matches, id, option)?
+            .map(quantity::rate_bps)
+            .transpose()
+            .map_err(|error| judged(option, &error))
+    };
+    let target = rate("target-rate", "-l")?;
+    let minimum = rate("min-rate", "-m")?.unwrap_or(0);
+    match target {
+        Some(0) => Err(usage("option -l: the target rate must be above 0")),
+        Some(target) if minimum > target => Err(usage(format!(
+            "the minimum rate (-m, {minimum} bit/s) is above the target rate (-l, {target} bit/s)"
+        ))),
+        _ => Ok((target, minimum)),
+    }
+}
+
+fn policy(matches: &ArgMatches) -> Outcome<PolicyWish> {
+    match text(matches, "policy", "--policy")? {
+        None => Ok(PolicyWish::default()),
+        Some("fixed") => Ok(PolicyWish::Fixed),
+        Some("high") => Ok(PolicyWish::High),
+        Some("fair") => Ok(PolicyWish::Fair),
+        Some("low") => Ok(PolicyWish::Low),
+        Some(other) => Err(usage(format!(
+            "option --policy: '{}' is none of fixed, high, fair, low",
+            redacted(other.as_bytes())
+        ))),
+    }
+}
+
+fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
+    let Some(typed) = text(matches, "cipher", "-c")? else {
+        return Ok(CipherWish::default());
+    };
+    let plain = typed.replace('-', "").to_ascii_lowercase();
+    Ok(match plain.as_str() {
+        "none" => CipherWish::None,
+        "aes128" => CipherWish::Aes128,
+        "aes192" => CipherWish::Aes192,
+        "aes256" => CipherWish::Aes256,
+        "aes128cfb" => CipherWish::Aes128Cfb,
+        "aes192cfb" => CipherWish::Aes192Cfb,
+        "aes256cfb" => CipherWish::Aes256Cfb,
+        "aes128gcm" => CipherWish::Aes128Gcm,
+        "aes192gcm" => CipherWish::Aes192Gcm,
+        "aes256gcm" => CipherWish::Aes256Gcm,
+        _ => {
+            return Err(usage(format!(
+                "option -c: '{}' is no known cipher; write none, or aes128, aes192 or aes256, \
+                 with cfb or gcm behind it if the mode matters",
+                redacted(typed.as_bytes())
+            )));
+        }
+    })
+}
+
+fn resume_level(matches: &ArgMatches) -> Outcome<u8> {
+    match number::<u8>(matches, "resume-level", "-k", 0, 3)? {
+        None => Ok(0),
+        Some(level @ (0 | 1)) => Ok(level),
+        Some(level) => Err(unavailable(&format!("-k {level}"))),
+    }
+}
+
+fn debug_level(matches: &ArgMatches) -> u8 {
+    matches.get_count("debug").min(MAX_DEBUG_LEVEL)
+}
+
+fn log_target(matches: &ArgMatches) -> Outcome<LogTarget> {
+    match matches.get_one::<OsString>("log") {
+        None => Ok(LogTarget::Default),
+        Some(word) if word.is_empty() => {
+            Err(usage("option -L needs a folder, or - for the terminal"))
+        }
+        Some(word) if word == "-" => Ok(LogTarget::Stderr),
+        Some(word) if has_size(word.as_bytes()) => Err(unavailable("-L DIR:SIZE")),
+        Some(word) => Ok(LogTarget::Directory(PathBuf::from(word))),
+    }
+}
+
+/// Whether the folder carries a log size, as in `-L logs:10M`.
+fn has_size(word: &[u8]) -> bool {
+    let Some(colon) = word.iter().rposition(|byte| *byte == b':') else {
+        return false;
+    };
+    let size = word.get(colon + 1..).unwrap_or_default();
+    let digits = match size {
+        [digits @ .., b'G' | b'g' | b'M' | b'm' | b'K' | b'k'] => digits,
+        digits => digits,
+    };
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// The key files, each bare name that is not in the working folder looked up in `~/.ssh`.
+fn identity_files(matches: &ArgMatches, environment: &dyn Environment) -> Outcome<Vec<PathBuf>> {
+    let words = matches.get_many::<OsString>("identity").unwrap_or_default();
+    words
+        .map(|word| {
+            if word.is_empty() {
+                return Err(usage("option -i needs the name of a key file"));
+            }
+            let typed = PathBuf::from(word);
+            if word.as_bytes().contains(&b'/') || environment.file_exists(&typed) {
+                return Ok(typed);
+            }
+            let in_ssh_folder = environment::home_folder(environment)
+                .map(|home| home.join(Path::new(".ssh")).join(&typed));
+            Ok(in_ssh_folder
+                .filter(|path| environment.file_exists(path))
+                .unwrap_or(typed))
+        })
+        .collect()
+}
+
+fn number<N: TryFrom<u64>>(
+    matches: &ArgMatches,
+    id: &str,
+    option: &str,
+    low: u64,
+    high: u64,
+) -> Outcome<Option<N>> {
+    let Some(word) = text(matches, id, option)? else {
+        return Ok(None);
+    };
+    let number = quantity::number_in(word, low, high).map_err(|error| judged(option, &error))?;
+    let too_wide = |_| {
+        let error = QuantityError::OutOfRange(redacted(word.as_bytes()), low, high);
+        judged(option, &error)
+    };
+    N::try_from(number).map(Some).map_err(too_wide)
+}
+
+/// The value of an option that must be text, without surrounding blanks.
+fn text<'a>(matches: &'a ArgMatches, id: &str, option: &str) -> Outcome<Option<&'a str>> {
+    match matches.get_one::<OsString>(id) {
+        None => Ok(None),
+        Some(word) => match word.to_str() {
+            Some(text) => Ok(Some(text.trim())),
+            None => Err(usage(format!(
+                "option {option}: '{}' is not valid UTF-8 text",
+                redacted(word.as_bytes())
+            ))),
+        },
+    }
+}
+
+fn judged(option: &str, error: &QuantityError) -> Failure {
+    usage(format!("option {option}: {error}"))
+}
+
+fn usage(text: impl Into<String>) -> Failure {
+    Failure::new(Fault::Usage, text)
+}

@@ -1,0 +1,164 @@
+//! What a command line means, once every spelling is resolved.
+//!
+//! Plain data: one value of [`TransferSettings`] says everything the client needs to know. What
+//! the peer agrees to is settled later, in the negotiation.
+//!
+//! Source: defaults and ranges are those of the public option table; where it is silent, the
+//! field says so.
+
+use std::path::PathBuf;
+
+use super::secret::Secret;
+
+/// The TCP port of SSH.
+pub const DEFAULT_SSH_PORT: u16 = 22;
+
+/// The UDP port of the data flow.
+pub const DEFAULT_UDP_PORT: u16 = 33001;
+
+/// The largest retransmission request, in bytes, when `-X` is not given.
+pub const DEFAULT_REPORT_SIZE: u16 = 1440;
+
+/// Which way the files go, seen from the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Direction {
+    /// Upload: the sources are here.
+    Send,
+    /// Download: the destination is here.
+    Receive,
+}
+
+/// How the session shares the path with other traffic (`--policy`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PolicyWish {
+    /// At the target rate, whatever the network does.
+    Fixed,
+    /// Twice the share of a fair session.
+    High,
+    /// An even share.
+    #[default]
+    Fair,
+    /// What others leave.
+    Low,
+}
+
+/// What protects the data in transit (`-c`, `-T`).
+///
+/// A key size without a mode leaves the mode to the negotiation.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum CipherWish {
+    /// No confidentiality.
+    None,
+    /// AES-128 in either mode.
+    #[default]
+    Aes128,
+    /// AES-192 in either mode.
+    Aes192,
+    /// AES-256 in either mode.
+    Aes256,
+    /// AES-128 in cipher feedback mode.
+    Aes128Cfb,
+    /// AES-192 in cipher feedback mode.
+    Aes192Cfb,
+    /// AES-256 in cipher feedback mode.
+    Aes256Cfb,
+    /// AES-128 in Galois counter mode.
+    Aes128Gcm,
+    /// AES-192 in Galois counter mode.
+    Aes192Gcm,
+    /// AES-256 in Galois counter mode.
+    Aes256Gcm,
+}
+
+/// Where the log goes (`-L`).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum LogTarget {
+    /// No `-L`: nothing is logged on the client.
+    #[default]
+    Default,
+    /// `-L-`: standard error.
+    Stderr,
+    /// `-L DIR`: the file `aspera-scp-transfer.log` in this folder.
+    Directory(PathBuf),
+}
+
+/// The other computer and how to log in there.
+#[derive(Clone, Debug)]
+pub struct RemoteHost {
+    /// Name or address; an IPv6 address stands without brackets and keeps its `%zone`.
+    pub host: String,
+    /// Login name.
+    pub user: String,
+    /// Password, or the passphrase of the key; a password in the operand comes before the one
+    /// in the environment.
+    pub password: Option<Secret>,
+    /// Text of a private key from the environment.
+    pub key_text: Option<Secret>,
+}
+
+/// One transfer, completely described.
+#[derive(Clone, Debug)]
+pub struct TransferSettings {
+    /// Upload or download.
+    pub direction: Direction,
+    /// The other computer.
+    pub remote: RemoteHost,
+    /// Source paths as raw bytes, in the order given; never empty, no path is empty.
+    pub sources: Vec<Vec<u8>>,
+    /// Destination path as raw bytes; `.` where the remote path was left empty.
+    pub destination: Vec<u8>,
+    /// TCP port of SSH (`-P`).
+    pub ssh_port: u16,
+    /// UDP port wished for (`-O`).
+    pub udp_port: u16,
+    /// Private key files in the order to try (`-i`).
+    pub identity_files: Vec<PathBuf>,
+    /// SHA-1 fingerprint the host key must have (`--check-sshfp`).
+    pub check_sshfp: Option<[u8; 20]>,
+    /// Target rate in bit/s (`-l`), never 0; `None` leaves it to the server's default.
+    pub target_rate_bps: Option<u64>,
+    /// Rate in bit/s below which an adaptive policy does not go (`-m`), at most the target rate.
+    pub min_rate_bps: u64,
+    /// How to share the path.
+    pub policy: PolicyWish,
+    /// What protects the data.
+    pub cipher: CipherWish,
+    /// Resume level 0 or 1 (`-k`).
+    pub resume_level: u8,
+    /// Create the destination folder if it is missing (`-d`).
+    pub create_destination: bool,
+    /// Give the copies the times of their sources (`-p`).
+    pub preserve_times: bool,
+    /// Nothing on standard output (`-q`).
+    pub quiet: bool,
+    /// Connection and login steps in the log (`-v`).
+    pub verbose: bool,
+    /// Debug level 0 to 3 of the log (`-D`).
+    pub debug_level: u8,
+    /// Where the log goes.
+    pub log: LogTarget,
+    /// Datagram size in bytes, 296 to 65507 (`-Z`); `None` searches the path for it.
+    pub datagram_size: Option<u16>,
+    /// Largest retransmission request in bytes, 128 to 1440 (`-X`).
+    pub report_size: u16,
+    /// IPv6 was asked for (`-6`) or the host is an IPv6 address.
+    pub ipv6: bool,
+}
+
+impl TransferSettings {
+    /// The debug level the log is opened with: `-v` asks for the first level at least, where the
+    /// steps of connecting and logging in are.
+    #[must_use]
+    pub fn log_detail(&self) -> u8 {
+        self.debug_level.max(u8::from(self.verbose))
+    }
+}
+
+/// What `ascp --server` was told; the rest comes from the client over the SSH channel.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ServerModeSettings {
+    /// Where the log goes.
+    pub log: LogTarget,
+    /// Debug level 0 to 3 of the log.
+    pub debug_level: u8,
+}
