@@ -90,7 +90,7 @@ fn a_missing_key_file_is_named() {
 fn password_file(world: &World, name: &str, password: &str) -> [std::ffi::OsString; 2] {
     use std::io::Write as _;
     let mut child = Command::new(binaries::ascpd())
-        .arg("hash-password")
+        .args(["hash-password", name])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -100,13 +100,11 @@ fn password_file(world: &World, name: &str, password: &str) -> [std::ffi::OsStri
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    let hash = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        !hash.contains(password),
-        "a hash must not show the password"
-    );
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(line.starts_with(&format!("{name}:")), "{line}");
+    assert!(!line.contains(password), "a hash must hide the password");
     let path = world.server_folder().join("passwords");
-    fs::write(&path, format!("{name}:{}\n", hash.trim())).unwrap();
+    fs::write(&path, line).unwrap();
     set_mode(&path, 0o600);
     ["--password-file".into(), path.into()]
 }
@@ -181,10 +179,7 @@ fn an_unknown_host_key_is_recorded_and_a_changed_one_is_refused() {
     fs::write(other.server_folder().join("authorized_keys"), another).unwrap();
     let port = server.ssh_port;
     drop(server);
-    let impostor = Ascpd::new(&other)
-        .arg("--listen")
-        .arg(format!("127.0.0.1:{port}"))
-        .start();
+    let impostor = Ascpd::new(&other).on_port(port).start();
     let run = send(&world, &impostor, |ascp| ascp.arg("-i").arg(&key));
     run.failed_with(&["host key"]);
     assert!(!other.remote("f").exists());

@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "a failed unwrap is a failed test, also in the bodies that tests share"
 )]
 

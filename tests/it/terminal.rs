@@ -3,6 +3,7 @@
 //! Source: the public shapes of the original program's output.
 
 use fasp_tests::client::Ascp;
+use fasp_tests::terminal::on_a_terminal;
 use fasp_tests::tree;
 use fasp_tests::world::World;
 
@@ -87,17 +88,17 @@ fn completion(out: &str) -> Option<(u64, u64, u64, String)> {
 fn progress_lines_and_the_completion_have_the_public_shape() {
     let site = Site::daemon();
     tree::write_file(&site.world.local("some file.bin"), 1, 12 * 1024 * 1024);
-    let run = Ascp::to(&site.world, &site.server)
+    let command = Ascp::to(&site.world, &site.server)
         .args(["-l", "40M", "--policy=fixed", "some file.bin"])
-        .arg(site.server.at(""))
-        .run();
-    run.succeeded();
-    let out = run.out();
-    let lines: Vec<Progress> = out
-        .split(['\r', '\n'])
-        .filter(|line| line.contains('%'))
-        .map(|line| progress(line).unwrap_or_else(|| panic!("not a progress line: {line:?}")))
-        .collect();
+        .arg(site.server.at(""));
+    let Some(command) = on_a_terminal(command) else {
+        fasp_tests::skip::say("script is not installed (Debian: bsdutils)");
+        return;
+    };
+    let run = command.run();
+    assert_eq!(run.code(), Some(0), "{}", run.words());
+    let out = run.out().replace("\r\n", "\n");
+    let lines = progress_lines(&out);
     assert!(lines.len() >= 3, "2.5 s need some lines: {}", run.words());
     for line in &lines {
         assert_eq!(line.name, "some file.bin");
@@ -117,6 +118,30 @@ fn progress_lines_and_the_completion_have_the_public_shape() {
     assert_eq!((kib, files.as_str()), (12 * 1024, "1 file"));
     assert!((2..=5).contains(&seconds), "{seconds} s");
     assert!((20_000..=41_000).contains(&rate), "{rate} K bits/sec");
+}
+
+fn progress_lines(out: &str) -> Vec<Progress> {
+    out.split(['\r', '\n'])
+        .filter(|line| line.contains('%'))
+        .map(|line| progress(line).unwrap_or_else(|| panic!("not a progress line: {line:?}")))
+        .collect()
+}
+
+#[test]
+fn in_a_pipe_every_file_has_a_line_at_a_hundred_percent() {
+    let site = Site::daemon();
+    for name in ["one", "two"] {
+        tree::write_file(&site.world.local(name), 1, 2 * 1024 * 1024);
+    }
+    let run = site.ascp().args(["one", "two"]).arg(site.server.at(""));
+    let run = run.run();
+    run.succeeded();
+    let lines = progress_lines(&run.out());
+    for name in ["one", "two"] {
+        let last = lines.iter().rfind(|line| line.name == name);
+        let last = last.unwrap_or_else(|| panic!("no line for {name}: {}", run.words()));
+        assert_eq!((last.percent, last.size.as_str()), (100, "2048KB"));
+    }
 }
 
 #[test]

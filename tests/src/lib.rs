@@ -18,5 +18,6 @@ pub mod random;
 pub mod relay;
 pub mod server;
 pub mod skip;
+pub mod terminal;
 pub mod tree;
 pub mod world;

@@ -20,6 +20,8 @@ const LISTENING: &str = "listening on ";
 #[derive(Debug)]
 pub struct Ascpd {
     command: Command,
+    listen: String,
+    docroot: PathBuf,
     udp_port: u16,
     login_host: &'static str,
 }
@@ -46,8 +48,6 @@ impl Ascpd {
             .env("HOME", folder.as_os_str())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .stdin(Stdio::null())
-            .args(["--listen", listen, "--docroot"])
-            .arg(world.remote(""))
             .arg("--authorized-keys")
             .arg(folder.join("authorized_keys"))
             .arg("--host-key")
@@ -55,6 +55,8 @@ impl Ascpd {
             .args(["--udp-port", &udp_port.to_string()]);
         Self {
             command,
+            listen: listen.into(),
+            docroot: world.remote(""),
             udp_port,
             login_host,
         }
@@ -69,8 +71,16 @@ impl Ascpd {
 
     /// Takes another folder as root of all remote paths.
     #[must_use]
-    pub fn docroot(self, folder: PathBuf) -> Self {
-        self.arg("--docroot").arg(folder)
+    pub fn docroot(mut self, folder: PathBuf) -> Self {
+        self.docroot = folder;
+        self
+    }
+
+    /// Listens on this port of the IPv4 loopback instead of any free one.
+    #[must_use]
+    pub fn on_port(mut self, port: u16) -> Self {
+        self.listen = format!("127.0.0.1:{port}");
+        self
     }
 
     /// Tells clients to send their datagrams to `address` instead.
@@ -98,7 +108,10 @@ impl Ascpd {
     ///
     /// When it ends or stays silent instead.
     #[must_use]
-    pub fn start(self) -> Server {
+    pub fn start(mut self) -> Server {
+        self.command
+            .args(["--listen", &self.listen, "--docroot"])
+            .arg(&self.docroot);
         let mut process = Running::start(self.command);
         let ssh_port = listening_port(&mut process);
         Server {
