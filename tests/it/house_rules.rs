@@ -337,7 +337,7 @@ fn the_protocol_is_specified_where_the_sources_say() {
                 .take_while(|c| c.is_ascii_digit() || *c == '.')
                 .collect();
             let number = number.trim_end_matches('.');
-            if !sections.contains(number) {
+            if !number.is_empty() && !sections.contains(number) {
                 offenders.push(format!("{}: §{number}", source.name));
             }
         }

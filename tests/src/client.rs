@@ -126,6 +126,12 @@ impl Ascp {
         self
     }
 
+    /// The command itself, for a caller who runs it on the user's terminal.
+    #[must_use]
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Starts it and returns at once.
     #[must_use]
     pub fn start(self) -> Running {

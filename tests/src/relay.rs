@@ -353,7 +353,7 @@ mod tests {
 
     /// Sends `count` numbered datagrams through a relay; what arrives, in order of arrival.
     fn pass(badness: Badness, count: u32) -> (Vec<Vec<u8>>, Count) {
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let server = socket().unwrap();
         server
             .set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
