@@ -64,7 +64,7 @@ fn replayed_datagrams_are_dropped() {
         while running.is_running() && count < 20_000 {
             for toward in [Toward::Server, Toward::Client] {
                 for copy in relay.copies(toward).iter().take(30) {
-                    relay.inject(toward, copy);
+                    relay.inject(toward, &copy.bytes);
                     count += 1;
                 }
             }
@@ -80,11 +80,11 @@ fn datagrams_reflected_to_their_sender_are_dropped() {
         let mut count = 0;
         while running.is_running() && count < 20_000 {
             for copy in relay.copies(Toward::Server).iter().take(30) {
-                relay.inject(Toward::Client, copy);
+                relay.inject(Toward::Client, &copy.bytes);
                 count += 1;
             }
             for copy in relay.copies(Toward::Client).iter().take(30) {
-                relay.inject(Toward::Server, copy);
+                relay.inject(Toward::Server, &copy.bytes);
                 count += 1;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -102,8 +102,8 @@ fn header_bits_changed_in_a_copy_do_no_harm() {
             for toward in [Toward::Server, Toward::Client] {
                 for mut copy in relay.copies(toward).into_iter().take(30) {
                     let byte = usize::try_from(random.below(12)).unwrap();
-                    copy[byte] ^= 1 << random.below(8);
-                    relay.inject(toward, &copy);
+                    copy.bytes[byte] ^= 1 << random.below(8);
+                    relay.inject(toward, &copy.bytes);
                     count += 1;
                 }
             }

@@ -19,5 +19,6 @@ mod logs;
 mod metadata;
 mod resume;
 mod site;
+mod start_up;
 mod terminal;
 mod transfer;

@@ -11,6 +11,7 @@
 
 pub mod binaries;
 pub mod client;
+pub mod far_tcp;
 pub mod keys;
 pub mod measure;
 pub mod process;

@@ -37,6 +37,8 @@ pub struct Badness {
     pub replay: u32,
     /// Longest time a datagram is held back.
     pub hold: Duration,
+    /// Time every datagram needs for its way.
+    pub delay: Duration,
 }
 
 impl Badness {
@@ -50,8 +52,27 @@ impl Badness {
             damage: 20,
             replay: 10,
             hold: Duration::from_millis(15),
+            delay: Duration::ZERO,
         }
     }
+
+    /// A good path of a given length: `delay` each way.
+    #[must_use]
+    pub fn far(delay: Duration) -> Self {
+        Self {
+            delay,
+            ..Self::default()
+        }
+    }
+}
+
+/// A datagram that came to the relay.
+#[derive(Clone, Debug)]
+pub struct Passed {
+    /// When.
+    pub at: Instant,
+    /// As it came.
+    pub bytes: Vec<u8>,
 }
 
 /// Which way a datagram goes.
@@ -111,7 +132,7 @@ struct Direction {
     held: AtomicU64,
     damaged: AtomicU64,
     replayed: AtomicU64,
-    copies: Mutex<Vec<Vec<u8>>>,
+    copies: Mutex<Vec<Passed>>,
 }
 
 /// A datagram held back; the heap gives the earliest first.
@@ -182,13 +203,13 @@ impl Relay {
         }
     }
 
-    /// Copies of datagrams that passed in one direction.
+    /// Copies of the first datagrams that came in one direction.
     ///
     /// # Panics
     ///
     /// When a relay thread has panicked.
     #[must_use]
-    pub fn copies(&self, toward: Toward) -> Vec<Vec<u8>> {
+    pub fn copies(&self, toward: Toward) -> Vec<Passed> {
         let copies = &self.shared.direction(toward).copies;
         copies.lock().expect("the kept copies").clone()
     }
@@ -279,15 +300,19 @@ impl Shared {
             add(&direction.duplicated);
             self.deliver(toward, datagram);
         }
+        let mut delay = badness.delay;
         if dice.chance(badness.reorder) {
             add(&direction.held);
             let longest = u64::try_from(badness.hold.as_micros()).unwrap_or(0);
+            delay += Duration::from_micros(dice.below(longest));
+        }
+        if delay.is_zero() {
+            self.deliver(toward, datagram);
+        } else {
             held.push(Held {
-                leaves: Instant::now() + Duration::from_micros(dice.below(longest)),
+                leaves: Instant::now() + delay,
                 bytes: datagram.to_vec(),
             });
-        } else {
-            self.deliver(toward, datagram);
         }
     }
 
@@ -313,12 +338,15 @@ impl Direction {
         let old = if dice.chance(replay) {
             let count = u64::try_from(copies.len()).ok()?;
             let index = usize::try_from(dice.below(count)).ok()?;
-            copies.get(index).cloned()
+            copies.get(index).map(|copy| copy.bytes.clone())
         } else {
             None
         };
         if copies.len() < KEPT_COPIES {
-            copies.push(datagram.to_vec());
+            copies.push(Passed {
+                at: Instant::now(),
+                bytes: datagram.to_vec(),
+            });
         }
         old
     }
