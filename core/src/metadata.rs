@@ -3,6 +3,8 @@
 //! Plain data here; bytes in `metadata::record`. No round trip belongs to any single file.
 //! Source: PROTOCOL.md chapter 6.
 
+pub mod record;
+
 use crate::fault::Fault;
 use crate::units::ObjectId;
 

@@ -1,3 +1,8 @@
 //! Stub.
 
 pub mod object_source;
+
+mod object_window;
+mod pacer;
+mod path_mtu;
+mod sent_ring;

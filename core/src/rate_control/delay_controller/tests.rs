@@ -1,0 +1,134 @@
+//! The controller on a fluid model of one bottleneck: no packets, no noise.
+
+use super::*;
+
+/// A path that carries `capacity` bit/s, loses `loss_ppm` at random, and queues `buffer_us` at most.
+struct Path {
+    capacity: u64,
+    loss_ppm: u64,
+    buffer_us: u64,
+    one_way_us: u64,
+    queue_us: u64,
+}
+
+fn limits(policy: RatePolicy, target: u64) -> RateLimits {
+    RateLimits {
+        target: BitRate(target),
+        minimum: BitRate(0),
+        policy,
+    }
+}
+
+/// Runs for `seconds` and returns the mean delivered rate and queue of the second half.
+fn run(controller: &mut RateController, path: &mut Path, seconds: u64) -> (u64, u64) {
+    let round_trip = Duration::from_micros(2 * path.one_way_us);
+    let interval_us = (round_trip.as_micros() / 8).clamp(1_000, 20_000);
+    let steps = seconds * 1_000_000 / interval_us;
+    let lag = usize::try_from(round_trip.as_micros() / interval_us).unwrap();
+    let mut sent = std::collections::VecDeque::from(std::vec![0; lag]);
+    let (mut delivered, mut queue, mut counted) = (0, 0, 0);
+    for step in 1..=steps {
+        sent.push_back(controller.rate().0);
+        let offered = sent.pop_front().unwrap();
+        let backlog = offered * interval_us / 1_000_000 + path.queue_us * path.capacity / 1_000_000;
+        let carried = backlog.min(path.capacity * interval_us / 1_000_000);
+        let left_us = (backlog - carried) * 1_000_000 / path.capacity;
+        path.queue_us = left_us.min(path.buffer_us);
+        let dropped = (left_us - path.queue_us) * path.capacity / 1_000_000;
+        let passed = carried + dropped;
+        let received = carried - carried * path.loss_ppm / 1_000_000;
+        let packets = |bits: u64| u32::try_from(bits / 11_600).unwrap();
+        if step * 2 > steps {
+            delivered += received;
+            queue += path.queue_us;
+            counted += 1;
+        }
+        controller.on_report(&ReportFacts {
+            now: Instant::from_micros(step * interval_us),
+            interval: Duration::from_micros(interval_us),
+            received_packets: packets(received),
+            passed_packets: packets(passed),
+            received_bytes: u32::try_from(received / 8).unwrap(),
+            least_delay_us: i64::try_from(path.one_way_us + path.queue_us).unwrap(),
+            round_trip,
+            least_round_trip: round_trip,
+            ..ReportFacts::default()
+        });
+    }
+    (
+        delivered * 1_000_000 / interval_us / counted,
+        queue / counted,
+    )
+}
+
+fn path(capacity: u64, loss_ppm: u64, buffer_us: u64) -> Path {
+    Path {
+        capacity,
+        loss_ppm,
+        buffer_us,
+        one_way_us: 25_000,
+        queue_us: 0,
+    }
+}
+
+#[test]
+fn a_fixed_session_sends_at_its_target_and_at_nothing_else() {
+    let mut controller = RateController::new(
+        limits(RatePolicy::Fixed, 50_000_000),
+        Instant::from_micros(0),
+    );
+    run(&mut controller, &mut path(10_000_000, 0, 100_000), 5);
+    assert_eq!(controller.rate(), BitRate(50_000_000));
+}
+
+#[test]
+fn a_fair_session_fills_a_clean_path_with_a_short_queue() {
+    let mut controller = RateController::new(
+        limits(RatePolicy::Fair, 1_000_000_000),
+        Instant::from_micros(0),
+    );
+    let (delivered, queue) = run(&mut controller, &mut path(100_000_000, 0, 100_000), 20);
+    assert!(delivered > 97_000_000, "{delivered}");
+    assert!(queue < 12_000, "{queue}");
+}
+
+#[test]
+fn a_fair_session_does_not_collapse_under_random_loss() {
+    for loss_ppm in [1_000, 10_000, 50_000, 100_000] {
+        let mut controller = RateController::new(
+            limits(RatePolicy::Fair, 1_000_000_000),
+            Instant::from_micros(0),
+        );
+        let (delivered, _) = run(
+            &mut controller,
+            &mut path(100_000_000, loss_ppm, 100_000),
+            20,
+        );
+        let ceiling = 100_000_000 - 100 * loss_ppm;
+        assert!(
+            delivered > ceiling * 95 / 100,
+            "{loss_ppm} ppm: {delivered} of {ceiling}"
+        );
+    }
+}
+
+#[test]
+fn a_fair_session_never_exceeds_its_target() {
+    let mut controller = RateController::new(
+        limits(RatePolicy::Fair, 20_000_000),
+        Instant::from_micros(0),
+    );
+    run(&mut controller, &mut path(100_000_000, 0, 100_000), 5);
+    assert_eq!(controller.rate(), BitRate(20_000_000));
+}
+
+#[test]
+fn silence_takes_an_adaptive_session_down_but_not_below_its_minimum() {
+    let wishes = RateLimits {
+        minimum: BitRate(5_000_000),
+        ..limits(RatePolicy::Fair, 100_000_000)
+    };
+    let mut controller = RateController::new(wishes, Instant::from_micros(0));
+    controller.on_silence(Duration::from_secs(4));
+    assert_eq!(controller.rate(), BitRate(5_000_000));
+}

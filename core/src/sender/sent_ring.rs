@@ -1,0 +1,369 @@
+//! What each packet number carried, until its fate is known and dealt with.
+//!
+//! One record a packet and one entry a piece of content, both in rings; nothing else is kept per
+//! packet. Lost records form a list through the ring, oldest first, so losing never needs more room.
+
+use crate::units::ObjectId;
+
+/// A piece of content that travels again if its packet is lost.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Content {
+    pub(super) kind: ContentKind,
+    pub(super) object: ObjectId,
+    pub(super) length: u32,
+    pub(super) offset: u64,
+}
+
+/// What a piece of content is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum ContentKind {
+    /// File bytes, in a DATA datagram or a CHUNK frame.
+    #[default]
+    Bytes,
+    /// A file with its record in one WHOLE frame.
+    Whole,
+    /// Bytes of the META stream.
+    Meta,
+    /// A path-MTU probe of `length` bytes: never sent again.
+    Probe,
+}
+
+/// Most contents of one packet.
+pub(super) const MAX_CONTENTS: usize = 64;
+/// The contents of one packet while it is put together.
+pub(super) type Contents = heapless::Vec<Content, MAX_CONTENTS>;
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum State {
+    /// Fate dealt with.
+    #[default]
+    Done,
+    InFlight,
+    /// Missing at the receiver; in the list.
+    Lost,
+    /// Arrived after all, but still in the list.
+    Recovered,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Record {
+    first_content: u32,
+    next_lost: u32,
+    bytes: u16,
+    contents: u8,
+    state: State,
+}
+
+/// Records of the packet numbers `floor..next`.
+#[derive(Clone, Debug)]
+pub(super) struct SentRing<const N: usize> {
+    records: [Record; N],
+    contents: [Content; N],
+    floor: u64,
+    next: u64,
+    next_content: u32,
+    lost_head: Option<u64>,
+    lost_tail: Option<u64>,
+    in_flight_bytes: u64,
+    content_in_flight: u32,
+    window: u64,
+}
+
+impl<const N: usize> SentRing<N> {
+    /// An empty ring whose unresolved numbers never span more than `window` (nor `N`).
+    pub(super) fn new(window: u32) -> Self {
+        assert!(
+            N.is_power_of_two() && N >= 2 * MAX_CONTENTS,
+            "capacity must be a power of two, at least 128"
+        );
+        Self {
+            records: [Record::default(); N],
+            contents: [Content::default(); N],
+            floor: 0,
+            next: 0,
+            next_content: 0,
+            lost_head: None,
+            lost_tail: None,
+            in_flight_bytes: 0,
+            content_in_flight: 0,
+            window: u64::from(window).min(N as u64),
+        }
+    }
+
+    /// Lowest number whose fate is not dealt with, or the next one.
+    pub(super) const fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes of datagrams sent, neither acknowledged nor lost.
+    pub(super) const fn in_flight_bytes(&self) -> u64 {
+        self.in_flight_bytes
+    }
+
+    /// Packets with content in flight or lost.
+    pub(super) const fn has_content_unresolved(&self) -> bool {
+        self.content_in_flight > 0 || self.lost_head.is_some()
+    }
+
+    /// Whether any packet can be recorded, whatever it carries.
+    pub(super) fn has_room(&self) -> bool {
+        let contents_used = self.next_content.wrapping_sub(self.first_content_kept());
+        self.next - self.floor < self.window && contents_used as usize + MAX_CONTENTS <= N
+    }
+
+    /// Records packet `number`, which must be the next one and have found room.
+    pub(super) fn push(&mut self, number: u64, bytes: usize, contents: &[Content]) {
+        assert!(
+            number == self.next && self.has_room(),
+            "packets are recorded in order and with room"
+        );
+        let first_content = self.next_content;
+        for content in contents {
+            let slot = self.next_content as usize & (N - 1);
+            if let Some(entry) = self.contents.get_mut(slot) {
+                *entry = *content;
+            }
+            self.next_content = self.next_content.wrapping_add(1);
+        }
+        let record = Record {
+            first_content,
+            next_lost: 0,
+            bytes: u16::try_from(bytes).unwrap_or(u16::MAX),
+            contents: u8::try_from(contents.len()).unwrap_or(u8::MAX),
+            state: State::InFlight,
+        };
+        self.put(number, record);
+        self.next += 1;
+        self.in_flight_bytes += u64::from(record.bytes);
+        self.content_in_flight += u32::from(!contents.is_empty());
+    }
+
+    /// The receiver has `number`; gives the size of its datagram if that is news.
+    pub(super) fn acknowledge(&mut self, number: u64) -> Option<u16> {
+        let mut record = self.get(number)?;
+        match record.state {
+            State::InFlight => {
+                record.state = State::Done;
+                self.leave_flight(record);
+            }
+            State::Lost => record.state = State::Recovered,
+            State::Done | State::Recovered => return None,
+        }
+        self.put(number, record);
+        self.raise_floor();
+        Some(record.bytes)
+    }
+
+    /// The receiver misses `number`; gives the size of its datagram if that is news.
+    pub(super) fn lose(&mut self, number: u64) -> Option<u16> {
+        let mut record = self.get(number)?;
+        if record.state != State::InFlight {
+            return None;
+        }
+        self.leave_flight(record);
+        if record.contents == 0 {
+            record.state = State::Done;
+            self.put(number, record);
+            self.raise_floor();
+            return Some(record.bytes);
+        }
+        record.state = State::Lost;
+        self.put(number, record);
+        match self.lost_tail {
+            Some(tail) => {
+                if let Some(mut last) = self.get(tail) {
+                    last.next_lost = low_bits(number);
+                    self.put(tail, last);
+                }
+            }
+            None => self.lost_head = Some(number),
+        }
+        self.lost_tail = Some(number);
+        Some(record.bytes)
+    }
+
+    /// The oldest lost packet that did not arrive after all.
+    pub(super) fn first_lost(&mut self) -> Option<u64> {
+        while let Some(number) = self.lost_head {
+            if self
+                .get(number)
+                .is_some_and(|record| record.state == State::Lost)
+            {
+                return Some(number);
+            }
+            self.settle_first_lost();
+        }
+        None
+    }
+
+    /// The content of the oldest lost packet travels again (or is no longer wanted).
+    pub(super) fn settle_first_lost(&mut self) {
+        let Some(number) = self.lost_head else { return };
+        let Some(mut record) = self.get(number) else {
+            return;
+        };
+        if self.lost_tail == Some(number) {
+            self.lost_head = None;
+            self.lost_tail = None;
+        } else {
+            self.lost_head =
+                Some(number + u64::from(record.next_lost.wrapping_sub(low_bits(number))));
+        }
+        record.state = State::Done;
+        self.put(number, record);
+        self.raise_floor();
+    }
+
+    /// The contents of `number`, which must lie in `floor..next`.
+    pub(super) fn contents_of(&self, number: u64) -> impl Iterator<Item = Content> + '_ {
+        let (first, count) = self
+            .get(number)
+            .map_or((0, 0), |record| (record.first_content, record.contents));
+        (0..u32::from(count)).filter_map(move |index| {
+            self.contents
+                .get(first.wrapping_add(index) as usize & (N - 1))
+                .copied()
+        })
+    }
+
+    /// Replaces the only content of a lost packet by what is left of it.
+    pub(super) fn shrink_content(&mut self, number: u64, rest: Content) {
+        if let Some(record) = self.get(number)
+            && let Some(entry) = self
+                .contents
+                .get_mut(record.first_content as usize & (N - 1))
+        {
+            *entry = rest;
+        }
+    }
+
+    fn leave_flight(&mut self, record: Record) {
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(record.bytes));
+        self.content_in_flight -= u32::from(record.contents > 0);
+    }
+
+    fn first_content_kept(&self) -> u32 {
+        self.get(self.floor)
+            .map_or(self.next_content, |record| record.first_content)
+    }
+
+    fn raise_floor(&mut self) {
+        while self
+            .get(self.floor)
+            .is_some_and(|record| record.state == State::Done)
+        {
+            self.floor += 1;
+        }
+    }
+
+    fn get(&self, number: u64) -> Option<Record> {
+        if number < self.floor || number >= self.next {
+            return None;
+        }
+        self.records
+            .get(low_bits(number) as usize & (N - 1))
+            .copied()
+    }
+
+    fn put(&mut self, number: u64, record: Record) {
+        if let Some(entry) = self.records.get_mut(low_bits(number) as usize & (N - 1)) {
+            *entry = record;
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "ring positions need the low bits only"
+)]
+const fn low_bits(number: u64) -> u32 {
+    number as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn bytes_at(offset: u64) -> [Content; 1] {
+        [Content {
+            kind: ContentKind::Bytes,
+            object: ObjectId(1),
+            length: 100,
+            offset,
+        }]
+    }
+
+    fn ring_with(packets: u64) -> SentRing<128> {
+        let mut ring = SentRing::new(64);
+        for number in 0..packets {
+            ring.push(number, 140, &bytes_at(number * 100));
+        }
+        ring
+    }
+
+    #[test]
+    fn lost_packets_come_back_oldest_first() {
+        let mut ring = ring_with(6);
+        ring.lose(1);
+        ring.lose(4);
+        ring.acknowledge(0);
+        assert_eq!(ring.first_lost(), Some(1));
+        ring.settle_first_lost();
+        assert_eq!(ring.first_lost(), Some(4));
+        assert_eq!(ring.contents_of(4).collect::<Vec<_>>(), bytes_at(400));
+        ring.settle_first_lost();
+        assert_eq!(ring.first_lost(), None);
+    }
+
+    #[test]
+    fn a_packet_that_arrives_after_it_was_given_up_is_not_sent_again() {
+        let mut ring = ring_with(3);
+        ring.lose(0);
+        assert_eq!(ring.acknowledge(0), Some(140));
+        assert_eq!(ring.first_lost(), None);
+        assert_eq!(ring.floor(), 1);
+    }
+
+    #[test]
+    fn the_floor_waits_for_the_oldest_unresolved_packet() {
+        let mut ring = ring_with(4);
+        ring.acknowledge(1);
+        ring.acknowledge(2);
+        assert_eq!(ring.floor(), 0);
+        ring.acknowledge(0);
+        assert_eq!(ring.floor(), 3);
+        assert_eq!(ring.in_flight_bytes(), 140);
+    }
+
+    #[test]
+    fn a_full_window_stops_new_packets_until_the_floor_rises() {
+        let mut ring = ring_with(64);
+        assert!(!ring.has_room());
+        ring.acknowledge(0);
+        assert!(ring.has_room());
+    }
+
+    #[test]
+    fn a_fate_told_twice_counts_once() {
+        let mut ring = ring_with(2);
+        assert_eq!(ring.acknowledge(1), Some(140));
+        assert_eq!(ring.acknowledge(1), None);
+        assert_eq!(ring.lose(1), None);
+        assert_eq!(ring.acknowledge(7), None);
+    }
+
+    #[test]
+    fn a_lost_packet_without_content_is_done_with() {
+        let mut ring = SentRing::<128>::new(64);
+        ring.push(0, 40, &[]);
+        assert_eq!(ring.lose(0), Some(40));
+        assert_eq!(ring.first_lost(), None);
+        assert_eq!(ring.floor(), 1);
+    }
+}
