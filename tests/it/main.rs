@@ -1,2 +1,24 @@
-//! stub
-fn main() {}
+//! Everything that is shown across crates: the real `ascp` against real servers, and house rules.
+//!
+//! A body is written once and runs against every server it makes sense for (see [`site`]): our
+//! daemon, the system's `sshd`, and our daemon behind a bad path.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test, also in the bodies that tests share"
+)]
+
+mod adversary;
+mod authentication;
+mod bulk;
+mod command_line;
+mod destination;
+mod errors;
+mod house_rules;
+mod logs;
+mod metadata;
+mod resume;
+mod site;
+mod start_up;
+mod terminal;
+mod transfer;
