@@ -67,11 +67,18 @@ pub(crate) struct Inbound<const WORDS: usize, G: GcmBackend> {
 
 impl<const WORDS: usize, G: GcmBackend> Inbound<WORDS, G> {
     pub(crate) const fn new(opener: Opener<G>, own: ConnectionId) -> Self {
-        Self { opener, window: ReplayWindow::new(), own }
+        Self {
+            opener,
+            window: ReplayWindow::new(),
+            own,
+        }
     }
 
     /// Checks and opens a datagram in place; it is not marked as received yet.
-    pub(crate) fn unpack<'b>(&mut self, datagram: &'b mut [u8]) -> Result<Unpacked<'b>, DatagramError> {
+    pub(crate) fn unpack<'b>(
+        &mut self,
+        datagram: &'b mut [u8],
+    ) -> Result<Unpacked<'b>, DatagramError> {
         let header = Header::decode(datagram)?;
         if header.connection != self.own {
             return Err(DatagramError::Foreign);
@@ -82,7 +89,11 @@ impl<const WORDS: usize, G: GcmBackend> Inbound<WORDS, G> {
             return Err(DatagramError::Replayed);
         }
         let body = self.opener.open(number, datagram)?;
-        Ok(Unpacked { header, number, body })
+        Ok(Unpacked {
+            header,
+            number,
+            body,
+        })
     }
 
     pub(crate) fn mark(&mut self, number: PacketNumber) {

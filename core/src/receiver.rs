@@ -81,7 +81,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 {
     /// A machine at the start of a session. The host can hold `capacity` file bytes that are not written yet.
     #[must_use]
-    pub fn new(agreement: &Agreement, sealer: Sealer<G>, opener: Opener<G>, capacity: u64, now: Instant) -> Self {
+    pub fn new(
+        agreement: &Agreement,
+        sealer: Sealer<G>,
+        opener: Opener<G>,
+        capacity: u64,
+        now: Instant,
+    ) -> Self {
         Self {
             inbound: Inbound::new(opener, agreement.own_connection()),
             outbound: Outbound::new(sealer, agreement.peer_connection()),
@@ -151,13 +157,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 
     fn all_told(&self) -> bool {
-        self.ended.is_some_and(|objects| self.objects.base().0 > objects)
+        self.ended
+            .is_some_and(|objects| self.objects.base().0 > objects)
     }
 
     fn fail(&mut self, fault: Fault) {
         self.failure = self.failure.or(Some(fault));
     }
 }
-
-#[cfg(test)]
-mod tests;

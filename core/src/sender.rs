@@ -93,7 +93,12 @@ enum Blocked {
 /// `PACKETS` (a power of two, 128 at least) bounds the packets in flight, `OBJECTS` the objects offered and
 /// not finished, `META` the bytes of records not acknowledged.
 #[derive(Debug)]
-pub struct Sender<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend = SoftwareGcm> {
+pub struct Sender<
+    const PACKETS: usize,
+    const OBJECTS: usize,
+    const META: usize,
+    G: GcmBackend = SoftwareGcm,
+> {
     inbound: Inbound<REVERSE_WORDS, G>,
     outbound: Outbound<G>,
     sent: SentRing<PACKETS>,
@@ -135,14 +140,22 @@ pub struct Sender<const PACKETS: usize, const OBJECTS: usize, const META: usize,
     statistics: SenderStatistics,
 }
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// A machine at the start of a session; `now` begins its time-outs.
     ///
     /// # Panics
     ///
     /// If `PACKETS` is not a power of two or below 128.
     #[must_use]
-    pub fn new(agreement: &Agreement, sealer: Sealer<G>, opener: Opener<G>, path: PathTrust, now: Instant) -> Self {
+    pub fn new(
+        agreement: &Agreement,
+        sealer: Sealer<G>,
+        opener: Opener<G>,
+        path: PathTrust,
+        now: Instant,
+    ) -> Self {
         let limits = RateLimits {
             target: agreement.target_rate(),
             minimum: agreement.minimum_rate(),
@@ -213,14 +226,21 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.pacer.set_rate(self.rate.rate(), now);
         self.flush_closing(source);
         if let Some(length) = self.next_probe(now, out) {
-            return Some(Transmit { length, segment_size: length });
+            return Some(Transmit {
+                length,
+                segment_size: length,
+            });
         }
         let most_bytes = usize::try_from(self.rate.rate().bytes_in(BATCH)).unwrap_or(usize::MAX);
         let limit = usize::from(self.mtu.current());
         let (mut length, mut segments, mut segment_size) = (0, 0, 0);
         while segments < most_segments && (segments < 2 || length < most_bytes) {
-            let Some(room) = out.get_mut(length..).filter(|room| room.len() >= limit) else { break };
-            let Some(bytes) = self.next_datagram(now, room, limit, segments == 0, source) else { break };
+            let Some(room) = out.get_mut(length..).filter(|room| room.len() >= limit) else {
+                break;
+            };
+            let Some(bytes) = self.next_datagram(now, room, limit, segments == 0, source) else {
+                break;
+            };
             length += bytes;
             segments += 1;
             segment_size = segment_size.max(bytes);
@@ -229,7 +249,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 break;
             }
         }
-        (length > 0).then_some(Transmit { length, segment_size })
+        (length > 0).then_some(Transmit {
+            length,
+            segment_size,
+        })
     }
 
     /// The order of sending: what the path needs, what was lost, records and small objects, file bytes.
@@ -265,7 +288,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         {
             next = next.min(opens_at);
         }
-        if self.heard
+        if self.may_probe()
             && let Some(probe_at) = self.mtu.next_probe_at()
         {
             next = next.min(probe_at);
@@ -305,6 +328,3 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.offers_ended && self.end_written && self.objects.is_settled()
     }
 }
-
-#[cfg(test)]
-mod tests;

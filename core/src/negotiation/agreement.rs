@@ -169,6 +169,16 @@ impl Agreement {
         self.0.overwrite
     }
 
+    /// Whether the receiver looks at each object before it is sent; else everything offered is wanted.
+    #[must_use]
+    pub fn decides_each_object(&self) -> bool {
+        let always_different = self.0.resume == ResumeLevel::Restart;
+        match self.0.overwrite {
+            OverwriteRule::Always | OverwriteRule::Diff => !always_different,
+            _ => true,
+        }
+    }
+
     /// Attributes preserved.
     #[must_use]
     pub const fn preserve(&self) -> Preserve {

@@ -50,15 +50,21 @@ enum Content<'b> {
 
 impl<'b> Arrival<'b> {
     pub(super) const fn nothing() -> Self {
-        Self { content: Content::Nothing }
+        Self {
+            content: Content::Nothing,
+        }
     }
 
     pub(super) const fn data(block: DataBlock<'b>) -> Self {
-        Self { content: Content::Data(block) }
+        Self {
+            content: Content::Data(block),
+        }
     }
 
     pub(super) const fn frames(body: &'b [u8], wanted: u64) -> Self {
-        Self { content: Content::Frames(body, wanted) }
+        Self {
+            content: Content::Frames(body, wanted),
+        }
     }
 
     /// The blocks to write, in the order in which they stand in the datagram.
@@ -68,7 +74,10 @@ impl<'b> Arrival<'b> {
             Content::Data(block) => (Some(block), &[][..], 0),
             Content::Frames(body, wanted) => (None, body, wanted),
         };
-        let frames = (wanted != 0).then(|| Frames::new(body)).into_iter().flatten();
+        let frames = (wanted != 0)
+            .then(|| Frames::new(body))
+            .into_iter()
+            .flatten();
         let framed = frames
             .enumerate()
             .filter(move |(index, _)| wanted >> index & 1 == 1)
@@ -80,17 +89,26 @@ impl<'b> Arrival<'b> {
 const fn plain<'b>(block: &DataBlock<'b>) -> Block<'b> {
     let (object, offset) = (block.object, block.offset);
     match block.payload {
-        Payload::Bytes(bytes) => Block::Bytes { object, offset, bytes },
-        Payload::Zeros(length) => Block::Zeros { object, offset, length },
+        Payload::Bytes(bytes) => Block::Bytes {
+            object,
+            offset,
+            bytes,
+        },
+        Payload::Zeros(length) => Block::Zeros {
+            object,
+            offset,
+            length,
+        },
     }
 }
 
 fn block_of<'b>(frame: &Frame<'b>) -> Option<Block<'b>> {
     match *frame {
         Frame::Chunk(ref block) => Some(plain(block)),
-        Frame::Whole { record, data, .. } => {
-            Some(Block::Whole { record: record::decode_open(record).ok()?, bytes: data })
-        }
+        Frame::Whole { record, data, .. } => Some(Block::Whole {
+            record: record::decode_open(record).ok()?,
+            bytes: data,
+        }),
         _ => None,
     }
 }

@@ -73,11 +73,17 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     /// Whether the record at `start` of the META stream makes an event.
     fn is_told(&self, start: u64) -> bool {
-        let Some((body, _)) = self.meta.record_at(start) else { return false };
+        let Some((body, _)) = self.meta.record_at(start) else {
+            return false;
+        };
         match record::decode_meta(body) {
             Ok(MetaRecord::Open(_) | MetaRecord::End { .. }) => true,
             Ok(MetaRecord::Close { object, fault }) => {
-                fault.is_some() && self.objects.get(object).is_some_and(|entry| entry.stage == Stage::InHand)
+                fault.is_some()
+                    && self
+                        .objects
+                        .get(object)
+                        .is_some_and(|entry| entry.stage == Stage::InHand)
             }
             Err(_) => false,
         }
@@ -88,7 +94,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let (body, _) = self.meta.consumed_record_at(start)?;
         match record::decode_meta(body).ok()? {
             MetaRecord::Open(open) => Some(ReceiverEvent::Offered(open)),
-            MetaRecord::Close { object, fault } => Some(ReceiverEvent::Cancelled { object, fault: fault? }),
+            MetaRecord::Close { object, fault } => Some(ReceiverEvent::Cancelled {
+                object,
+                fault: fault?,
+            }),
             MetaRecord::End { objects, bytes } => Some(ReceiverEvent::Ended { objects, bytes }),
         }
     }

@@ -25,7 +25,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// # Errors
     ///
     /// [`DatagramError`]: the datagram is dropped or put off, and counted; the session goes on.
-    pub fn handle_datagram<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<Arrival<'b>, DatagramError> {
+    pub fn handle_datagram<'b>(
+        &mut self,
+        now: Instant,
+        datagram: &'b mut [u8],
+    ) -> Result<Arrival<'b>, DatagramError> {
         let outcome = self.take_datagram(now, datagram);
         match outcome {
             Ok(_) => {}
@@ -35,7 +39,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         outcome
     }
 
-    fn take_datagram<'b>(&mut self, now: Instant, datagram: &'b mut [u8]) -> Result<Arrival<'b>, DatagramError> {
+    fn take_datagram<'b>(
+        &mut self,
+        now: Instant,
+        datagram: &'b mut [u8],
+    ) -> Result<Arrival<'b>, DatagramError> {
         let length = datagram.len();
         let unpacked = self.inbound.unpack(datagram)?;
         let (header, number) = (unpacked.header, unpacked.number);
@@ -53,20 +61,40 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     fn on_taken(&mut self, now: Instant, number: PacketNumber, clock: u32, length: usize) {
         let largest = self.inbound.window().largest();
         self.inbound.mark(number);
-        self.reporting.on_packet(&reporting::Packet { now, number, clock, length }, largest);
+        self.reporting.on_packet(
+            &reporting::Packet {
+                now,
+                number,
+                clock,
+                length,
+            },
+            largest,
+        );
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += length as u64;
-        let numbers = self.inbound.window().largest().map_or(0, |largest| largest.0 + 1);
+        let numbers = self
+            .inbound
+            .window()
+            .largest()
+            .map_or(0, |largest| largest.0 + 1);
         self.statistics.packets_missing = numbers.saturating_sub(self.statistics.packets_received);
     }
 
     fn on_data<'b>(&mut self, block: DataBlock<'b>) -> Result<Arrival<'b>, DatagramError> {
         self.check_block(&block, 0)?;
-        Ok(if self.place_block(&block) { Arrival::data(block) } else { Arrival::nothing() })
+        Ok(if self.place_block(&block) {
+            Arrival::data(block)
+        } else {
+            Arrival::nothing()
+        })
     }
 
     /// Records first, so that their objects are known; then all blocks are checked; then placed.
-    fn on_frames<'b>(&mut self, now: Instant, body: &'b [u8]) -> Result<Arrival<'b>, DatagramError> {
+    fn on_frames<'b>(
+        &mut self,
+        now: Instant,
+        body: &'b [u8],
+    ) -> Result<Arrival<'b>, DatagramError> {
         let mut blocks = 0;
         for frame in Frames::new(body) {
             blocks += usize::from(self.on_frame(now, &frame?)?);
@@ -90,7 +118,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         match *frame {
             Frame::Meta { offset, bytes } => self.on_meta(offset, bytes)?,
             Frame::Sack { largest, earlier } => self.on_sack(largest, earlier),
-            Frame::SenderState { floor, round_trip_us, .. } => self.reporting.on_sender_state(floor, round_trip_us),
+            Frame::SenderState {
+                floor,
+                round_trip_us,
+                ..
+            } => self.reporting.on_sender_state(floor, round_trip_us),
             Frame::Ping { id } => self.pong_due = Some((id, now)),
             Frame::PathChallenge(bits) => self.path_answer = Some(bits),
             Frame::Close { code, .. } => self.on_close(code),
@@ -102,11 +134,17 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     fn on_close(&mut self, code: u16) {
         let fault = Fault::from_number(code);
-        self.fail(if fault == Fault::Unknown { Fault::PeerAborted } else { fault });
+        self.fail(if fault == Fault::Unknown {
+            Fault::PeerAborted
+        } else {
+            fault
+        });
     }
 
     fn on_meta(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DatagramError> {
-        self.meta.insert(offset, bytes).map_err(|_| DatagramError::NoRoom)?;
+        self.meta
+            .insert(offset, bytes)
+            .map_err(|_| DatagramError::NoRoom)?;
         while let Some((body, end)) = self.meta.record_at(self.meta_parsed) {
             let closed = match record::decode_meta(body) {
                 Ok(MetaRecord::Open(open)) => open_object(&mut self.objects, &open),
@@ -130,7 +168,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     /// The sender closed `object`; with a fault, the event that cancels it comes from the record itself.
     fn on_closed(&mut self, object: ObjectId, fault: Option<Fault>) {
-        let Some(entry) = self.objects.get_mut(object) else { return };
+        let Some(entry) = self.objects.get_mut(object) else {
+            return;
+        };
         match (fault, entry.stage) {
             (None, Stage::Open) => {
                 entry.closed = true;
@@ -159,7 +199,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     fn check_frame(&mut self, frame: &Frame<'_>, ahead: u64) -> Result<u64, DatagramError> {
         match *frame {
             Frame::Chunk(ref block) => self.check_block(block, ahead),
-            Frame::Whole { object, record, data } => self.check_whole(object, record, data, ahead),
+            Frame::Whole {
+                object,
+                record,
+                data,
+            } => self.check_whole(object, record, data, ahead),
             _ => Ok(0),
         }
     }
@@ -181,18 +225,34 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 Stage::Open if block.offset != entry.high && gaps_full => {
                     // A block that only closes gaps is always welcome.
                     let inside = block.end() <= entry.high;
-                    let missing = self.gaps.missing_in(block.object, block.offset, block.end());
-                    if inside && missing == block.end() - block.offset { Ok(bytes) } else { Err(DatagramError::NoRoom) }
+                    let missing = self
+                        .gaps
+                        .missing_in(block.object, block.offset, block.end());
+                    if inside && missing == block.end() - block.offset {
+                        Ok(bytes)
+                    } else {
+                        Err(DatagramError::NoRoom)
+                    }
                 }
                 _ => Ok(bytes),
             },
         }
     }
 
-    fn check_whole(&mut self, object: ObjectId, record: &[u8], data: &[u8], ahead: u64) -> Result<u64, DatagramError> {
+    fn check_whole(
+        &mut self,
+        object: ObjectId,
+        record: &[u8],
+        data: &[u8],
+        ahead: u64,
+    ) -> Result<u64, DatagramError> {
         let bytes = data.len() as u64;
         let open = record::decode_open(record).map_err(|_| DatagramError::OutOfFile)?;
-        if open.object != object || open.size != bytes || open.kind != ObjectKind::File || self.decides_each {
+        if open.object != object
+            || open.size != bytes
+            || open.kind != ObjectKind::File
+            || self.decides_each
+        {
             return Err(DatagramError::OutOfFile);
         }
         self.check_credit(bytes + ahead)?;
@@ -219,7 +279,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 
     fn place_whole(&mut self, object: ObjectId, bytes: u64) -> bool {
-        let Some(entry) = self.objects.get_mut(object).filter(|entry| entry.stage == Stage::Unknown) else {
+        let Some(entry) = self
+            .objects
+            .get_mut(object)
+            .filter(|entry| entry.stage == Stage::Unknown)
+        else {
             self.statistics.file_bytes_repeated += bytes;
             return false;
         };
@@ -233,7 +297,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// Notes what a checked block fills; `true` if any of it was missing.
     fn place_block(&mut self, block: &DataBlock<'_>) -> bool {
         let (start, end) = (block.offset, block.end());
-        let entry = self.objects.get_mut(block.object).filter(|entry| entry.stage == Stage::Open).copied();
+        let entry = self
+            .objects
+            .get_mut(block.object)
+            .filter(|entry| entry.stage == Stage::Open)
+            .copied();
         let Some(mut entry) = entry else {
             self.statistics.file_bytes_repeated += end - start;
             return false;
@@ -241,11 +309,18 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let mut fresh = 0;
         if start < entry.high {
             // Room was checked; without it the bytes stay missing and come again.
-            let filled = self.gaps.fill(block.object, start, end.min(entry.high)).unwrap_or(0);
+            let filled = self
+                .gaps
+                .fill(block.object, start, end.min(entry.high))
+                .unwrap_or(0);
             entry.missing -= filled;
             fresh += filled;
         } else if start > entry.high {
-            let gap = Gap { object: block.object, start: entry.high, end: start };
+            let gap = Gap {
+                object: block.object,
+                start: entry.high,
+                end: start,
+            };
             if self.gaps.add(gap).is_err() {
                 return false;
             }
@@ -275,7 +350,13 @@ fn open_object<const N: usize>(
     objects: &mut ObjectTable<N>,
     open: &OpenRecord<'_>,
 ) -> Option<(ObjectId, Option<Fault>)> {
-    let entry = objects.get_mut(open.object).filter(|entry| entry.stage == Stage::Unknown)?;
-    *entry = Entry { stage: Stage::Open, size: open.size, ..Entry::default() };
+    let entry = objects
+        .get_mut(open.object)
+        .filter(|entry| entry.stage == Stage::Unknown)?;
+    *entry = Entry {
+        stage: Stage::Open,
+        size: open.size,
+        ..Entry::default()
+    };
     (open.kind == ObjectKind::Directory).then_some((open.object, None))
 }

@@ -79,7 +79,10 @@ pub(super) struct ObjectTable<const N: usize> {
 
 impl<const N: usize> ObjectTable<N> {
     pub(super) fn new() -> Self {
-        Self { entries: [Entry::default(); N], base: ObjectId(1) }
+        Self {
+            entries: [Entry::default(); N],
+            base: ObjectId(1),
+        }
     }
 
     /// The lowest id whose result was not told.
@@ -88,7 +91,9 @@ impl<const N: usize> ObjectTable<N> {
     }
 
     pub(super) fn place(&mut self, id: ObjectId) -> Place<'_> {
-        let Some(distance) = id.0.checked_sub(self.base.0) else { return Place::Past };
+        let Some(distance) = id.0.checked_sub(self.base.0) else {
+            return Place::Past;
+        };
         if distance as usize >= N {
             return Place::Beyond;
         }
@@ -110,17 +115,25 @@ impl<const N: usize> ObjectTable<N> {
     /// A copy of an object in the table.
     pub(super) fn get(&self, id: ObjectId) -> Option<Entry> {
         let distance = id.0.checked_sub(self.base.0)?;
-        let entry = self.entries.get(id.0 as usize % N).filter(|_| (distance as usize) < N)?;
+        let entry = self
+            .entries
+            .get(id.0 as usize % N)
+            .filter(|_| (distance as usize) < N)?;
         (entry.stage != Stage::Released).then_some(*entry)
     }
 
     /// The result of `id` was told; its place becomes free when all before it are.
     pub(super) fn release(&mut self, id: ObjectId) {
         if let Some(entry) = self.get_mut(id) {
-            *entry = Entry { stage: Stage::Released, ..Entry::default() };
+            *entry = Entry {
+                stage: Stage::Released,
+                ..Entry::default()
+            };
         }
-        while let Some(entry) =
-            self.entries.get_mut(self.base.0 as usize % N).filter(|entry| entry.stage == Stage::Released)
+        while let Some(entry) = self
+            .entries
+            .get_mut(self.base.0 as usize % N)
+            .filter(|entry| entry.stage == Stage::Released)
         {
             *entry = Entry::default();
             self.base = self.base.next();
@@ -141,6 +154,8 @@ mod tests {
         assert!(matches!(table.place(ObjectId(5)), Place::Beyond));
         table.release(ObjectId(1));
         assert_eq!(table.base(), ObjectId(3));
-        assert!(matches!(table.place(ObjectId(5)), Place::Here(entry) if entry.stage == Stage::Unknown));
+        assert!(
+            matches!(table.place(ObjectId(5)), Place::Here(entry) if entry.stage == Stage::Unknown)
+        );
     }
 }

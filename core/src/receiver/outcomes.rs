@@ -46,17 +46,30 @@ pub(super) struct SentDecisions {
 }
 
 impl SentDecisions {
-    pub(super) const fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.pieces.is_full()
     }
 
-    pub(super) fn push(&mut self, number: PacketNumber, offset: u64, length: u64, sent_at: Instant) {
-        let _ = self.pieces.push_back(Piece { number, offset, length, sent_at });
+    pub(super) fn push(
+        &mut self,
+        number: PacketNumber,
+        offset: u64,
+        length: u64,
+        sent_at: Instant,
+    ) {
+        let _ = self.pieces.push_back(Piece {
+            number,
+            offset,
+            length,
+            sent_at,
+        });
     }
 
     /// When the oldest piece counts as lost if nothing is heard of it.
     pub(super) fn overdue_at(&self, round_trip: Duration) -> Option<Instant> {
-        self.pieces.front().map(|piece| piece.sent_at + round_trip.scaled(2, 1) + Duration::from_millis(50))
+        self.pieces
+            .front()
+            .map(|piece| piece.sent_at + round_trip.scaled(2, 1) + Duration::from_millis(50))
     }
 }
 
@@ -65,7 +78,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 {
     /// The host's decision on an offered object. Only sessions that decide on each object need it.
     pub fn decide(&mut self, object: ObjectId, decision: Decision<'_>) {
-        let Some(entry) = self.objects.get_mut(object).filter(|entry| entry.stage == Stage::Open) else { return };
+        let Some(entry) = self
+            .objects
+            .get_mut(object)
+            .filter(|entry| entry.stage == Stage::Open)
+        else {
+            return;
+        };
         match decision {
             Decision::Go => self.tell(object, Outcome::Go),
             Decision::Skip => {
@@ -78,7 +97,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     /// The host put `object` under its final name, or failed to.
     pub fn handle_result(&mut self, object: ObjectId, fault: Option<Fault>) {
-        let Some(entry) = self.objects.get_mut(object) else { return };
+        let Some(entry) = self.objects.get_mut(object) else {
+            return;
+        };
         if matches!(entry.stage, Stage::Unknown | Stage::Resulted) {
             return;
         }
@@ -91,12 +112,18 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let size = self.objects.get(object).map_or(0, |entry| entry.size);
         let usable = missing.len() <= MAX_RESUME_RANGES
             && missing.len() < self.gaps.room()
-            && missing.iter().all(|range| range.start < range.end && range.end <= size);
+            && missing
+                .iter()
+                .all(|range| range.start < range.end && range.end <= size);
         if !usable {
             return self.tell(object, Outcome::Go);
         }
         for range in missing {
-            let _ = self.gaps.add(Gap { object, start: range.start, end: range.end });
+            let _ = self.gaps.add(Gap {
+                object,
+                start: range.start,
+                end: range.end,
+            });
         }
         if let Some(entry) = self.objects.get_mut(object) {
             entry.high = size;
@@ -107,7 +134,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     /// Queues an outcome; a final one replaces one that was not told yet.
     fn tell(&mut self, object: ObjectId, outcome: Outcome) {
-        let Some(entry) = self.objects.get_mut(object) else { return };
+        let Some(entry) = self.objects.get_mut(object) else {
+            return;
+        };
         entry.outcome = Some(outcome);
         if !entry.queued {
             entry.queued = true;
@@ -123,7 +152,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.to_tell.pop_front();
                 continue;
             };
-            let needed = if outcome == Outcome::Resume { LONGEST.min(META) } else { SHORT };
+            let needed = if outcome == Outcome::Resume {
+                LONGEST.min(META)
+            } else {
+                SHORT
+            };
             if self.decide.room() < needed {
                 return;
             }
@@ -164,16 +197,33 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let decision = match outcome {
             Outcome::Go => DecideRecord::Go { first, last },
             Outcome::Skip => DecideRecord::Skip { first, last },
-            Outcome::Delivered => DecideRecord::Result { first, last, fault: None },
-            Outcome::Failed(fault) => DecideRecord::Result { first, last, fault: Some(fault) },
+            Outcome::Delivered => DecideRecord::Result {
+                first,
+                last,
+                fault: None,
+            },
+            Outcome::Failed(fault) => DecideRecord::Result {
+                first,
+                last,
+                fault: Some(fault),
+            },
             Outcome::Resume => {
-                let ranges = self.gaps.of(first).map(|gap| ByteRange { start: gap.start, end: gap.end });
-                let missing: Vec<ByteRange, MAX_RESUME_RANGES> = ranges.take(MAX_RESUME_RANGES).collect();
-                DecideRecord::Resume { object: first, missing }
+                let ranges = self.gaps.of(first).map(|gap| ByteRange {
+                    start: gap.start,
+                    end: gap.end,
+                });
+                let missing: Vec<ByteRange, MAX_RESUME_RANGES> =
+                    ranges.take(MAX_RESUME_RANGES).collect();
+                DecideRecord::Resume {
+                    object: first,
+                    missing,
+                }
             }
         };
         let mut bytes = [0; LONGEST];
-        let encoded = record::encode_decide(&decision, &mut bytes).ok().and_then(|length| bytes.get(..length));
+        let encoded = record::encode_decide(&decision, &mut bytes)
+            .ok()
+            .and_then(|length| bytes.get(..length));
         if !encoded.is_some_and(|encoded| self.decide.write(encoded).is_ok()) {
             // Room was checked: only a stream smaller than one record comes here.
             self.fail(Fault::InternalError);
@@ -184,14 +234,21 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     pub(super) fn on_sack(&mut self, largest: u32, earlier: u64) {
         let largest = PacketNumber::recover(largest, self.outbound.next_number());
         for _ in 0..self.sent_decisions.pieces.len() {
-            let Some(piece) = self.sent_decisions.pieces.pop_front() else { break };
+            let Some(piece) = self.sent_decisions.pieces.pop_front() else {
+                break;
+            };
             let behind = largest.0.checked_sub(piece.number.0);
             let arrived = match behind {
                 Some(0) => true,
                 Some(distance) => distance <= 64 && earlier >> (distance - 1) & 1 == 1,
                 None => false,
             };
-            if arrived && self.decide.on_acknowledged(piece.offset, piece.length).is_ok() {
+            if arrived
+                && self
+                    .decide
+                    .on_acknowledged(piece.offset, piece.length)
+                    .is_ok()
+            {
                 continue;
             }
             if arrived || behind.is_some_and(|distance| distance >= REORDER) {
@@ -205,7 +262,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// Gives up waiting for pieces that nothing was heard of.
     pub(super) fn repeat_overdue(&mut self, now: Instant) {
         let round_trip = self.reporting.round_trip();
-        while self.sent_decisions.overdue_at(round_trip).is_some_and(|at| now >= at) {
+        while self
+            .sent_decisions
+            .overdue_at(round_trip)
+            .is_some_and(|at| now >= at)
+        {
             if let Some(piece) = self.sent_decisions.pieces.pop_front() {
                 self.decide.rewind(piece.offset);
             }

@@ -80,7 +80,10 @@ pub(super) struct Reporting {
 impl Reporting {
     pub(super) fn new(report_size: u16, now: Instant) -> Self {
         Self {
-            interval: Interval { started: now, ..Interval::default() },
+            interval: Interval {
+                started: now,
+                ..Interval::default()
+            },
             report_limit: usize::from(report_size),
             path_carried: BASE_DATAGRAM,
             sequence: 0,
@@ -126,14 +129,24 @@ impl Reporting {
     pub(super) fn on_packet(&mut self, packet: &Packet, largest: Option<PacketNumber>) {
         let interval = &mut self.interval;
         interval.received = interval.received.saturating_add(1);
-        interval.bytes = interval.bytes.saturating_add(u32::try_from(packet.length).unwrap_or(u32::MAX));
+        interval.bytes = interval
+            .bytes
+            .saturating_add(u32::try_from(packet.length).unwrap_or(u32::MAX));
         self.received_total = self.received_total.wrapping_add(1);
         self.path_carried = self.path_carried.max(packet.length);
-        interval.sample(packet.now.wire_clock().wrapping_sub(packet.clock).cast_signed());
+        interval.sample(
+            packet
+                .now
+                .wire_clock()
+                .wrapping_sub(packet.clock)
+                .cast_signed(),
+        );
         match largest {
             // The sender never repeats a number: what comes below the largest is late.
             Some(largest) if packet.number < largest => {
-                self.reorder = self.reorder.max((largest.0 - packet.number.0).min(MOST_REORDER));
+                self.reorder = self
+                    .reorder
+                    .max((largest.0 - packet.number.0).min(MOST_REORDER));
             }
             _ => {
                 self.largest_clock = packet.clock;
@@ -147,16 +160,25 @@ impl Reporting {
         if self.round_trip == Duration::ZERO {
             return Duration::from_millis(5);
         }
-        self.round_trip.scaled(1, 8).max(Duration::from_millis(1)).min(Duration::from_millis(20))
+        self.round_trip
+            .scaled(1, 8)
+            .max(Duration::from_millis(1))
+            .min(Duration::from_millis(20))
     }
 
     /// How long a missing packet may be just late.
     fn ripening_time(&self) -> Duration {
-        self.round_trip.scaled(1, 8).max(Duration::from_millis(2)).min(Duration::from_millis(25))
+        self.round_trip
+            .scaled(1, 8)
+            .max(Duration::from_millis(2))
+            .min(Duration::from_millis(25))
     }
 
     /// When the next report is due; `None` while there is nothing to tell.
-    pub(super) fn due_at<const WORDS: usize>(&self, window: &ReplayWindow<WORDS>) -> Option<Instant> {
+    pub(super) fn due_at<const WORDS: usize>(
+        &self,
+        window: &ReplayWindow<WORDS>,
+    ) -> Option<Instant> {
         let Some(last) = self.last_report else {
             return (self.interval.received > 0).then_some(self.interval.started);
         };
@@ -173,7 +195,11 @@ impl Reporting {
         (known_end(window, self.ripe_end, end) < end).then(|| last + self.ripening_time())
     }
 
-    pub(super) fn is_due<const WORDS: usize>(&self, now: Instant, window: &ReplayWindow<WORDS>) -> bool {
+    pub(super) fn is_due<const WORDS: usize>(
+        &self,
+        now: Instant,
+        window: &ReplayWindow<WORDS>,
+    ) -> bool {
         self.due_at(window).is_some_and(|at| now >= at)
     }
 
@@ -191,20 +217,36 @@ impl Reporting {
         let fields = self.fields(now, window.largest(), end, storage);
         let oldest = end.saturating_sub((WORDS as u64 - 1) * 64);
         let floor = self.floor.max(oldest);
-        let start = self.map_goes_on_at.filter(|&at| at > floor && at < end).unwrap_or(floor) & !63;
+        let start = self
+            .map_goes_on_at
+            .filter(|&at| at > floor && at < end)
+            .unwrap_or(floor)
+            & !63;
         let described_end = known_end(window, self.ripe_end.max(start), end);
-        let limit = self.report_limit.min(self.datagram_limit()).saturating_sub(PACKET_OVERHEAD);
+        let limit = self
+            .report_limit
+            .min(self.datagram_limit())
+            .saturating_sub(PACKET_OVERHEAD);
         let base = PacketNumber(start).on_wire();
-        let described =
-            writer.push_report_with(&fields, base, limit, |map| describe(map, window, start, described_end));
-        let Ok(described) = described else { return false };
+        let described = writer.push_report_with(&fields, base, limit, |map| {
+            describe(map, window, start, described_end)
+        });
+        let Ok(described) = described else {
+            return false;
+        };
         let covered = start + u64::from(described);
         self.map_goes_on_at = (described > 0 && covered < described_end).then_some(covered);
         self.start_interval(now, end);
         true
     }
 
-    fn fields(&self, now: Instant, largest: Option<PacketNumber>, end: u64, storage: &Storage) -> ReportFields {
+    fn fields(
+        &self,
+        now: Instant,
+        largest: Option<PacketNumber>,
+        end: u64,
+        storage: &Storage,
+    ) -> ReportFields {
         let interval = &self.interval;
         let least = interval.least.unwrap_or(0);
         let spread = |delay: i32| {
@@ -231,13 +273,20 @@ impl Reporting {
             received_total: self.received_total,
             reorder_log2: u8::try_from(self.reorder.next_power_of_two().ilog2()).unwrap_or(0),
             credit_kib: u32::try_from(storage.credit / 1024).unwrap_or(u32::MAX),
-            drain_kib_s: if storage_limited { self.written_kib_s } else { 0 },
+            drain_kib_s: if storage_limited {
+                self.written_kib_s
+            } else {
+                0
+            },
             ..ReportFields::default()
         }
     }
 
     fn start_interval(&mut self, now: Instant, end: u64) {
-        self.interval = Interval { started: now, ..Interval::default() };
+        self.interval = Interval {
+            started: now,
+            ..Interval::default()
+        };
         self.last_report = Some(now);
         self.passed_end = end;
         self.sequence = self.sequence.wrapping_add(1);
@@ -245,7 +294,8 @@ impl Reporting {
 
     /// Numbers become ripe by packets that came after them, or by time.
     fn ripen(&mut self, now: Instant, end: u64) {
-        let by_packets = end.saturating_sub(RIPE_AFTER_PACKETS.max(self.reorder + self.reorder / 4));
+        let by_packets =
+            end.saturating_sub(RIPE_AFTER_PACKETS.max(self.reorder + self.reorder / 4));
         let (since, candidate) = self.ripening;
         if now.since(since) >= self.ripening_time() {
             self.ripe_end = self.ripe_end.max(candidate);
@@ -258,7 +308,9 @@ impl Reporting {
 
     fn measure_storage(&mut self, now: Instant) {
         let span_us = now.since(self.interval.started).as_micros();
-        let rate = (self.interval.written.saturating_mul(1_000_000) / 1024).checked_div(span_us).unwrap_or(0);
+        let rate = (self.interval.written.saturating_mul(1_000_000) / 1024)
+            .checked_div(span_us)
+            .unwrap_or(0);
         let rate = u32::try_from(rate).unwrap_or(u32::MAX);
         self.written_kib_s = self.written_kib_s / 8 * 7 + rate / 8;
     }
@@ -267,9 +319,21 @@ impl Reporting {
 impl Interval {
     fn sample(&mut self, delay: i32) {
         let least = self.least.unwrap_or(delay);
-        let largest = if self.least.is_some() { self.largest } else { delay };
-        self.least = Some(if delay.wrapping_sub(least) < 0 { delay } else { least });
-        self.largest = if delay.wrapping_sub(largest) > 0 { delay } else { largest };
+        let largest = if self.least.is_some() {
+            self.largest
+        } else {
+            delay
+        };
+        self.least = Some(if delay.wrapping_sub(least) < 0 {
+            delay
+        } else {
+            least
+        });
+        self.largest = if delay.wrapping_sub(largest) > 0 {
+            delay
+        } else {
+            largest
+        };
         if let Some(slot) = self.samples.get_mut(self.sampled % SAMPLES) {
             *slot = delay;
         }
@@ -281,14 +345,23 @@ impl Interval {
         let least = self.least.unwrap_or(0);
         let mut above = self.samples.map(|delay| delay.wrapping_sub(least));
         let count = self.sampled.min(SAMPLES);
-        let Some(taken) = above.get_mut(..count) else { return least };
+        let Some(taken) = above.get_mut(..count) else {
+            return least;
+        };
         taken.sort_unstable();
-        taken.get(count / 2).map_or(least, |middle| middle.wrapping_add(least))
+        taken
+            .get(count / 2)
+            .map_or(least, |middle| middle.wrapping_add(least))
     }
 }
 
 /// Describes `start..end` block by block until the map is full.
-fn describe<const WORDS: usize>(map: &mut LossMapEncoder<'_>, window: &ReplayWindow<WORDS>, start: u64, end: u64) {
+fn describe<const WORDS: usize>(
+    map: &mut LossMapEncoder<'_>,
+    window: &ReplayWindow<WORDS>,
+    start: u64,
+    end: u64,
+) {
     let mut at = start;
     while at < end {
         let valid = u16::try_from((end - at).min(512)).unwrap_or(512);

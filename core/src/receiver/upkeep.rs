@@ -37,7 +37,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if report {
             self.put_report(now, &mut writer);
         }
-        let piece = if decide { self.put_decisions(&mut writer) } else { None };
+        let piece = if decide {
+            self.put_decisions(&mut writer)
+        } else {
+            None
+        };
         let body_length = writer.len();
         if body_length == 0 {
             return None;
@@ -64,9 +68,15 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             self.close_frames_left -= 1;
             let fault = self.closed_with;
             let code = fault.map_or(0, Fault::number);
-            let _ = writer.push(&Frame::Close { code, text: fault.map_or("", Fault::text) });
+            let _ = writer.push(&Frame::Close {
+                code,
+                text: fault.map_or("", Fault::text),
+            });
         }
-        let _ = self.path_answer.take().map(|bits| writer.push(&Frame::PathResponse(bits)));
+        let _ = self
+            .path_answer
+            .take()
+            .map(|bits| writer.push(&Frame::PathResponse(bits)));
         let _ = self.pong_due.take().map(|(id, at)| {
             let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
             writer.push(&Frame::Pong { id, held_us })
@@ -79,15 +89,29 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
     fn put_report(&mut self, now: Instant, writer: &mut FrameWriter<'_>) {
         let credit = self.capacity.saturating_sub(self.outstanding);
-        let storage = reporting::Storage { credit, capacity: self.capacity };
-        if self.reporting.write(now, self.inbound.window(), &storage, writer) {
+        let storage = reporting::Storage {
+            credit,
+            capacity: self.capacity,
+        };
+        if self
+            .reporting
+            .write(now, self.inbound.window(), &storage, writer)
+        {
             self.statistics.reports += 1;
         }
     }
 
     fn put_decisions(&mut self, writer: &mut FrameWriter<'_>) -> Option<(u64, u64)> {
-        let (offset, length) = self.decide.unsent(writer.remaining().checked_sub(DECIDE_OVERHEAD)?)?;
-        let copy = |bytes: &mut [u8]| if self.decide.copy_to(offset, bytes) { Ok(()) } else { Err(()) };
+        let (offset, length) = self
+            .decide
+            .unsent(writer.remaining().checked_sub(DECIDE_OVERHEAD)?)?;
+        let copy = |bytes: &mut [u8]| {
+            if self.decide.copy_to(offset, bytes) {
+                Ok(())
+            } else {
+                Err(())
+            }
+        };
         writer.push_decide_with(offset, length, copy).ok()?;
         self.decide.on_sent(offset + length as u64);
         Some((offset, length as u64))
@@ -119,9 +143,17 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// Acts on time that has passed: long silence ends the session.
     pub fn handle_timeout(&mut self, now: Instant) {
         let silent_for = now.since(self.last_heard);
-        let limit = if self.heard { SESSION_TIMEOUT } else { CONNECT_TIMEOUT };
+        let limit = if self.heard {
+            SESSION_TIMEOUT
+        } else {
+            CONNECT_TIMEOUT
+        };
         if silent_for >= limit {
-            self.fail(if self.heard { Fault::ReceiverReceive } else { Fault::ConnectionTimeout });
+            self.fail(if self.heard {
+                Fault::ReceiverReceive
+            } else {
+                Fault::ConnectionTimeout
+            });
         }
     }
 }

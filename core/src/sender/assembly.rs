@@ -13,8 +13,8 @@ use crate::metadata::record;
 use crate::time::Instant;
 use crate::units::ObjectId;
 use crate::wire::{
-    CHUNK_OVERHEAD, DATA_PREFIX_BYTES, DataBlock, FillError, FrameWriter, HEADER_BYTES, META_OVERHEAD, PacketKind,
-    TAG_BYTES, WHOLE_OVERHEAD,
+    CHUNK_OVERHEAD, DATA_PREFIX_BYTES, DataBlock, FillError, FrameWriter, HEADER_BYTES,
+    META_OVERHEAD, PacketKind, TAG_BYTES, WHOLE_OVERHEAD,
 };
 
 /// A frames datagram is padded to the size of its neighbours if no more than this is wasted.
@@ -29,7 +29,9 @@ enum Refusal {
     Failed(Fault),
 }
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// The oldest lost content under a new number.
     pub(super) fn next_lost<S: ObjectSource>(
         &mut self,
@@ -39,8 +41,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         source: &mut S,
     ) -> Option<usize> {
         while let Some(number) = self.sent.first_lost() {
-            let contents: Contents =
-                self.sent.contents_of(number).filter_map(|content| self.still_wanted(content)).collect();
+            let contents: Contents = self
+                .sent
+                .contents_of(number)
+                .filter_map(|content| self.still_wanted(content))
+                .collect();
             let outcome = match contents.as_slice() {
                 [] => {
                     self.sent.settle_first_lost();
@@ -70,8 +75,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             ContentKind::Meta => {
                 let end = content.offset + u64::from(content.length);
                 let offset = content.offset.max(self.meta.acknowledged());
-                let length = u32::try_from(end.checked_sub(offset)?).ok().filter(|&length| length > 0)?;
-                Some(Content { offset, length, ..content })
+                let length = u32::try_from(end.checked_sub(offset)?)
+                    .ok()
+                    .filter(|&length| length > 0)?;
+                Some(Content {
+                    offset,
+                    length,
+                    ..content
+                })
             }
             ContentKind::Bytes | ContentKind::Whole => {
                 let offered = self.objects.get(content.object)?;
@@ -98,7 +109,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             None => self.sent.settle_first_lost(),
         }
         self.statistics.file_bytes_repeated += u64::from(part.length);
-        Ok(self.dispatch(now, PacketKind::Data, true, room, DATA_PREFIX_BYTES + length, &[part]))
+        Ok(self.dispatch(
+            now,
+            PacketKind::Data,
+            true,
+            room,
+            DATA_PREFIX_BYTES + length,
+            &[part],
+        ))
     }
 
     fn repeat_frames<S: ObjectSource>(
@@ -110,12 +128,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         number: u64,
         contents: &[Content],
     ) -> Result<Option<usize>, (ObjectId, Refusal)> {
-        let Some(body) = lane::body_of(room, limit) else { return Ok(None) };
+        let Some(body) = lane::body_of(room, limit) else {
+            return Ok(None);
+        };
         let mut writer = FrameWriter::new(body);
         let mut packed = Contents::new();
         let mut left_over = Contents::new();
         for content in contents {
-            let overhead = if content.kind == ContentKind::Meta { META_OVERHEAD } else { CHUNK_OVERHEAD };
+            let overhead = if content.kind == ContentKind::Meta {
+                META_OVERHEAD
+            } else {
+                CHUNK_OVERHEAD
+            };
             let (part, rest) = match content.kind {
                 ContentKind::Whole => (*content, None),
                 _ => content.split_at(writer.remaining().saturating_sub(overhead)),
@@ -155,7 +179,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let mut writer = FrameWriter::new(body);
         let mut contents = Contents::new();
         self.put_new_meta(&mut writer, &mut contents);
-        while contents.len() < MAX_CONTENTS && self.put_small_object(&mut writer, &mut contents, limit, source) {}
+        while contents.len() < MAX_CONTENTS
+            && self.put_small_object(&mut writer, &mut contents, limit, source)
+        {}
         if contents.is_empty() {
             return None;
         }
@@ -173,22 +199,46 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     fn put_new_meta(&mut self, writer: &mut FrameWriter<'_>, contents: &mut Contents) {
         let room = writer.remaining().saturating_sub(META_OVERHEAD);
         let repeat = self.first_meta_sent == 1 && self.meta.acknowledged() == 0;
-        let piece = if repeat { Some((0, self.meta.sent().min(room as u64))) } else { None };
-        let piece = piece.or_else(|| self.meta.unsent(room).map(|(offset, length)| (offset, length as u64)));
-        let Some((offset, length)) = piece else { return };
+        let piece = if repeat {
+            Some((0, self.meta.sent().min(room as u64)))
+        } else {
+            None
+        };
+        let piece = piece.or_else(|| {
+            self.meta
+                .unsent(room)
+                .map(|(offset, length)| (offset, length as u64))
+        });
+        let Some((offset, length)) = piece else {
+            return;
+        };
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         if length > 0 && self.put_meta(writer, offset, length) {
             self.first_meta_sent = self.first_meta_sent.saturating_add(1);
             self.meta.on_sent(offset + u64::from(length));
-            let _ = contents.push(Content { kind: ContentKind::Meta, object: ObjectId(0), length, offset });
+            let _ = contents.push(Content {
+                kind: ContentKind::Meta,
+                object: ObjectId(0),
+                length,
+                offset,
+            });
         }
     }
 
     fn put_meta(&self, writer: &mut FrameWriter<'_>, offset: u64, length: u32) -> bool {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let copy = |bytes: &mut [u8]| if self.meta.copy_to(offset, bytes) { Ok(()) } else { Err(()) };
+        let copy = |bytes: &mut [u8]| {
+            if self.meta.copy_to(offset, bytes) {
+                Ok(())
+            } else {
+                Err(())
+            }
+        };
         // Bytes no longer held are acknowledged: nothing to repeat, which counts as put.
-        !matches!(writer.push_meta_with(offset, length, copy), Err(FillError::Full))
+        !matches!(
+            writer.push_meta_with(offset, length, copy),
+            Err(FillError::Full)
+        )
     }
 
     /// The next ready object, if it or its end is small; `false` when nothing more belongs in this datagram.
@@ -199,11 +249,20 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         limit: usize,
         source: &mut S,
     ) -> bool {
-        let Some((object, start, end)) = self.next_range() else { return false };
-        let Some(offered) = self.objects.get(object).copied() else { return false };
+        let Some((object, start, end)) = self.next_range() else {
+            return false;
+        };
+        let Some(offered) = self.objects.get(object).copied() else {
+            return false;
+        };
         let left = end - start;
         let (outcome, content) = if offered.whole {
-            let content = Content { kind: ContentKind::Whole, object, length: 0, offset: 0 };
+            let content = Content {
+                kind: ContentKind::Whole,
+                object,
+                length: 0,
+                offset: 0,
+            };
             (self.put_whole(writer, object, limit, source), content)
         } else {
             let room = writer.remaining().saturating_sub(CHUNK_OVERHEAD);
@@ -212,13 +271,25 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 return false;
             }
             let length = u32::try_from(length).unwrap_or(u32::MAX);
-            let content = Content { kind: ContentKind::Bytes, object, length, offset: start };
-            (self.put_chunk(writer, object, start, length, source), content)
+            let content = Content {
+                kind: ContentKind::Bytes,
+                object,
+                length,
+                offset: start,
+            };
+            (
+                self.put_chunk(writer, object, start, length, source),
+                content,
+            )
         };
         match outcome {
             Ok(true) => {
                 let _ = contents.push(content);
-                let sent = if offered.whole { offered.size } else { u64::from(content.length) };
+                let sent = if offered.whole {
+                    offered.size
+                } else {
+                    u64::from(content.length)
+                };
                 self.on_first_sent(object, sent);
                 true
             }
@@ -245,7 +316,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let size = self.objects.get(object).map_or(0, |offered| offered.size);
         let fin = offset + u64::from(length) == size;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let outcome = writer.push_chunk_with(object, offset, fin, length, |bytes| read(source, object, offset, bytes));
+        let outcome = writer.push_chunk_with(object, offset, fin, length, |bytes| {
+            read(source, object, offset, bytes)
+        });
         placed(outcome, object)
     }
 
@@ -258,10 +331,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         limit: usize,
         source: &mut S,
     ) -> Result<bool, (ObjectId, Refusal)> {
-        let Some(offered) = self.objects.get(object) else { return Ok(true) };
+        let Some(offered) = self.objects.get(object) else {
+            return Ok(true);
+        };
         let record_length = usize::from(offered.record_length);
         let size = usize::try_from(offered.size).unwrap_or(usize::MAX);
-        let needed = WHOLE_OVERHEAD.saturating_add(record_length).saturating_add(size);
+        let needed = WHOLE_OVERHEAD
+            .saturating_add(record_length)
+            .saturating_add(size);
         if needed > limit.saturating_sub(PACKET_OVERHEAD) {
             return Err((object, Refusal::Failed(Fault::PathSetup)));
         }
@@ -275,7 +352,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 FinishOutcome::NotReady => return Err(Refusal::NotReady),
                 FinishOutcome::Failed(fault) => return Err(Refusal::Failed(fault)),
             }
-            let described = source.describe(object).ok_or(Refusal::Failed(Fault::InternalError))?;
+            let described = source
+                .describe(object)
+                .ok_or(Refusal::Failed(Fault::InternalError))?;
             match record::encode_open(&described, record_bytes) {
                 Ok(length) if length == record_bytes.len() => Ok(()),
                 _ => Err(Refusal::Failed(Fault::InternalError)),
@@ -297,10 +376,16 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         loop {
             let (object, start, end) = self.next_range()?;
-            if self.objects.get(object).is_some_and(|offered| offered.whole) {
+            if self
+                .objects
+                .get(object)
+                .is_some_and(|offered| offered.whole)
+            {
                 return None;
             }
-            let length = usize::try_from(end - start).unwrap_or(usize::MAX).min(data_room(limit));
+            let length = usize::try_from(end - start)
+                .unwrap_or(usize::MAX)
+                .min(data_room(limit));
             if length == 0 {
                 return None;
             }
@@ -314,7 +399,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                     };
                     self.on_first_sent(object, length as u64);
                     let body_length = DATA_PREFIX_BYTES + length;
-                    return self.dispatch(now, PacketKind::Data, false, room, body_length, &[content]);
+                    return self.dispatch(
+                        now,
+                        PacketKind::Data,
+                        false,
+                        room,
+                        body_length,
+                        &[content],
+                    );
                 }
                 Err((_, Refusal::NotReady)) => {
                     self.blocked = Blocked::Source;
@@ -355,7 +447,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         contents: &[Content],
     ) -> Option<usize> {
         let length = body_length + PACKET_OVERHEAD;
-        let packed = room.get_mut(..length).map(|datagram| self.outbound.pack(now, kind, repeated, datagram));
+        let packed = room
+            .get_mut(..length)
+            .map(|datagram| self.outbound.pack(now, kind, repeated, datagram));
         let Some(Ok(number)) = packed else {
             self.fail(Fault::InternalError);
             return None;
@@ -372,12 +466,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     fn next_range(&mut self) -> Option<(ObjectId, u64, u64)> {
         loop {
             let object = *self.ready.front()?;
-            let Some(offered) = self.objects.get(object).filter(|offered| offered.stage == Stage::Ready) else {
+            let Some(offered) = self
+                .objects
+                .get(object)
+                .filter(|offered| offered.stage == Stage::Ready)
+            else {
                 self.ready.pop_front();
                 continue;
             };
             // Its record must be there before its bytes, except at the start where nothing is known yet.
-            if !offered.whole && self.meta.acknowledged() < offered.open_end && self.meta.acknowledged() > 0 {
+            if !offered.whole
+                && self.meta.acknowledged() < offered.open_end
+                && self.meta.acknowledged() > 0
+            {
                 return None;
             }
             if !offered.whole && self.meta.sent() < offered.open_end {
@@ -393,7 +494,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// `length` bytes of `object` were sent for the first time.
     fn on_first_sent(&mut self, object: ObjectId, length: u64) {
         self.statistics.file_bytes_sent += length;
-        let Some(offered) = self.objects.get_mut(object) else { return };
+        let Some(offered) = self.objects.get_mut(object) else {
+            return;
+        };
         offered.next_offset += length;
         let complete = if self.plans.contains(object) {
             self.plans.on_sent(object, length)
@@ -417,7 +520,12 @@ const fn data_room(limit: usize) -> usize {
     limit.saturating_sub(HEADER_BYTES + DATA_PREFIX_BYTES + TAG_BYTES)
 }
 
-fn read<S: ObjectSource>(source: &mut S, object: ObjectId, offset: u64, bytes: &mut [u8]) -> Result<(), Refusal> {
+fn read<S: ObjectSource>(
+    source: &mut S,
+    object: ObjectId,
+    offset: u64,
+    bytes: &mut [u8],
+) -> Result<(), Refusal> {
     match source.read(object, offset, bytes) {
         ReadOutcome::Filled => Ok(()),
         ReadOutcome::NotReady => Err(Refusal::NotReady),
@@ -426,7 +534,10 @@ fn read<S: ObjectSource>(source: &mut S, object: ObjectId, offset: u64, bytes: &
 }
 
 /// Whether a frame was put, or why not.
-fn placed(outcome: Result<(), FillError<Refusal>>, object: ObjectId) -> Result<bool, (ObjectId, Refusal)> {
+fn placed(
+    outcome: Result<(), FillError<Refusal>>,
+    object: ObjectId,
+) -> Result<bool, (ObjectId, Refusal)> {
     match outcome {
         Ok(()) => Ok(true),
         Err(FillError::Full) => Ok(false),

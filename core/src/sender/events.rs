@@ -48,7 +48,9 @@ pub enum SenderEvent {
 /// A range of objects that a decision speaks of.
 pub(super) type Range = (ObjectId, ObjectId);
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// The next event; call until `None` after every input. Decisions take effect here.
     pub fn poll_event(&mut self) -> Option<SenderEvent> {
         if let Some(event) = self.events.pop_front() {
@@ -95,7 +97,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 
     fn on_go(&mut self, object: ObjectId) {
-        if self.objects.get(object).is_some_and(|offered| offered.stage == Stage::Undecided) {
+        if self
+            .objects
+            .get(object)
+            .is_some_and(|offered| offered.stage == Stage::Undecided)
+        {
             self.make_ready(object);
         }
     }
@@ -105,7 +111,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         object: ObjectId,
         missing: Vec<ByteRange, MAX_RESUME_RANGES>,
     ) -> Option<SenderEvent> {
-        let offered = self.objects.get(object).filter(|offered| offered.stage == Stage::Undecided)?;
+        let offered = self
+            .objects
+            .get(object)
+            .filter(|offered| offered.stage == Stage::Undecided)?;
         let (size, last_byte) = (offered.size, missing.last().map_or(0, |range| range.end));
         if last_byte > size {
             self.give_up(object, Fault::Protocol);
@@ -120,7 +129,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             self.make_ready(object);
             return None;
         }
-        Some(SenderEvent::Resumed { object, present: size - absent })
+        Some(SenderEvent::Resumed {
+            object,
+            present: size - absent,
+        })
     }
 
     fn finish_range(&mut self, first: ObjectId, last: ObjectId) -> Option<Range> {

@@ -13,13 +13,19 @@ use crate::wire::{Fate, Frame, Frames, LossMap, PacketKind, Report, ReportFields
 /// A round trip longer than this is a wrong clock, not a path.
 const LONGEST_ROUND_TRIP: Duration = Duration::from_secs(60);
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// Takes a datagram from the network; it is opened in place.
     ///
     /// # Errors
     ///
     /// [`DatagramError`]: the datagram is dropped and counted; the session goes on.
-    pub fn handle_datagram(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DatagramError> {
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: &mut [u8],
+    ) -> Result<(), DatagramError> {
         let outcome = self.take_datagram(now, datagram);
         if outcome.is_err() {
             self.statistics.datagrams_refused += 1;
@@ -71,7 +77,12 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 
     fn on_decide(&mut self, now: Instant, offset: u64, bytes: &[u8]) -> bool {
-        let soon = now + self.round_trip.smoothed().scaled(1, 4).min(Duration::from_millis(25));
+        let soon = now
+            + self
+                .round_trip
+                .smoothed()
+                .scaled(1, 4)
+                .min(Duration::from_millis(25));
         self.state_due_at = self.state_due_at.min(soon);
         self.blocked = Blocked::No;
         self.decide.insert(offset, bytes).is_ok()
@@ -86,13 +97,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     fn on_close(&mut self, code: u16) {
         let fault = Fault::from_number(code);
-        self.fail(if fault == Fault::Unknown { Fault::PeerAborted } else { fault });
+        self.fail(if fault == Fault::Unknown {
+            Fault::PeerAborted
+        } else {
+            fault
+        });
     }
 
     fn on_report(&mut self, now: Instant, report: &Report<'_>) {
         self.statistics.reports += 1;
         let fields = &report.fields;
-        let newest = self.report_sequence.is_none_or(|last| fields.sequence.wrapping_sub(last) < 1 << 15);
+        let newest = self
+            .report_sequence
+            .is_none_or(|last| fields.sequence.wrapping_sub(last) < 1 << 15);
         self.sample_round_trip(now, fields);
         if let Some(map) = &report.loss_map {
             self.on_loss_map(now, map);
@@ -130,7 +147,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             round_trip: self.round_trip.smoothed(),
             least_round_trip: self.round_trip.least(),
             congestion_marks: fields.congestion_marks.wrapping_sub(self.marks_seen) & 0x00FF_FFFF,
-            storage_rate: (fields.drain_kib_s > 0).then(|| BitRate(u64::from(fields.drain_kib_s) * 8 * 1024)),
+            storage_rate: (fields.drain_kib_s > 0)
+                .then(|| BitRate(u64::from(fields.drain_kib_s) * 8 * 1024)),
             application_limited: largest.0 < self.limited_until,
         }
     }
@@ -156,13 +174,20 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             .contents_of(number)
             .filter(|content| matches!(content.kind, ContentKind::Meta | ContentKind::Probe))
             .collect();
-        let Some(arrived) = self.sent.acknowledge(number) else { return };
+        let Some(arrived) = self.sent.acknowledge(number) else {
+            return;
+        };
         self.statistics.packets_recovered += u64::from(arrived.was_lost);
         self.mtu.on_arrived(arrived.bytes);
         for content in special {
             if content.kind == ContentKind::Probe {
-                self.mtu.on_probe_arrived(u16::try_from(content.length).unwrap_or(u16::MAX));
-            } else if self.meta.on_acknowledged(content.offset, u64::from(content.length)).is_err() {
+                self.mtu
+                    .on_probe_arrived(u16::try_from(content.length).unwrap_or(u16::MAX));
+            } else if self
+                .meta
+                .on_acknowledged(content.offset, u64::from(content.length))
+                .is_err()
+            {
                 // Too scattered to remember: it goes again, and the edge will have moved by then.
                 self.meta.rewind(content.offset);
             }
@@ -170,8 +195,13 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 
     fn on_lost(&mut self, now: Instant, number: u64) {
-        let is_probe = self.sent.contents_of(number).any(|content| content.kind == ContentKind::Probe);
-        let Some(size) = self.sent.lose(number) else { return };
+        let is_probe = self
+            .sent
+            .contents_of(number)
+            .any(|content| content.kind == ContentKind::Probe);
+        let Some(size) = self.sent.lose(number) else {
+            return;
+        };
         self.statistics.packets_lost += 1;
         if !is_probe && self.mtu.on_lost(now, size) {
             self.round_trip = RoundTrip::new();

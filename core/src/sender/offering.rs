@@ -30,7 +30,9 @@ pub enum OfferError {
     Ended,
 }
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// The id that the next offered object will get; `None` while there is no room for one.
     #[must_use]
     pub fn next_object(&self) -> Option<ObjectId> {
@@ -53,7 +55,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return Err(OfferError::Full);
         }
         let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
-        let length = record::encode_meta(&MetaRecord::Open(*record), &mut bytes).map_err(|_| OfferError::Invalid)?;
+        let length = record::encode_meta(&MetaRecord::Open(*record), &mut bytes)
+            .map_err(|_| OfferError::Invalid)?;
         let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
         let body = encoded.get(PREFIX_LEN..).ok_or(OfferError::Invalid)?;
         if length > META || record::decode_open(body).is_err() {
@@ -63,7 +66,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if !whole {
             self.meta.write(encoded).map_err(|_| OfferError::Full)?;
         }
-        let stage = if self.decides_each { Stage::Undecided } else { Stage::Ready };
+        let stage = if self.decides_each {
+            Stage::Undecided
+        } else {
+            Stage::Ready
+        };
         self.objects.push(Offered {
             stage,
             whole,
@@ -94,7 +101,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let room = usize::from(self.mtu.current()) - PACKET_OVERHEAD;
         !self.decides_each
             && record.kind == ObjectKind::File
-            && usize::try_from(record.size).is_ok_and(|size| WHOLE_OVERHEAD + record_length + size <= room)
+            && usize::try_from(record.size)
+                .is_ok_and(|size| WHOLE_OVERHEAD + record_length + size <= room)
     }
 
     pub(super) fn set_stage(&mut self, object: ObjectId, stage: Stage) {
@@ -105,7 +113,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// The bytes of `object` may be sent; one without bytes is closed at once.
     pub(super) fn make_ready(&mut self, object: ObjectId) {
-        let Some(offered) = self.objects.get_mut(object) else { return };
+        let Some(offered) = self.objects.get_mut(object) else {
+            return;
+        };
         offered.stage = Stage::Ready;
         let nothing_to_send = offered.size == 0 && !offered.whole;
         // Each object is queued once, and there are as many places as objects.
@@ -119,7 +129,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// All bytes of `object` were sent once.
     pub(super) fn all_sent(&mut self, object: ObjectId) {
         self.plans.drop_plan(object);
-        let Some(offered) = self.objects.get_mut(object) else { return };
+        let Some(offered) = self.objects.get_mut(object) else {
+            return;
+        };
         if offered.stage != Stage::Closing {
             offered.stage = Stage::Closing;
             let _ = self.closing.push_back(object);
@@ -140,11 +152,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             if self.meta.room() < SMALL_RECORD {
                 break;
             }
-            let Some(object) = self.closing.pop_front() else { break };
-            let Some(offered) = self.objects.get(object).filter(|offered| offered.stage == Stage::Closing) else {
+            let Some(object) = self.closing.pop_front() else {
+                break;
+            };
+            let Some(offered) = self
+                .objects
+                .get(object)
+                .filter(|offered| offered.stage == Stage::Closing)
+            else {
                 continue;
             };
-            let outcome = offered.fault.map_or_else(|| source.finish(object), FinishOutcome::Failed);
+            let outcome = offered
+                .fault
+                .map_or_else(|| source.finish(object), FinishOutcome::Failed);
             match outcome {
                 FinishOutcome::NotReady => {
                     let _ = self.closing.push_back(object);
@@ -154,7 +174,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             }
         }
         if self.offers_ended && !self.end_written {
-            let end = MetaRecord::End { objects: self.objects.offered(), bytes: self.offered_bytes };
+            let end = MetaRecord::End {
+                objects: self.objects.offered(),
+                bytes: self.offered_bytes,
+            };
             self.end_written = self.write_record(&end);
         }
     }
@@ -170,7 +193,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     fn write_record(&mut self, record: &MetaRecord<'_>) -> bool {
         let mut bytes = [0; SMALL_RECORD];
         match record::encode_meta(record, &mut bytes) {
-            Ok(length) => bytes.get(..length).is_some_and(|encoded| self.meta.write(encoded).is_ok()),
+            Ok(length) => bytes
+                .get(..length)
+                .is_some_and(|encoded| self.meta.write(encoded).is_ok()),
             Err(_) => false,
         }
     }

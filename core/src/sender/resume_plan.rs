@@ -25,13 +25,22 @@ pub(super) struct ResumePlans {
 
 impl ResumePlans {
     /// Only `ranges` (sorted, disjoint) of `object` will be sent; `false` if there is no room for the plan.
-    pub(super) fn add(&mut self, object: ObjectId, ranges: Vec<ByteRange, MAX_RESUME_RANGES>) -> bool {
+    pub(super) fn add(
+        &mut self,
+        object: ObjectId,
+        ranges: Vec<ByteRange, MAX_RESUME_RANGES>,
+    ) -> bool {
         self.plans.push(Plan { object, ranges }).is_ok()
     }
 
     /// The first range of `object` not sent yet; `None` without a plan or at its end.
     pub(super) fn next_range(&self, object: ObjectId) -> Option<ByteRange> {
-        self.plans.iter().find(|plan| plan.object == object)?.ranges.first().copied()
+        self.plans
+            .iter()
+            .find(|plan| plan.object == object)?
+            .ranges
+            .first()
+            .copied()
     }
 
     /// Whether `object` has a plan.
@@ -41,7 +50,9 @@ impl ResumePlans {
 
     /// The first `length` bytes of the first range of `object` were sent; `true` when nothing is left of it.
     pub(super) fn on_sent(&mut self, object: ObjectId, length: u64) -> bool {
-        let Some(plan) = self.plans.iter_mut().find(|plan| plan.object == object) else { return false };
+        let Some(plan) = self.plans.iter_mut().find(|plan| plan.object == object) else {
+            return false;
+        };
         if let Some(range) = plan.ranges.first_mut() {
             range.start = range.start.saturating_add(length);
             if range.start >= range.end {
@@ -68,10 +79,16 @@ mod tests {
     #[test]
     fn a_plan_is_worked_off_range_by_range() {
         let mut plans = ResumePlans::default();
-        let ranges = [ByteRange { start: 10, end: 20 }, ByteRange { start: 50, end: 55 }];
+        let ranges = [
+            ByteRange { start: 10, end: 20 },
+            ByteRange { start: 50, end: 55 },
+        ];
         assert!(plans.add(ObjectId(3), Vec::from_slice(&ranges).unwrap()));
         assert!(!plans.on_sent(ObjectId(3), 4));
-        assert_eq!(plans.next_range(ObjectId(3)), Some(ByteRange { start: 14, end: 20 }));
+        assert_eq!(
+            plans.next_range(ObjectId(3)),
+            Some(ByteRange { start: 14, end: 20 })
+        );
         assert!(!plans.on_sent(ObjectId(3), 6));
         assert!(plans.on_sent(ObjectId(3), 5));
         assert!(!plans.contains(ObjectId(3)));

@@ -18,7 +18,11 @@ impl Content {
     /// The first `most` bytes, and what is left if there is more.
     pub(super) fn split_at(self, most: usize) -> (Self, Option<Self>) {
         let length = u32::try_from(most).unwrap_or(u32::MAX).min(self.length);
-        let rest = Self { offset: self.offset + u64::from(length), length: self.length - length, ..self };
+        let rest = Self {
+            offset: self.offset + u64::from(length),
+            length: self.length - length,
+            ..self
+        };
         (Self { length, ..self }, (rest.length > 0).then_some(rest))
     }
 }
@@ -145,7 +149,7 @@ impl<const N: usize> SentRing<N> {
     /// Records packet `number`, which must be the next one and have found room.
     pub(super) fn push(&mut self, number: u64, bytes: usize, contents: &[Content]) {
         assert!(
-            number == self.next && self.has_room(),
+            number == self.next && self.has_room_for_upkeep(),
             "packets are recorded in order and with room"
         );
         let first_content = self.next_content;
@@ -183,7 +187,10 @@ impl<const N: usize> SentRing<N> {
         }
         self.put(number, record);
         self.raise_floor();
-        Some(Arrived { bytes: record.bytes, was_lost })
+        Some(Arrived {
+            bytes: record.bytes,
+            was_lost,
+        })
     }
 
     /// The receiver misses `number`; gives the size of its datagram if that is news.
@@ -260,14 +267,18 @@ impl<const N: usize> SentRing<N> {
 
     /// Of the contents of a lost packet only `rest` (no more than it had) still has to travel.
     pub(super) fn keep_contents(&mut self, number: u64, rest: &[Content]) {
-        let Some(mut record) = self.get(number) else { return };
+        let Some(mut record) = self.get(number) else {
+            return;
+        };
         for (index, content) in (0..record.contents).zip(rest) {
             let slot = record.first_content.wrapping_add(u32::from(index)) as usize & (N - 1);
             if let Some(entry) = self.contents.get_mut(slot) {
                 *entry = *content;
             }
         }
-        record.contents = record.contents.min(u8::try_from(rest.len()).unwrap_or(u8::MAX));
+        record.contents = record
+            .contents
+            .min(u8::try_from(rest.len()).unwrap_or(u8::MAX));
         self.put(number, record);
     }
 
@@ -355,7 +366,13 @@ mod tests {
     fn a_packet_that_arrives_after_it_was_given_up_is_not_sent_again() {
         let mut ring = ring_with(3);
         ring.lose(0);
-        assert_eq!(ring.acknowledge(0), Some(Arrived { bytes: 140, was_lost: true }));
+        assert_eq!(
+            ring.acknowledge(0),
+            Some(Arrived {
+                bytes: 140,
+                was_lost: true
+            })
+        );
         assert_eq!(ring.first_lost(), None);
         assert_eq!(ring.floor(), 1);
     }

@@ -18,16 +18,26 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
 /// Largest body of an upkeep datagram.
 const UPKEEP_BYTES: usize = 400;
 
-impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend> Sender<PACKETS, OBJECTS, META, G> {
+impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
+    Sender<PACKETS, OBJECTS, META, G>
+{
     /// Acts on time that has passed: silence slows the session and in the end stops it.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.failure.is_some() {
             return;
         }
         let silent_for = now.since(self.last_heard);
-        let limit = if self.heard { SESSION_TIMEOUT } else { CONNECT_TIMEOUT };
+        let limit = if self.heard {
+            SESSION_TIMEOUT
+        } else {
+            CONNECT_TIMEOUT
+        };
         if silent_for >= limit {
-            self.fail(if self.heard { Fault::ReceiverSend } else { Fault::ConnectionTimeout });
+            self.fail(if self.heard {
+                Fault::ReceiverSend
+            } else {
+                Fault::ConnectionTimeout
+            });
             return;
         }
         if now < self.silence_step_at {
@@ -71,9 +81,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         None
     }
 
+    /// Whether a path-MTU probe may leave.
+    pub(super) fn may_probe(&self) -> bool {
+        self.heard && self.path.is_none() && self.failure.is_none() && self.sent.has_room()
+    }
+
     /// A path-MTU probe, if one is due.
     pub(super) fn next_probe(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
-        if !self.heard || self.path.is_some() || self.failure.is_some() || !self.sent.has_room() {
+        if !self.may_probe() {
             return None;
         }
         let size = self.mtu.next_probe(now, self.round_trip.smoothed())?;
@@ -83,9 +98,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return None;
         }
         let mut writer = FrameWriter::new(body);
-        writer.push(&Frame::Ping { id: u32::from(size) }).ok()?;
+        writer
+            .push(&Frame::Ping {
+                id: u32::from(size),
+            })
+            .ok()?;
         writer.pad_to(length).ok()?;
-        let probe = Content { kind: ContentKind::Probe, object: ObjectId(0), length: u32::from(size), offset: 0 };
+        let probe = Content {
+            kind: ContentKind::Probe,
+            object: ObjectId(0),
+            length: u32::from(size),
+            offset: 0,
+        };
         self.dispatch(now, PacketKind::Frames, false, room, length, &[probe])
     }
 
@@ -99,9 +123,16 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let pong = self.pong_due.take();
         let challenge = self.path.filter(|_| {
             self.path_budget > UPKEEP_BYTES as u64
-                && self.path_challenged_at.is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL)
+                && self
+                    .path_challenged_at
+                    .is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL)
         });
-        if !state_due && answer.is_none() && pong.is_none() && challenge.is_none() && self.close_frames_left == 0 {
+        if !state_due
+            && answer.is_none()
+            && pong.is_none()
+            && challenge.is_none()
+            && self.close_frames_left == 0
+        {
             return None;
         }
         let state = self.state_frame();
@@ -113,7 +144,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             self.close_frames_left -= 1;
             let fault = self.closed_with;
             let code = fault.map_or(0, Fault::number);
-            let _ = writer.push(&Frame::Close { code, text: fault.map_or("", Fault::text) });
+            let _ = writer.push(&Frame::Close {
+                code,
+                text: fault.map_or("", Fault::text),
+            });
         }
         let _ = answer.map(|bits| writer.push(&Frame::PathResponse(bits)));
         let _ = challenge.map(|bits| writer.push(&Frame::PathChallenge(bits)));
@@ -157,7 +191,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 earlier |= 1 << index;
             }
         }
-        Some(Frame::Sack { largest: largest.on_wire(), earlier })
+        Some(Frame::Sack {
+            largest: largest.on_wire(),
+            earlier,
+        })
     }
 
     fn has_unsent(&self) -> bool {
@@ -194,7 +231,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the wire carries packet numbers modulo 2^32")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the wire carries packet numbers modulo 2^32"
+)]
 const fn low_bits(number: u64) -> u32 {
     number as u32
 }

@@ -5,7 +5,10 @@ use std::vec::Vec;
 use super::*;
 use crate::wire::{Fate, Frame, Frames};
 
-const CREDIT: Storage = Storage { credit: 1 << 20, capacity: 1 << 20 };
+const CREDIT: Storage = Storage {
+    credit: 1 << 20,
+    capacity: 1 << 20,
+};
 
 struct World {
     reporting: Reporting,
@@ -15,7 +18,10 @@ struct World {
 impl World {
     fn new(report_size: u16) -> Self {
         let reporting = Reporting::new(report_size, Instant::from_micros(0));
-        Self { reporting, window: ReplayWindow::new() }
+        Self {
+            reporting,
+            window: ReplayWindow::new(),
+        }
     }
 
     fn receive(&mut self, micros: u64, number: u64) {
@@ -34,12 +40,23 @@ impl World {
     fn report(&mut self, micros: u64) -> (Vec<u64>, u64) {
         let mut body = [0; 1_500];
         let mut writer = FrameWriter::new(&mut body);
-        assert!(self.reporting.write(Instant::from_micros(micros), &self.window, &CREDIT, &mut writer));
+        assert!(self.reporting.write(
+            Instant::from_micros(micros),
+            &self.window,
+            &CREDIT,
+            &mut writer
+        ));
         let length = writer.len();
-        let Some(Ok(Frame::Report(report))) = Frames::new(&body[..length]).next() else { panic!("no report") };
-        let Some(map) = report.loss_map else { return (Vec::new(), 0) };
+        let Some(Ok(Frame::Report(report))) = Frames::new(&body[..length]).next() else {
+            panic!("no report")
+        };
+        let Some(map) = report.loss_map else {
+            return (Vec::new(), 0);
+        };
         let missing = map.runs().filter(|run| run.fate == Fate::Missing);
-        let missing = missing.flat_map(|run| run.start..run.start + run.len).map(|n| u64::from(map.base() + n));
+        let missing = missing
+            .flat_map(|run| run.start..run.start + run.len)
+            .map(|n| u64::from(map.base() + n));
         (missing.collect(), u64::from(map.base() + map.described()))
     }
 }

@@ -1,0 +1,287 @@
+//! A sender and a receiver over an unreliable link in virtual time: everything that is delivered is right.
+//!
+//! The clock jumps exactly to the earliest deadline or arrival, so a machine that needs to be called
+//! earlier than its `poll_timeout` says stands still here.
+
+mod link;
+mod world;
+
+use fasp_core::control::choices::RatePolicy;
+use fasp_core::crypto::CipherSuite;
+use fasp_core::fault::Fault;
+use link::Link;
+use world::{Options, World};
+
+fn files(sizes: &[usize]) -> Vec<Vec<u8>> {
+    sizes
+        .iter()
+        .enumerate()
+        .map(|(index, &size)| {
+            (0..size)
+                .map(|at| (at.wrapping_mul(31) ^ (at >> 8) ^ (index * 7)) as u8)
+                .collect()
+        })
+        .collect()
+}
+
+fn clean() -> Link {
+    Link {
+        delay_us: 10_000,
+        ..Link::default()
+    }
+}
+
+fn bad(seed: u64) -> Link {
+    Link {
+        seed,
+        delay_us: 20_000,
+        loss: 50,
+        duplicate: 20,
+        reorder: 50,
+        flip: 20,
+        ..Link::default()
+    }
+}
+
+fn deliver(options: Options, link: Link, sizes: &[usize]) -> World {
+    let mut world = World::new(options, link, files(sizes));
+    world.run(300);
+    world.assert_all_delivered();
+    world
+}
+
+#[test]
+fn one_file_crosses_a_clean_link_without_a_byte_sent_twice() {
+    let world = deliver(Options::default(), clean(), &[3_000_000]);
+    assert_eq!(world.sender.statistics().file_bytes_repeated, 0);
+    assert_eq!(world.sender.statistics().file_bytes_sent, 3_000_000);
+}
+
+#[test]
+fn files_of_every_size_cross_a_clean_link() {
+    deliver(
+        Options::default(),
+        clean(),
+        &[
+            0, 1, 100, 1_000, 1_100, 1_200, 1_432, 1_433, 5_000, 70_000, 0,
+        ],
+    );
+}
+
+#[test]
+fn many_small_files_share_datagrams() {
+    let sizes = vec![200; 2_000];
+    let world = deliver(Options::default(), clean(), &sizes);
+    assert!(
+        world.sender.statistics().packets_sent < 1_000,
+        "{}",
+        world.sender.statistics().packets_sent
+    );
+}
+
+#[test]
+fn files_cross_a_bad_link_in_both_directions_with_any_seed() {
+    for seed in 0..12 {
+        deliver(
+            Options::default(),
+            bad(seed),
+            &[400_000, 0, 12, 10_000, 1_500, 90_000, 700],
+        );
+    }
+}
+
+#[test]
+fn every_suite_carries_files() {
+    for suite in CipherSuite::ALL {
+        deliver(
+            Options {
+                suite,
+                ..Options::default()
+            },
+            bad(3),
+            &[100_000, 500],
+        );
+    }
+}
+
+#[test]
+fn a_fixed_session_on_a_losing_link_repeats_no_more_than_was_lost() {
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 50_000_000,
+        ..Options::default()
+    };
+    let link = Link {
+        seed: 9,
+        delay_us: 50_000,
+        loss: 20,
+        ..Link::default()
+    };
+    let world = deliver(options, link, &[10_000_000]);
+    let statistics = world.sender.statistics();
+    let repeated = statistics.file_bytes_repeated * 1_000 / statistics.file_bytes_sent;
+    assert!(
+        (15..30).contains(&repeated),
+        "{repeated} per mille for 20 per mille lost"
+    );
+    assert!(
+        world.receiver.statistics().file_bytes_repeated * 200 < 10_000_000,
+        "{:?}",
+        world.receiver.statistics()
+    );
+}
+
+#[test]
+fn a_receiver_that_decides_skips_and_resumes() {
+    let options = Options {
+        decides: true,
+        ..Options::default()
+    };
+    let mut world = World::new(options, bad(5), files(&[50_000, 60_000, 70_000, 80_000]));
+    world.skip(2);
+    world.resume(3, &[(10_000, 20_000), (50_000, 70_000)]);
+    world.run(120);
+    world.assert_all_delivered();
+    assert!(world.sender.statistics().file_bytes_sent == 50_000 + 30_000 + 80_000);
+}
+
+#[test]
+fn a_source_that_fails_is_reported_and_the_others_arrive() {
+    let mut world = World::new(
+        Options::default(),
+        bad(6),
+        files(&[50_000, 300_000, 70_000]),
+    );
+    world.source.fail_at = Some((2, 150_000));
+    world.run(120);
+    world.assert_delivered(1);
+    world.assert_delivered(3);
+    assert_eq!(world.results.get(&2), Some(&Some(Fault::DiskRead)));
+}
+
+#[test]
+fn a_slow_disk_stops_the_sender_instead_of_losing_data() {
+    let options = Options {
+        capacity: 256 * 1024,
+        write_rate: 2_000_000,
+        ..Options::default()
+    };
+    let world = deliver(options, clean(), &[6_000_000]);
+    assert!(
+        world.most_outstanding <= 256 * 1024 + (1 << 20),
+        "{}",
+        world.most_outstanding
+    );
+    assert!(world.sender.statistics().file_bytes_repeated * 20 < 6_000_000);
+}
+
+#[test]
+fn small_machines_carry_large_files_over_a_bad_link() {
+    let options = Options {
+        packet_window: 96,
+        object_window: 4,
+        ..Options::default()
+    };
+    deliver(options, bad(7), &[300_000, 10, 20, 30, 40, 50, 100_000]);
+}
+
+#[test]
+fn the_path_mtu_is_found_and_used() {
+    let link = Link {
+        most_bytes: 1_472,
+        ..clean()
+    };
+    let world = deliver(
+        Options {
+            max_datagram: 8_972,
+            ..Options::default()
+        },
+        link,
+        &[2_000_000],
+    );
+    assert_eq!(world.sender.statistics().datagram_size, 1_472);
+}
+
+#[test]
+fn a_path_that_shrinks_on_the_way_is_survived() {
+    let link = Link {
+        most_bytes: 1_472,
+        shrink_at_us: 700_000,
+        shrink_to: 1_300,
+        ..clean()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 20_000_000,
+        ..Options::default()
+    };
+    let world = deliver(options, link, &[8_000_000]);
+    assert!(world.sender.statistics().datagram_size <= 1_300);
+}
+
+#[test]
+fn a_dead_path_ends_with_the_public_error() {
+    let link = Link {
+        loss: 1_000,
+        ..clean()
+    };
+    let mut world = World::new(Options::default(), link, files(&[1_000]));
+    world.run(60);
+    assert_eq!(world.sender_failure, Some(Fault::ConnectionTimeout));
+    assert_eq!(world.receiver_failure, Some(Fault::ConnectionTimeout));
+}
+
+#[test]
+fn a_path_that_dies_on_the_way_ends_with_the_public_errors() {
+    let link = Link {
+        dies_at_us: 500_000,
+        ..clean()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 10_000_000,
+        ..Options::default()
+    };
+    let mut world = World::new(options, link, files(&[10_000_000]));
+    world.run(120);
+    assert_eq!(world.sender_failure, Some(Fault::ReceiverSend));
+    assert_eq!(world.receiver_failure, Some(Fault::ReceiverReceive));
+}
+
+#[test]
+fn an_outage_of_seconds_is_survived() {
+    let link = Link {
+        outage_us: Some((400_000, 8_400_000)),
+        ..clean()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 20_000_000,
+        ..Options::default()
+    };
+    deliver(options, link, &[5_000_000]);
+}
+
+#[test]
+fn fixed_reaches_its_target_within_a_hundredth() {
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 50_000_000,
+        ..Options::default()
+    };
+    let world = deliver(options, clean(), &[25_000_000]);
+    let seconds = world.now_us() as f64 / 1e6;
+    let rate = world.sender.statistics().bytes_sent as f64 * 8.0 / seconds;
+    assert!((49.0e6..50.5e6).contains(&rate), "{rate}");
+}
+
+#[test]
+fn an_unproven_path_gets_no_file_bytes_before_it_answers() {
+    let options = Options {
+        unproven: true,
+        ..Options::default()
+    };
+    let mut world = World::new(options, clean(), files(&[100_000]));
+    world.run(60);
+    world.assert_all_delivered();
+}
