@@ -7,7 +7,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -97,3 +98,13 @@ impl fmt::Debug for Lifeline {
         f.write_str("Lifeline")
     }
 }
+
+/// One end of a connection; unspecified when the system does not know it.
+pub(crate) fn address_of(end: io::Result<SocketAddr>) -> IpAddr {
+    end.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| {
+        address.ip().to_canonical()
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -11,11 +11,18 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use russh::keys::ssh_encoding::base64::{Base64, Encoding};
 use russh::keys::{Algorithm, PrivateKey, decode_secret_key};
 use zeroize::Zeroizing;
 
 /// No private key file is larger than this.
 const KEY_FILE_LIMIT: u64 = 64 * 1024;
+
+/// The header line of PEM files encrypted the old way (RFC 1421).
+const OLD_ENCRYPTION: &str = "DEK-Info: ";
+
+/// The name of DSA keys on the wire.
+const DSA: &[u8] = b"ssh-dss";
 
 /// The key files OpenSSH makes, in the order in which they are offered.
 const DEFAULT_KEY_FILES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -154,40 +161,31 @@ fn reason(error: &io::Error) -> String {
 }
 
 fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
-    match recognise(text)? {
-        Protection::None => decode_secret_key(text, None).map_err(|_| KeyProblem::UnknownFormat),
-        Protection::Unknown => {
-            if let Ok(key) = decode_secret_key(text, None) {
-                return Ok(key);
-            }
-            decrypt(text, passphrase)
+    recognise(text)?;
+    let key = match decode_secret_key(text, None) {
+        Ok(key) => key,
+        Err(_) if is_encrypted(text) => {
+            let passphrase = passphrase.ok_or(KeyProblem::NeedsPassphrase)?;
+            decode_secret_key(text, Some(passphrase)).map_err(|_| KeyProblem::WrongPassphrase)?
         }
-        Protection::Encrypted => decrypt(text, passphrase),
-    }
-    .and_then(refuse_dsa)
-}
-
-fn decrypt(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
-    let passphrase = passphrase.ok_or(KeyProblem::NeedsPassphrase)?;
-    decode_secret_key(text, Some(passphrase)).map_err(|_| KeyProblem::WrongPassphrase)
-}
-
-fn refuse_dsa(key: PrivateKey) -> Result<PrivateKey, KeyProblem> {
+        Err(_) => return Err(KeyProblem::UnknownFormat),
+    };
     if matches!(key.algorithm(), Algorithm::Dsa) {
         return Err(KeyProblem::IsDsa);
     }
     Ok(key)
 }
 
-/// What the text says about encryption before any attempt to read it.
-enum Protection {
-    None,
-    Encrypted,
-    /// Only the encoded part knows.
-    Unknown,
+/// Whether a passphrase could help.
+fn is_encrypted(text: &str) -> bool {
+    let openssh = |text| PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted());
+    text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || text.contains(OLD_ENCRYPTION)
+        || openssh(text.trim())
 }
 
-fn recognise(text: &str) -> Result<Protection, KeyProblem> {
+/// Tells apart what is not worth decoding.
+fn recognise(text: &str) -> Result<(), KeyProblem> {
     let Some(begin) = text.lines().find(|line| line.starts_with("-----BEGIN ")) else {
         let is_public = ["ssh-", "ecdsa-"].iter().any(|kind| text.starts_with(kind));
         return Err(if is_public {
@@ -199,40 +197,25 @@ fn recognise(text: &str) -> Result<Protection, KeyProblem> {
     if begin.contains("PUBLIC KEY") {
         return Err(KeyProblem::IsPublic);
     }
-    if begin.contains("DSA PRIVATE KEY") {
+    if begin.contains("DSA PRIVATE KEY") || (begin.contains("OPENSSH") && names_dsa(text)) {
         return Err(KeyProblem::IsDsa);
     }
-    if begin.contains("OPENSSH") {
-        // The public half is in clear even when the private half is encrypted.
-        return if openssh_algorithm_is_dsa(text) {
-            Err(KeyProblem::IsDsa)
-        } else {
-            Ok(Protection::Unknown)
-        };
-    }
-    if let Some(method) = text
+    let method = text
         .lines()
-        .find_map(|line| line.strip_prefix("DEK-Info: "))
-    {
-        let readable = begin.contains("RSA") && method.starts_with("AES-128-CBC");
-        return if readable {
-            Ok(Protection::Encrypted)
-        } else {
+        .find_map(|line| line.strip_prefix(OLD_ENCRYPTION));
+    match method {
+        Some(method) if !(begin.contains("RSA") && method.starts_with("AES-128-CBC")) => {
             Err(KeyProblem::OldEncryption)
-        };
+        }
+        _ => Ok(()),
     }
-    Ok(if begin.contains("ENCRYPTED") {
-        Protection::Encrypted
-    } else {
-        Protection::None
-    })
 }
 
-fn openssh_algorithm_is_dsa(text: &str) -> bool {
-    match PrivateKey::from_openssh(text.trim()) {
-        Ok(key) => matches!(key.algorithm(), Algorithm::Dsa),
-        Err(error) => error.to_string().contains("ssh-dss"),
-    }
+/// Whether the public half, which is never encrypted, is a DSA key.
+fn names_dsa(text: &str) -> bool {
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    let decoded = Zeroizing::new(Base64::decode_vec(&body).unwrap_or_default());
+    decoded.windows(DSA.len()).any(|window| window == DSA)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! texts are those of `fasp_core::fault` (numbers 12, 13, 19, 51).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -250,12 +250,6 @@ fn tcp_words(why: &str) -> Failure {
         Fault::TransferError,
         format!("Failed to open TCP connection for SSH: {why}"),
     )
-}
-
-fn address_of(address: io::Result<SocketAddr>) -> IpAddr {
-    address.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |address| {
-        address.ip().to_canonical()
-    })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::visitor::{Admitted, Visitor};
 use super::{HardClose, Service, note};
+use crate::control_channel::address_of;
 use crate::control_channel::host_key::ALGORITHMS;
 use crate::server::SessionRights;
 
@@ -91,9 +92,7 @@ pub(super) fn configuration(host_key: PrivateKey, methods: MethodSet) -> Config 
 /// Serves one connection; returns when nothing of it is left.
 pub(super) async fn attend(service: Arc<Service>, stream: TcpStream, peer: SocketAddr) {
     let deadline = Instant::now() + HANDSHAKE;
-    let local = stream
-        .local_addr()
-        .map(|address| address.ip().to_canonical());
+    let local = address_of(stream.local_addr());
     // A kernel that cannot is slower, not wrong.
     let _ = stream.set_nodelay(true);
     // Dropped last: whatever still hangs on the socket then ends too.
@@ -102,12 +101,7 @@ pub(super) async fn attend(service: Arc<Service>, stream: TcpStream, peer: Socke
     };
     let (sender, admitted) = oneshot::channel();
     let peer_ip = peer.ip().to_canonical();
-    let visitor = Visitor::new(
-        Arc::clone(&service),
-        peer_ip,
-        local.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
-        sender,
-    );
+    let visitor = Visitor::new(Arc::clone(&service), peer_ip, local, sender);
     let greeting = russh::server::run_stream(Arc::clone(&service.ssh), stream, visitor);
     let Ok(Ok(mut session)) = timeout_at(deadline, greeting).await else {
         return;

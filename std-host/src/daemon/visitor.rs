@@ -203,7 +203,6 @@ impl Handler for Visitor {
         session.channel_failure(id)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the library's signature")]
     async fn pty_request(
         &mut self,
         id: ChannelId,

@@ -13,10 +13,10 @@ use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::{Refusal, SshTarget, address_of, authentication_failure};
+use super::{Refusal, SshTarget, authentication_failure};
 use crate::control_channel::host_key::HostKeyRules;
 use crate::control_channel::identity::{Identities, Identity};
-use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, pump};
+use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, address_of, pump};
 use crate::failure::Failure;
 
 /// Our software name in the SSH greeting.

@@ -11,16 +11,8 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::control_channel::tests::skipped;
 use crate::daemon::tests::Fixture;
-
-/// Set in automation, where a missing component is a failure.
-const NO_SKIP: &str = "FASP_TESTS_NO_SKIP";
-
-fn skipped(why: &str) {
-    use std::io::Write;
-    assert!(std::env::var_os(NO_SKIP).is_none(), "skipped: {why}");
-    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
-}
 
 /// OpenSSH's server on a loopback port with keys of its own; ends with the test.
 struct Sshd {
