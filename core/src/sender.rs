@@ -270,8 +270,13 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if !self.may_send_content(now) {
             return None;
         }
-        self.next_lost(now, room, limit, source)
-            .or_else(|| self.next_frames(now, room, limit, source))
+        if let Some(bytes) = self.next_lost(now, room, limit, source) {
+            return Some(bytes);
+        }
+        if !self.sent.has_room() {
+            return self.window_is_full();
+        }
+        self.next_frames(now, room, limit, source)
             .or_else(|| self.next_data(now, room, limit, source))
             .or_else(|| self.nothing_to_send(now))
     }
@@ -282,7 +287,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if self.failure.is_some() {
             return (self.close_frames_left > 0).then_some(self.last_heard);
         }
-        let mut next = self.silence_step_at.min(self.state_due_at);
+        let mut next = self.silence_step_at;
+        if self.sent.has_room_for_upkeep() {
+            next = next.min(self.state_due_at);
+        }
         if self.blocked == Blocked::No
             && let Some(opens_at) = self.pacer.opens_at()
         {

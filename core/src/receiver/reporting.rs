@@ -19,6 +19,8 @@ const MOST_REORDER: u64 = 4_096;
 const LONGEST_INTERVAL: Duration = Duration::from_millis(50);
 /// Fewer bytes than this do not deserve a report of their own, unless time has passed.
 const WORTH_REPORTING: u32 = 6_000;
+/// A report is repeated after this time even if nothing came: it may have been lost.
+const REPEAT_AFTER: Duration = Duration::from_millis(1_000);
 /// Delays kept for the median of an interval.
 const SAMPLES: usize = 32;
 
@@ -192,7 +194,8 @@ impl Reporting {
             return Some(last + LONGEST_INTERVAL.min(self.pace().scaled(4, 1)));
         }
         let end = window.largest().map_or(0, |largest| largest.0 + 1);
-        (known_end(window, self.ripe_end, end) < end).then(|| last + self.ripening_time())
+        let unripe = known_end(window, self.ripe_end, end) < end;
+        Some(last + if unripe { self.ripening_time() } else { REPEAT_AFTER })
     }
 
     pub(super) fn is_due<const WORDS: usize>(

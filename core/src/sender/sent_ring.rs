@@ -41,8 +41,8 @@ pub(super) enum ContentKind {
     Probe,
 }
 
-/// Packet numbers that content leaves free for upkeep, so that a stuck window can still be probed.
-const UPKEEP_RESERVE: u64 = 64;
+/// Packet numbers that new content leaves free for upkeep and repetition, so that a full window can move.
+const RESERVE: u64 = 64;
 
 /// Most contents of one packet.
 pub(super) const MAX_CONTENTS: usize = 64;
@@ -134,22 +134,38 @@ impl<const N: usize> SentRing<N> {
         self.content_in_flight > 0 || self.lost_head.is_some()
     }
 
-    /// Whether a packet with content can be recorded; some numbers stay reserved for upkeep.
+    /// Whether a packet with new content can be recorded; some numbers stay reserved for the others.
     pub(super) fn has_room(&self) -> bool {
-        let contents_used = self.next_content.wrapping_sub(self.first_content_kept()) as usize;
-        let reserve = (self.window / 4).min(UPKEEP_RESERVE);
-        self.next - self.floor + reserve < self.window && contents_used + MAX_CONTENTS <= N
+        self.span() + self.reserve() < self.window && self.has_content_room()
     }
 
     /// Whether a packet without content can be recorded.
-    pub(super) const fn has_room_for_upkeep(&self) -> bool {
-        self.next - self.floor < self.window
+    pub(super) fn has_room_for_upkeep(&self) -> bool {
+        self.span() + self.reserve() / 2 < self.window
+    }
+
+    /// Whether lost content can be recorded under a new number, which is what moves a stuck floor.
+    pub(super) fn has_room_for_lost(&self) -> bool {
+        self.span() < self.window && self.has_content_room()
+    }
+
+    const fn span(&self) -> u64 {
+        self.next - self.floor
+    }
+
+    fn reserve(&self) -> u64 {
+        (self.window / 4).min(RESERVE)
+    }
+
+    fn has_content_room(&self) -> bool {
+        let used = self.next_content.wrapping_sub(self.first_content_kept());
+        used as usize + MAX_CONTENTS <= N
     }
 
     /// Records packet `number`, which must be the next one and have found room.
     pub(super) fn push(&mut self, number: u64, bytes: usize, contents: &[Content]) {
         assert!(
-            number == self.next && self.has_room_for_upkeep(),
+            number == self.next && self.span() < self.window,
             "packets are recorded in order and with room"
         );
         let first_content = self.next_content;

@@ -63,12 +63,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return false;
         }
         let in_flight = self.sent.in_flight_bytes() + u64::from(self.mtu.current());
-        if self.path.is_some() || !self.sent.has_room() || in_flight > self.credit {
-            self.blocked = Blocked::Window;
-            self.limited_until = self.sent.next();
+        if self.path.is_some() || !self.sent.has_room_for_lost() || in_flight > self.credit {
+            self.window_is_full();
             return false;
         }
         true
+    }
+
+    /// Only feedback lets more content leave; reports of this time say little about the path.
+    pub(super) const fn window_is_full(&mut self) -> Option<usize> {
+        self.blocked = Blocked::Window;
+        self.limited_until = self.sent.next();
+        None
     }
 
     /// Nothing is waiting: the pacer saves nothing, and reports of this time say little about the path.

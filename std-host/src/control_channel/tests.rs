@@ -1,0 +1,10 @@
+use std::io::Write;
+
+/// Set in automation, where a missing component is a failure.
+const NO_SKIP: &str = "FASP_TESTS_NO_SKIP";
+
+/// Says that the machine lacks something; fails where nothing may be lacking.
+pub(crate) fn skipped(why: &str) {
+    assert!(std::env::var_os(NO_SKIP).is_none(), "skipped: {why}");
+    writeln!(std::io::stderr(), "skipped: {why}").unwrap();
+}

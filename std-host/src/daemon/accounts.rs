@@ -1,0 +1,257 @@
+//! Who may log in to the daemon: public keys and password hashes, read from files.
+//!
+//! Both files are checked at start, loudly, and read again for every log-in, so that an added
+//! or removed line counts at once.
+//!
+//! Source: sshd(8), section AUTHORIZED_KEYS FILE FORMAT, without options; password hashes are
+//! PHC strings of argon2id (RFC 9106).
+
+use std::path::{Path, PathBuf};
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use fasp_core::fault::Fault;
+use russh::keys::ssh_key::authorized_keys;
+use russh::keys::{Algorithm, PublicKey};
+use russh::{MethodKind, MethodSet};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, Outcome};
+
+/// Password checks that may run at once: each takes tens of milliseconds and 19 MiB.
+const MAX_PASSWORD_CHECKS: usize = 2;
+
+/// The accounts of one daemon.
+pub(super) struct Accounts {
+    authorized_keys: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+    only_user: Option<String>,
+    checks: Semaphore,
+}
+
+/// One line of the password file.
+#[derive(Clone)]
+struct PasswordLine {
+    user: String,
+    hash: String,
+}
+
+impl Accounts {
+    /// Checks both files once.
+    pub(super) fn new(
+        authorized_keys: Option<PathBuf>,
+        password_file: Option<PathBuf>,
+        only_user: Option<String>,
+    ) -> Outcome<Self> {
+        if let Some(path) = &authorized_keys {
+            read_keys(path)?;
+        }
+        if let Some(path) = &password_file {
+            read_passwords(path)?;
+        }
+        if authorized_keys.is_none() && password_file.is_none() {
+            return Err(bad(
+                "nobody could log in: give --authorized-keys FILE, --password-file FILE or both",
+            ));
+        }
+        Ok(Self {
+            authorized_keys,
+            password_file,
+            only_user,
+            checks: Semaphore::new(MAX_PASSWORD_CHECKS),
+        })
+    }
+
+    /// The ways to log in that can succeed.
+    pub(super) fn methods(&self) -> MethodSet {
+        let mut methods = MethodSet::empty();
+        if self.authorized_keys.is_some() {
+            methods.push(MethodKind::PublicKey);
+        }
+        if self.password_file.is_some() {
+            methods.push(MethodKind::Password);
+        }
+        methods
+    }
+
+    /// Whether `key` may log in as `user`.
+    pub(super) fn admits_key(&self, user: &str, key: &PublicKey) -> Outcome<bool> {
+        let Some(path) = &self.authorized_keys else {
+            return Ok(false);
+        };
+        let keys = read_keys(path)?;
+        let listed = keys.iter().any(|known| known.key_data() == key.key_data());
+        Ok(listed && self.knows(user))
+    }
+
+    /// Whether `password` is the one of `user`; takes as long for an unknown user.
+    pub(super) async fn admits_password(&self, user: &str, password: &str) -> Outcome<bool> {
+        let Some(path) = &self.password_file else {
+            return Ok(false);
+        };
+        let lines = read_passwords(path)?;
+        let listed = lines.iter().find(|line| line.user == user);
+        let knows = listed.is_some() && self.knows(user);
+        let Some(line) = listed.or_else(|| lines.first()).cloned() else {
+            return Ok(false);
+        };
+        let password = Zeroizing::new(password.to_owned());
+        let _turn = self.checks.acquire().await;
+        let verified = tokio::task::spawn_blocking(move || verify(&line.hash, &password));
+        Ok(verified.await.unwrap_or(false) && knows)
+    }
+
+    fn knows(&self, user: &str) -> bool {
+        self.only_user.as_deref().is_none_or(|only| only == user)
+    }
+}
+
+/// The line for a password file that lets `user` log in with `password`.
+///
+/// # Errors
+///
+/// [`Fault::BadConfiguration`] for a login name that cannot be written in the file.
+pub(super) fn password_line(user: &str, password: &str) -> Outcome<String> {
+    if user.is_empty() || user.contains([':', '\n', '\r']) || user.starts_with('#') {
+        return Err(bad("the login name may not be empty or contain a colon"));
+    }
+    if password.is_empty() {
+        return Err(bad("the password on standard input is empty"));
+    }
+    let hash = Argon2::default()
+        .hash_password(password.as_bytes())
+        .map_err(|error| bad(&format!("cannot hash the password ({error})")))?;
+    Ok(format!("{user}:{hash}"))
+}
+
+fn verify(hash: &str, password: &str) -> bool {
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &hash)
+            .is_ok()
+    })
+}
+
+fn read_keys(path: &Path) -> Outcome<Vec<PublicKey>> {
+    let text = read(path, "--authorized-keys")?;
+    let mut keys = Vec::new();
+    for (number, line) in meaningful_lines(&text) {
+        let wrong = |why: &str| bad(&format!("{} line {number}: {why}", path.display()));
+        let entry: authorized_keys::Entry = line
+            .parse()
+            .map_err(|_| wrong("not a public key in the form of authorized_keys"))?;
+        if !entry.config_opts().is_empty() {
+            return Err(wrong(
+                "options before a key are not supported; remove them or the line",
+            ));
+        }
+        let key = entry.public_key();
+        if matches!(key.algorithm(), Algorithm::Dsa) {
+            return Err(wrong("DSA keys are not accepted"));
+        }
+        keys.push(key.clone());
+    }
+    Ok(keys)
+}
+
+fn read_passwords(path: &Path) -> Outcome<Vec<PasswordLine>> {
+    let text = Zeroizing::new(read(path, "--password-file")?);
+    let mut lines = Vec::new();
+    for (number, line) in meaningful_lines(&text) {
+        let wrong = |why: &str| bad(&format!("{} line {number}: {why}", path.display()));
+        let (user, hash) = line
+            .split_once(':')
+            .ok_or_else(|| wrong("expected user:hash (ascpd hash-password makes such a line)"))?;
+        let parsed = PasswordHash::new(hash)
+            .map_err(|_| wrong("the hash is not a PHC string (see ascpd hash-password)"))?;
+        if parsed.algorithm.as_str() != "argon2id" {
+            return Err(wrong("only argon2id hashes are accepted"));
+        }
+        lines.push(PasswordLine {
+            user: user.to_owned(),
+            hash: hash.to_owned(),
+        });
+    }
+    Ok(lines)
+}
+
+fn meaningful_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index.saturating_add(1), line.trim()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn read(path: &Path, option: &str) -> Outcome<String> {
+    std::fs::read_to_string(path)
+        .map_err(|error| bad(&format!("{option} {}: {error}", path.display())))
+}
+
+fn bad(text: &str) -> Failure {
+    Failure::new(Fault::BadConfiguration, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn comments_and_blank_lines_between_keys_are_passed_over() {
+        let keys = file(&format!("# staff\n\n{KEY} bob at home\n{KEY}\n"));
+        assert_eq!(read_keys(keys.path()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn key_options_are_refused_with_their_line() {
+        let keys = file(&format!("{KEY}\ncommand=\"date\",no-pty {KEY} bob\n"));
+        let failure = read_keys(keys.path()).unwrap_err();
+        assert!(failure.text.contains("line 2: options"), "{failure}");
+        let keys = file("ssh-ed25519 nonsense\n");
+        let failure = read_keys(keys.path()).unwrap_err();
+        assert!(
+            failure.text.contains("line 1: not a public key"),
+            "{failure}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_hashed_password_admits_its_user_only() {
+        let line = password_line("bob", "right").unwrap();
+        let passwords = file(&format!("# accounts\n{line}\n"));
+        let path = Some(passwords.path().to_owned());
+        let accounts = Accounts::new(None, path.clone(), None).unwrap();
+        assert!(accounts.admits_password("bob", "right").await.unwrap());
+        assert!(!accounts.admits_password("bob", "wrong").await.unwrap());
+        assert!(!accounts.admits_password("eve", "right").await.unwrap());
+        let limited = Accounts::new(None, path, Some("alice".to_owned())).unwrap();
+        assert!(!limited.admits_password("bob", "right").await.unwrap());
+    }
+
+    #[test]
+    fn a_plain_password_in_the_file_is_refused() {
+        let passwords = file("bob:secret\n");
+        let Err(failure) = read_passwords(passwords.path()) else {
+            panic!("a plain password was taken for a hash");
+        };
+        assert!(failure.text.contains("line 1"), "{failure}");
+        assert!(!failure.text.contains("secret"), "{failure}");
+        assert!(password_line("bob:x", "p").is_err());
+        assert!(password_line("bob", "").is_err());
+    }
+
+    #[test]
+    fn a_daemon_without_accounts_does_not_start() {
+        assert!(Accounts::new(None, None, None).is_err());
+    }
+}
