@@ -30,6 +30,20 @@ const MOST_LINKS: usize = 40;
 pub(super) struct FolderNotes {
     unclaimed: Mutex<HashSet<Vec<u8>>>,
     unsettled: Mutex<Vec<Unsettled>>,
+    claims: Mutex<HashSet<Vec<u8>>>,
+}
+
+/// The right to receive a file under its stable partial name; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    path: Vec<u8>,
+    notes: Arc<FolderNotes>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.notes.claims).remove(&self.path);
+    }
 }
 
 /// A folder whose attributes are set at the end.
@@ -114,6 +128,16 @@ impl Folders {
         }
         self.handles.insert(path.to_vec(), Arc::clone(&handle));
         Ok(handle)
+    }
+
+    /// The right to the file at `place`; `None` while another object of the session has it.
+    pub(super) fn claim(&self, place: &Place) -> Option<Claim> {
+        let path = joined(&place.folder_path, &place.name);
+        let is_new = lock(&self.notes.claims).insert(path.clone());
+        is_new.then(|| Claim {
+            path,
+            notes: Arc::clone(&self.notes),
+        })
     }
 
     /// Forgets a handle: its folder seems to have been removed.

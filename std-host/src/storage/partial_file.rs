@@ -3,32 +3,41 @@
 //! Without resume the name is `.<name>.<8 hex>.ascp-part` and the file is removed if the transfer does
 //! not end well. With resume it is `<name>.ascp-part` beside a control file `<name>.aspx`, both of
 //! which outlive the session. Completion renames over the final name, which changes in one step.
+//!
+//! Two receptions of one file never share a partial file: the second one, in this session or another,
+//! finds it taken and works as without resume.
 
-use std::hash::{BuildHasher, RandomState};
+mod names;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, MAX_RESUME_RANGES};
-use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::{Fingerprint, Preserve, creation_mode, settle_mode, times};
 use super::byte_ranges::{ByteRanges, MAX_RANGES};
-use super::control_file::{self, ControlFile};
+use super::control_file::ControlFile;
 use super::destination_tree::joined;
 use super::disk_fault::write_failure;
-use super::folders::{Folders, Place};
+use super::folders::{Claim, Folders, Place};
 use super::write_behind::OwnedRecord;
 use crate::failure::{Failure, Outcome};
+pub(super) use names::temporary_name;
+use names::{control_name, part_name};
 
 /// A control file is written after so much new data, or so much time with any.
 const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
-const NAME_MAX: usize = 255;
+/// How a partial file is opened that exists already.
+const REOPEN: OFlags = OFlags::WRONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// What to do with an object that the sender offers.
@@ -67,24 +76,30 @@ pub(super) struct PartialFile {
 #[derive(Debug)]
 struct Progress {
     control_name: Vec<u8>,
+    /// Keeps other objects of the session away from the partial file.
+    _claim: Claim,
+    /// The partial file's number: the name may come to mean another file.
+    inode: u64,
     written: ByteRanges,
     unsaved_bytes: u64,
     saved_at: Instant,
 }
 
 impl PartialFile {
-    pub(super) fn new(place: Place, record: &OwnedRecord, resumable: bool) -> Self {
-        let resume = resumable.then(|| Progress {
-            control_name: derived_name(b"", &place.name, b".aspx"),
+    /// With `claim` the file can be continued by a later session.
+    pub(super) fn new(place: Place, record: &OwnedRecord, claim: Option<Claim>) -> Self {
+        let part_name = match claim {
+            Some(_) => part_name(&place.name),
+            None => temporary_name(&place.name),
+        };
+        let resume = claim.map(|claim| Progress {
+            control_name: control_name(&place.name),
+            _claim: claim,
+            inode: 0,
             written: ByteRanges::default(),
             unsaved_bytes: 0,
             saved_at: Instant::now(),
         });
-        let part_name = if resumable {
-            derived_name(b"", &place.name, b".ascp-part")
-        } else {
-            Vec::new()
-        };
         Self {
             path: joined(&place.folder_path, &place.name),
             folder_path: place.folder_path,
@@ -117,35 +132,38 @@ impl PartialFile {
         folders: &mut Folders,
         existing_size: Option<u64>,
     ) -> Outcome<Decision> {
-        let Some(resume) = &mut self.resume else {
+        let Some(resume) = &self.resume else {
             return Ok(Decision::Go);
         };
         let folder = folders.open(&self.folder_path)?;
-        let part = rustix::fs::statat(&folder, &self.part_name, AtFlags::SYMLINK_NOFOLLOW);
+        let part = rustix::fs::openat(&folder, &self.part_name, REOPEN, Mode::empty());
         if existing_size == Some(self.size) {
             if matches!(part, Err(Errno::NOENT)) {
                 // Left by an end between the rename and the removal; without its file it means nothing.
-                let _ = rustix::fs::unlinkat(&folder, &resume.control_name, AtFlags::empty());
+                ControlFile::remove(&folder, &resume.control_name);
             }
             return Ok(Decision::Skip);
         }
-        let Ok(part) = part.map(|stat| Fingerprint::of(&stat)) else {
+        let Ok(part) = part else {
             return Ok(Decision::Go);
         };
-        let control = read_control(&folder, &resume.control_name).filter(|control| {
-            part.regular
-                && part.size == self.size
-                && control.size == self.size
-                && control.modified_ns == self.modified_ns
-        });
-        let Some(control) = control else {
+        if !lock(&part) {
+            self.give_up_resume();
+            return Ok(Decision::Go);
+        }
+        let facts = rustix::fs::fstat(&part).map(|stat| Fingerprint::of(&stat));
+        let control = ControlFile::load(&folder, &resume.control_name);
+        let (Ok(facts), Some(control)) = (facts, control) else {
             return Ok(Decision::Go);
         };
-        resume.written = ByteRanges::complement(self.size, &control.missing);
-        self.created = true;
-        self.fresh = false;
-        let missing = resume.written.missing(self.size, MAX_RESUME_RANGES);
-        Ok(Decision::Resume { missing })
+        let belongs = facts.regular
+            && facts.size == self.size
+            && control.size == self.size
+            && control.modified_ns == self.modified_ns;
+        if !belongs {
+            return Ok(Decision::Go);
+        }
+        Ok(self.continue_with(part, facts.inode, &control))
     }
 
     /// Writes `bytes` at `offset`.
@@ -182,6 +200,13 @@ impl PartialFile {
         let folder = folders.open(&self.folder_path)?;
         let finish = || {
             let file = self.file.as_ref().ok_or(Errno::BADF)?;
+            if let Some(resume) = &self.resume {
+                let named =
+                    rustix::fs::statat(&folder, &self.part_name, AtFlags::SYMLINK_NOFOLLOW)?;
+                if named.st_ino != resume.inode {
+                    return Err(Errno::STALE);
+                }
+            }
             if !self.fresh || self.mode & 0o600 != 0o600 {
                 settle_mode(file, self.mode)?;
             }
@@ -195,7 +220,7 @@ impl PartialFile {
         self.file = None;
         if let Some(resume) = &self.resume {
             // Nothing is lost if it stays: without the partial file it is not believed.
-            let _ = rustix::fs::unlinkat(&folder, &resume.control_name, AtFlags::empty());
+            ControlFile::remove(&folder, &resume.control_name);
         }
         Ok(())
     }
@@ -205,7 +230,7 @@ impl PartialFile {
         if !self.created {
             return;
         }
-        if keep_partial && self.resume.is_some() && self.checkpoint(folders).is_ok() {
+        if keep_partial && self.checkpoint(folders) == Ok(true) {
             self.file = None;
             return;
         }
@@ -213,11 +238,15 @@ impl PartialFile {
         let Ok(folder) = folders.open(&self.folder_path) else {
             return;
         };
+        self.created = false;
         if let Some(resume) = &self.resume {
-            let _ = rustix::fs::unlinkat(&folder, &resume.control_name, AtFlags::empty());
+            let named = rustix::fs::statat(&folder, &self.part_name, AtFlags::SYMLINK_NOFOLLOW);
+            if !named.is_ok_and(|stat| stat.st_ino == resume.inode) {
+                return;
+            }
+            ControlFile::remove(&folder, &resume.control_name);
         }
         let _ = rustix::fs::unlinkat(&folder, &self.part_name, AtFlags::empty());
-        self.created = false;
     }
 
     /// Whether enough new data or time has gathered for [`PartialFile::checkpoint`].
@@ -228,24 +257,23 @@ impl PartialFile {
         })
     }
 
-    /// Brings the data and then the note about it to the disk.
-    pub(super) fn checkpoint(&mut self, folders: &mut Folders) -> Outcome<()> {
+    /// Brings the data and then the note about it to the disk. `false` if there is no note because
+    /// its name is in use for something else or cannot be written: the transfer goes on without.
+    pub(super) fn checkpoint(&mut self, folders: &mut Folders) -> Outcome<bool> {
         self.open(folders)?;
         let folder = folders.open(&self.folder_path)?;
         let (Some(file), Some(resume)) = (&self.file, &mut self.resume) else {
-            return Ok(());
+            return Ok(false);
         };
         let control = ControlFile {
             size: self.size,
             modified_ns: self.modified_ns,
             missing: resume.written.missing(self.size, MAX_RANGES),
         };
-        rustix::fs::fdatasync(file)
-            .and_then(|()| write_control(&folder, &resume.control_name, &control.encode()))
-            .map_err(|error| write_failure(&self.path, error))?;
+        rustix::fs::fdatasync(file).map_err(|error| write_failure(&self.path, error))?;
         resume.unsaved_bytes = 0;
         resume.saved_at = Instant::now();
-        Ok(())
+        Ok(control.save(&folder, &resume.control_name).is_ok())
     }
 
     fn checked_end(&self, offset: u64, length: u64) -> Outcome<u64> {
@@ -281,35 +309,72 @@ impl PartialFile {
 
     fn open_once(&mut self, folders: &mut Folders) -> Result<Result<OwnedFd, Errno>, Failure> {
         let folder = folders.open(&self.folder_path)?;
-        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         if self.created {
-            return Ok(rustix::fs::openat(
-                &folder,
-                &self.part_name,
-                flags,
-                Mode::empty(),
-            ));
+            return Ok(self.reopen(&folder));
         }
+        self.clear_way(&folder);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mode = creation_mode(self.mode);
+        let created = rustix::fs::openat(&folder, &self.part_name, flags, mode);
+        Ok(created.and_then(|file| {
+            self.created = true;
+            if let Some(resume) = &mut self.resume {
+                lock(&file);
+                resume.inode = rustix::fs::fstat(&file)?.st_ino;
+            }
+            if self.size > 0 {
+                rustix::fs::ftruncate(&file, self.size)?;
+            }
+            Ok(file)
+        }))
+    }
+
+    /// Opens the partial file again after its descriptor was given back.
+    fn reopen(&self, folder: &OwnedFd) -> Result<OwnedFd, Errno> {
+        let file = rustix::fs::openat(folder, &self.part_name, REOPEN, Mode::empty())?;
         if let Some(resume) = &self.resume {
-            // The note goes first: it must never describe a file it does not belong to.
-            let _ = rustix::fs::unlinkat(&folder, &resume.control_name, AtFlags::empty());
-            let _ = rustix::fs::unlinkat(&folder, &self.part_name, AtFlags::empty());
-        } else {
-            self.part_name = temporary_name(&self.name);
+            let same = rustix::fs::fstat(&file)?.st_ino == resume.inode;
+            if !same || !lock(&file) {
+                return Err(Errno::STALE);
+            }
         }
-        let flags = flags | OFlags::CREATE | OFlags::EXCL;
-        let file =
-            match rustix::fs::openat(&folder, &self.part_name, flags, creation_mode(self.mode)) {
-                Ok(file) => file,
-                Err(error) => return Ok(Err(error)),
-            };
+        Ok(file)
+    }
+
+    /// Removes what an earlier session left under the partial name, unless another one is at it.
+    fn clear_way(&mut self, folder: &OwnedFd) {
+        let Some(resume) = &self.resume else {
+            return;
+        };
+        let old = rustix::fs::openat(folder, &self.part_name, REOPEN, Mode::empty());
+        if old.as_ref().is_ok_and(|old| !lock(old)) {
+            return self.give_up_resume();
+        }
+        // The note goes first: it must never describe a file it does not belong to.
+        ControlFile::remove(folder, &resume.control_name);
+        if !matches!(old, Err(Errno::NOENT)) {
+            let _ = rustix::fs::unlinkat(folder, &self.part_name, AtFlags::empty());
+        }
+    }
+
+    /// Takes over what an earlier session has written.
+    fn continue_with(&mut self, part: OwnedFd, inode: u64, control: &ControlFile) -> Decision {
         self.created = true;
-        if self.size > 0
-            && let Err(error) = rustix::fs::ftruncate(&file, self.size)
-        {
-            return Ok(Err(error));
+        self.fresh = false;
+        self.file = Some(part);
+        let mut missing = Vec::new();
+        if let Some(resume) = &mut self.resume {
+            resume.inode = inode;
+            resume.written = ByteRanges::complement(self.size, &control.missing);
+            missing = resume.written.missing(self.size, MAX_RESUME_RANGES);
         }
-        Ok(Ok(file))
+        Decision::Resume { missing }
+    }
+
+    /// Another session receives the same file: from here on as without resume.
+    fn give_up_resume(&mut self) {
+        self.resume = None;
+        self.part_name = temporary_name(&self.name);
     }
 
     fn write_all(&self, mut offset: u64, mut bytes: &[u8]) -> Result<(), Errno> {
@@ -346,99 +411,8 @@ impl PartialFile {
     }
 }
 
-fn read_control(folder: &OwnedFd, name: &[u8]) -> Option<ControlFile> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
-    let facts = Fingerprint::of(&rustix::fs::fstat(&file).ok()?);
-    let size = usize::try_from(facts.size).ok()?;
-    if !facts.regular || size > control_file::MAX_BYTES {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(size);
-    while bytes.len() < size {
-        if rustix::io::read(&file, spare_capacity(&mut bytes)).ok()? == 0 {
-            return None;
-        }
-    }
-    ControlFile::decode(&bytes)
-}
-
-/// Replaces the control file in one step, after its content is on the disk.
-fn write_control(folder: &OwnedFd, name: &[u8], mut bytes: &[u8]) -> Result<(), Errno> {
-    let temporary = derived_name(b".", name, b".new");
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o600);
-    let file = rustix::fs::openat(folder, &temporary, flags, mode)?;
-    let mut write = || {
-        while !bytes.is_empty() {
-            let count = rustix::io::write(&file, bytes)?;
-            bytes = bytes.get(count..).unwrap_or_default();
-        }
-        rustix::fs::fdatasync(&file)?;
-        rustix::fs::renameat(folder, &temporary, folder, name)
-    };
-    let outcome = write();
-    if outcome.is_err() {
-        let _ = rustix::fs::unlinkat(folder, &temporary, AtFlags::empty());
-    }
-    outcome
-}
-
-/// A name for a file that lives for one session.
-fn temporary_name(name: &[u8]) -> Vec<u8> {
-    // Each `RandomState` is seeded by the system's randomness and a count: enough to avoid a name
-    // in use, and an existing one is never opened.
-    let random = RandomState::new().hash_one(name);
-    let suffix = format!(".{:08x}.ascp-part", random & 0xFFFF_FFFF);
-    derived_name(b".", name, suffix.as_bytes())
-}
-
-/// `prefix name suffix`; a name too long for that is cut and carries its hash instead of its end.
-fn derived_name(prefix: &[u8], name: &[u8], suffix: &[u8]) -> Vec<u8> {
-    let room = NAME_MAX.saturating_sub(prefix.len() + suffix.len());
-    if name.len() <= room {
-        return [prefix, name, suffix].concat();
-    }
-    let hash: String = digest(&SHA256, name)
-        .as_ref()
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let mut keep = room.saturating_sub(hash.len() + 1);
-    // Not within a character: some file systems take valid UTF-8 only.
-    while keep > 0 && name.get(keep).is_some_and(|byte| byte & 0xC0 == 0x80) {
-        keep -= 1;
-    }
-    let head = name.get(..keep).unwrap_or_default();
-    [prefix, head, b"~", hash.as_bytes(), suffix].concat()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_name_is_cut_and_stays_its_own() {
-        let one = [b'a'; 255];
-        let mut two = one;
-        two[254] = b'b';
-        let derived = derived_name(b".", &one, b".ascp-part");
-        assert!(derived.len() <= 255);
-        assert!(derived.ends_with(b".ascp-part"));
-        assert_ne!(derived, derived_name(b".", &two, b".ascp-part"));
-        assert_eq!(derived, derived_name(b".", &one, b".ascp-part"));
-        let umlauts = "ü".repeat(127);
-        let derived = derived_name(b".", umlauts.as_bytes(), b".ascp-part");
-        assert!(String::from_utf8(derived).is_ok());
-    }
-
-    #[test]
-    fn a_temporary_name_is_hidden_and_differs_each_time() {
-        let name = temporary_name(b"x");
-        assert!(name.starts_with(b".x.") && name.ends_with(b".ascp-part"));
-        assert_eq!(name.len(), ".x.".len() + 8 + ".ascp-part".len());
-        assert_ne!(name, temporary_name(b"x"));
-    }
+/// Whether nobody else holds the file now; a file system without locks counts as nobody.
+fn lock(file: &OwnedFd) -> bool {
+    let outcome = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    outcome != Err(Errno::WOULDBLOCK)
 }

@@ -2,8 +2,9 @@
 //!
 //! The thread serves requests first and otherwise reads on from where the sender is: the rest of the
 //! file, then the files registered after it, until the unread blocks fill their share of the memory.
-//! What to read and what to drop is decided in `read_ahead::plan`; here is the I/O.
+//! What to read is decided in `plan`, what to drop in `blocks`; here is the I/O.
 
+mod blocks;
 mod plan;
 
 use std::os::fd::OwnedFd;

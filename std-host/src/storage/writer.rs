@@ -138,10 +138,15 @@ impl Writer {
         let place = self.folders.place(&path)?;
         let existing_size = place.existing_size;
         let resumable = self.shared.config.resume_level > 0;
-        let mut file = PartialFile::new(place, record, resumable);
+        let claim = resumable.then(|| self.folders.claim(&place)).flatten();
+        let mut file = PartialFile::new(place, record, claim);
         let decision = file.decide(&mut self.folders, existing_size)?;
         if decision != Decision::Skip {
+            let opened = file.is_open();
             self.targets.insert(object.0, Target::File(Box::new(file)));
+            if opened {
+                self.note_open(object);
+            }
         }
         Ok(decision)
     }
@@ -155,7 +160,7 @@ impl Writer {
             return Err(named(&path, Fault::Protocol));
         }
         let place = self.folders.place(&path)?;
-        let mut file = PartialFile::new(place, record, false);
+        let mut file = PartialFile::new(place, record, None);
         let result = file
             .write(&mut self.folders, 0, bytes)
             .and_then(|()| file.commit(&mut self.folders, self.shared.config.preserve));
@@ -184,7 +189,7 @@ impl Writer {
         let was_open = file.is_open();
         let mut result = write(file, &mut self.folders);
         if result.is_ok() && file.checkpoint_is_due() {
-            result = file.checkpoint(&mut self.folders);
+            result = file.checkpoint(&mut self.folders).map(drop);
         }
         let opened = !was_open && file.is_open();
         match result {
@@ -236,7 +241,9 @@ impl Writer {
             .map(|(object, _)| *object)
             .collect();
         for object in due {
-            self.write(ObjectId(object), |file, folders| file.checkpoint(folders));
+            self.write(ObjectId(object), |file, folders| {
+                file.checkpoint(folders).map(drop)
+            });
         }
     }
 

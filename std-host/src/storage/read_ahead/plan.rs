@@ -1,10 +1,10 @@
-//! What the reader thread reads next and which blocks stay in memory: bookkeeping without I/O.
+//! What the reader thread reads next: bookkeeping without I/O.
 //!
 //! A block is *unread* until the sender took it. Unread blocks may fill three quarters of the
 //! memory; blocks already taken stay for retransmissions until room is needed, oldest first.
 //! Per file, what lies before the highest block taken counts as a retransmission.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
 
 use super::super::walk::SourceItem;
+use super::blocks::Blocks;
 use crate::failure::Failure;
 
 /// Bytes of a block; the last one of a file is shorter.
@@ -19,12 +20,6 @@ pub(crate) const BLOCK_BYTES: u64 = 256 * 1024;
 
 /// Files kept open.
 const MOST_OPEN: usize = 64;
-
-/// What a block costs beyond its bytes.
-const BLOCK_OVERHEAD: usize = 192;
-
-/// Whole-block buffers kept for the next block.
-const MOST_SPARE: usize = 8;
 
 /// Object and block number.
 pub(crate) type Key = (u32, u64);
@@ -87,20 +82,13 @@ struct Entry {
     failure: Option<Failure>,
 }
 
-#[derive(Debug)]
-struct Ready {
-    bytes: Arc<Vec<u8>>,
-    unread: bool,
-}
-
 /// The state behind the lock.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) stopping: bool,
     pub(super) reader_sleeps: bool,
     entries: HashMap<u32, Entry>,
-    ready: BTreeMap<Key, Ready>,
-    taken: VecDeque<Key>,
+    blocks: Blocks,
     requests: VecDeque<(u32, Option<u64>)>,
     loading: Option<Key>,
     /// The file to read ahead in; those before it are read or not wanted now.
@@ -109,11 +97,7 @@ pub(super) struct Plan {
     end: u32,
     open: Vec<u32>,
     clock: u64,
-    memory: usize,
-    held: usize,
-    unread: usize,
     sender_waits: bool,
-    spare: Vec<Vec<u8>>,
 }
 
 impl Plan {
@@ -122,19 +106,14 @@ impl Plan {
             stopping: false,
             reader_sleeps: false,
             entries: HashMap::new(),
-            ready: BTreeMap::new(),
-            taken: VecDeque::new(),
+            blocks: Blocks::new(memory),
             requests: VecDeque::new(),
             loading: None,
             scan: 0,
             end: 0,
             open: Vec::new(),
             clock: 0,
-            memory,
-            held: 0,
-            unread: 0,
             sender_waits: false,
-            spare: Vec::new(),
         }
     }
 
@@ -159,14 +138,7 @@ impl Plan {
     pub(super) fn release(&mut self, object: u32) -> Option<Arc<OwnedFd>> {
         let entry = self.entries.remove(&object)?;
         self.open.retain(|open| *open != object);
-        while let Some((key, _)) = self.ready.range((object, 0)..=(object, u64::MAX)).next() {
-            let key = *key;
-            self.drop_block(key);
-        }
-        if self.taken.len() > 2 * self.ready.len() + 64 {
-            let ready = &self.ready;
-            self.taken.retain(|key| ready.contains_key(key));
-        }
+        self.blocks.drop_all_of(object);
         entry.file
     }
 
@@ -183,10 +155,8 @@ impl Plan {
         {
             return Take::Failed(Fault::InternalError);
         }
-        if let Some(ready) = self.ready.get(&key) {
-            let bytes = Arc::clone(&ready.bytes);
+        if let Some(bytes) = self.blocks.take(key) {
             entry.frontier = entry.frontier.max(block + 1);
-            self.mark_taken_through(object, block);
             return Take::Block(bytes);
         }
         if block < entry.frontier {
@@ -198,7 +168,11 @@ impl Plan {
         } else {
             entry.ahead = block;
             self.scan = object;
-            self.make_way_for(object);
+            for (object, block) in self.blocks.make_way_for(object) {
+                if let Some(entry) = self.entries.get_mut(&object) {
+                    entry.ahead = entry.ahead.min(block);
+                }
+            }
         }
         self.sender_waits = true;
         let request = (object, Some(block));
@@ -236,11 +210,9 @@ impl Plan {
         self.entries.get(&object)?.failure.clone()
     }
 
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() >= block_bytes() && self.spare.len() < MOST_SPARE {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
+    /// Takes back a buffer that the sender no longer looks at.
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        self.blocks.recycle(buffer);
     }
 
     /// Whether a sleeping reader should be roused. It fills up to three quarters and is roused
@@ -248,7 +220,7 @@ impl Plan {
     pub(super) fn has_work(&self) -> bool {
         self.stopping
             || !self.requests.is_empty()
-            || (self.unread < self.memory / 2 && self.scan < self.end)
+            || (self.blocks.run_low() && self.scan < self.end)
     }
 
     pub(super) fn next_task(&mut self) -> Option<Task> {
@@ -257,7 +229,7 @@ impl Plan {
                 return Some(task);
             }
         }
-        while self.may_read_ahead() && self.scan < self.end {
+        while self.blocks.have_room() && self.scan < self.end {
             let object = self.scan;
             match self.block_ahead(object) {
                 Some(block) => return self.task(object, Some(block)),
@@ -269,13 +241,7 @@ impl Plan {
 
     /// An empty buffer with room for what `task` reads.
     pub(super) fn buffer_for(&mut self, task: &Task) -> Vec<u8> {
-        let wanted = task.wanted_bytes();
-        if wanted == block_bytes()
-            && let Some(buffer) = self.spare.pop()
-        {
-            return buffer;
-        }
-        Vec::with_capacity(wanted)
+        self.blocks.buffer(task.wanted_bytes())
     }
 
     /// Books what the reader brought; whether the sender waits for news.
@@ -298,7 +264,10 @@ impl Plan {
                     if entry.ahead == block {
                         entry.ahead = block + 1;
                     }
-                    self.keep_block((object, block), loaded.bytes);
+                    if !loaded.bytes.is_empty() {
+                        let unread = block >= entry.frontier;
+                        self.blocks.keep((object, block), loaded.bytes, unread);
+                    }
                 }
                 if !one_read {
                     self.keep_open(object, loaded.file);
@@ -308,17 +277,13 @@ impl Plan {
         std::mem::take(&mut self.sender_waits)
     }
 
-    const fn may_read_ahead(&self) -> bool {
-        self.unread < self.memory / 4 * 3
-    }
-
     fn task(&mut self, object: u32, block: Option<u64>) -> Option<Task> {
         let entry = self.entries.get(&object)?;
         if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
             return None;
         }
         if let Some(block) = block {
-            if self.ready.contains_key(&(object, block)) {
+            if self.blocks.contain((object, block)) {
                 return None;
             }
             self.loading = Some((object, block));
@@ -337,94 +302,10 @@ impl Plan {
         if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
             return None;
         }
-        while self.ready.contains_key(&(object, entry.ahead)) {
+        while self.blocks.contain((object, entry.ahead)) {
             entry.ahead += 1;
         }
         (entry.ahead < block_count(entry.item.size)).then_some(entry.ahead)
-    }
-
-    fn keep_block(&mut self, key: Key, bytes: Vec<u8>) {
-        if bytes.is_empty() {
-            return;
-        }
-        let unread = self
-            .entries
-            .get(&key.0)
-            .is_some_and(|entry| key.1 >= entry.frontier);
-        let cost = cost(&bytes);
-        self.held += cost;
-        if unread {
-            self.unread += cost;
-        } else {
-            self.taken.push_back(key);
-        }
-        let bytes = Arc::new(bytes);
-        self.ready.insert(key, Ready { bytes, unread });
-        while self.held > self.memory
-            && let Some(oldest) = self.taken.pop_front()
-        {
-            if oldest == key {
-                self.taken.push_front(oldest);
-                break;
-            }
-            self.drop_block(oldest);
-        }
-    }
-
-    fn drop_block(&mut self, key: Key) {
-        if let Some(ready) = self.ready.remove(&key) {
-            let cost = cost(&ready.bytes);
-            self.held = self.held.saturating_sub(cost);
-            if ready.unread {
-                self.unread = self.unread.saturating_sub(cost);
-            }
-            if let Some(buffer) = Arc::into_inner(ready.bytes) {
-                self.recycle(buffer);
-            }
-        }
-    }
-
-    /// The sender took `block`: it and what it jumped over in this file may be dropped.
-    fn mark_taken_through(&mut self, object: u32, block: u64) {
-        let mut freed = 0;
-        for (key, ready) in self.ready.range_mut((object, 0)..=(object, block)) {
-            if std::mem::take(&mut ready.unread) {
-                freed += cost(&ready.bytes);
-                self.taken.push_back(*key);
-            }
-        }
-        self.unread = self.unread.saturating_sub(freed);
-    }
-
-    /// The sender stands in `object`: unread blocks of files before it, and of those farthest behind
-    /// it, become droppable as far as reading ahead here needs the room.
-    fn make_way_for(&mut self, object: u32) {
-        let enough = self.memory / 2;
-        if self.unread <= enough {
-            return;
-        }
-        let mut freed = 0;
-        let unread = self.unread;
-        let (before, behind): (Vec<Key>, Vec<Key>) = self
-            .ready
-            .iter()
-            .filter(|(key, ready)| ready.unread && key.0 != object)
-            .map(|(key, _)| *key)
-            .partition(|key| key.0 < object);
-        for key in before.into_iter().chain(behind.into_iter().rev()) {
-            if unread.saturating_sub(freed) <= enough {
-                break;
-            }
-            if let Some(ready) = self.ready.get_mut(&key) {
-                ready.unread = false;
-                freed += cost(&ready.bytes);
-                self.taken.push_back(key);
-            }
-            if let Some(entry) = self.entries.get_mut(&key.0) {
-                entry.ahead = entry.ahead.min(key.1);
-            }
-        }
-        self.unread = unread.saturating_sub(freed);
     }
 
     fn keep_open(&mut self, object: u32, file: Arc<OwnedFd>) {
@@ -471,16 +352,8 @@ impl Task {
     }
 }
 
-fn block_bytes() -> usize {
-    usize::try_from(BLOCK_BYTES).unwrap_or(0)
-}
-
 /// Blocks of a file; an empty file has one, so that it is opened and examined.
 const fn block_count(size: u64) -> u64 {
     let blocks = size.div_ceil(BLOCK_BYTES);
     if blocks == 0 { 1 } else { blocks }
-}
-
-fn cost(bytes: &Vec<u8>) -> usize {
-    bytes.capacity() + BLOCK_OVERHEAD
 }

@@ -219,8 +219,8 @@ fn a_deep_tree_needs_few_descriptors_and_comes_out_whole() {
 fn what_may_not_be_read_is_a_problem_for_those_who_may_not() {
     let folder = tree();
     let d = folder.path().join("d");
-    fs::set_permissions(d.join("b"), fs::Permissions::from_mode(0)).unwrap();
-    fs::set_permissions(d.join("a"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(d.join("b"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(d.join("a"), fs::Permissions::from_mode(0o000)).unwrap();
     let (_, problems) = walk(folder.path(), &["d"]);
     if rustix::process::geteuid().is_root() {
         eprintln!("skipped in part: root may read everything");
