@@ -1,1 +1,20 @@
-//! Stub.
+//! Files on the local disk, for both roles; the threads that serve the network never wait here.
+//!
+//! Sending: `walk` lists the sources, `source_files` hands out their bytes from memory that a
+//! reader thread fills ahead. Receiving: `write_behind` takes jobs and reports completions.
+//! Every path is resolved by `docroot`, which alone decides what can be reached.
+
+pub mod attributes;
+pub mod byte_ranges;
+mod control_file;
+pub mod destination_tree;
+pub mod disk_fault;
+pub mod docroot;
+mod folders;
+mod partial_file;
+mod read_ahead;
+pub mod source_files;
+pub mod waker;
+pub mod walk;
+pub mod write_behind;
+mod writer;

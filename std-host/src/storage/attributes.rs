@@ -1,0 +1,155 @@
+//! Modes, times and identity of files, between what the system reports and what records carry.
+//!
+//! Owners, extended attributes and access lists are not handled.
+//!
+//! Source: modes are masked by the receiver's umask and times kept on `-p` (public behaviour of
+//! `ascp`). The mask is never read: the kernel applies it (or a folder's default access list) at
+//! creation, and later changes only take bits away.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::io::Errno;
+
+const NANOS: i64 = 1_000_000_000;
+
+/// Which times a delivered file takes over from its source.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Preserve {
+    /// The modification time.
+    pub modified: bool,
+    /// The access time.
+    pub accessed: bool,
+}
+
+impl Preserve {
+    /// Whether there is anything to take over.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.modified || self.accessed
+    }
+}
+
+/// What identifies one state of a file's content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Fingerprint {
+    pub(super) regular: bool,
+    pub(super) size: u64,
+    pub(super) modified_ns: i64,
+    pub(super) inode: u64,
+}
+
+impl Fingerprint {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            regular: FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
+            size: size_of_file(stat),
+            modified_ns: modified_ns(stat),
+            inode: stat.st_ino,
+        }
+    }
+}
+
+pub(super) fn size_of_file(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+pub(super) fn modified_ns(stat: &Stat) -> i64 {
+    nanos(stat.st_mtime, stat.st_mtime_nsec)
+}
+
+pub(super) fn accessed_ns(stat: &Stat) -> i64 {
+    nanos(stat.st_atime, stat.st_atime_nsec)
+}
+
+fn nanos(seconds: i64, fraction: u64) -> i64 {
+    let fraction = i64::try_from(fraction).unwrap_or(0);
+    seconds.saturating_mul(NANOS).saturating_add(fraction)
+}
+
+/// The times to set; `None` if none is to be kept.
+pub(super) fn times(preserve: Preserve, modified_ns: i64, accessed_ns: i64) -> Option<Timestamps> {
+    preserve.any().then(|| Timestamps {
+        last_access: timespec(preserve.accessed, accessed_ns),
+        last_modification: timespec(preserve.modified, modified_ns),
+    })
+}
+
+fn timespec(keep: bool, nanos: i64) -> Timespec {
+    let tv_nsec = if keep {
+        nanos.rem_euclid(NANOS)
+    } else {
+        UTIME_OMIT
+    };
+    Timespec {
+        tv_sec: nanos.div_euclid(NANOS),
+        tv_nsec,
+    }
+}
+
+/// The permission bits to create a file with: readable and writable while it is filled.
+pub(super) fn creation_mode(source_mode: u32) -> Mode {
+    Mode::from_raw_mode(source_mode & 0o777 | 0o600)
+}
+
+/// The permission bits to create a folder with: usable while it is filled.
+pub(super) fn folder_creation_mode(source_mode: u32) -> Mode {
+    Mode::from_raw_mode(source_mode & 0o777 | 0o700)
+}
+
+/// Takes away the permission bits that the source does not have; those the mask took stay away.
+pub(super) fn settle_mode(file: impl AsFd, source_mode: u32) -> Result<(), Errno> {
+    let current = rustix::fs::fstat(&file)?.st_mode & 0o7777;
+    let wanted = current & (source_mode & 0o777 | 0o7000);
+    if wanted != current {
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(wanted))?;
+    }
+    Ok(())
+}
+
+/// [`settle_mode`] and times of the folder `name` in `parent`; a link in its place is left alone.
+pub(super) fn settle_folder(
+    parent: impl AsFd,
+    name: &[u8],
+    source_mode: Option<u32>,
+    times: Option<&Timestamps>,
+) -> Result<(), Errno> {
+    let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        return Ok(());
+    }
+    let current = stat.st_mode & 0o7777;
+    let wanted = source_mode.map_or(current, |mode| current & (mode & 0o777 | 0o7000));
+    if wanted != current {
+        let mode = Mode::from_raw_mode(wanted);
+        rustix::fs::chmodat(&parent, name, mode, AtFlags::empty())?;
+    }
+    if let Some(times) = times {
+        rustix::fs::utimensat(&parent, name, times, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_before_the_epoch_keeps_a_positive_fraction() {
+        let time = timespec(true, -1);
+        assert_eq!((time.tv_sec, time.tv_nsec), (-1, 999_999_999));
+    }
+
+    #[test]
+    fn times_that_are_not_kept_are_left_alone() {
+        assert!(times(Preserve::default(), 1, 1).is_none());
+        let preserve = Preserve {
+            modified: true,
+            accessed: false,
+        };
+        let times = times(preserve, 5_000_000_001, 7).unwrap();
+        assert_eq!(times.last_modification.tv_sec, 5);
+        assert_eq!(times.last_modification.tv_nsec, 1);
+        assert_eq!(times.last_access.tv_nsec, UTIME_OMIT);
+    }
+}

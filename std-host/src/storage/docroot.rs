@@ -1,0 +1,249 @@
+//! The tree that a session may touch, as a directory handle with rules; nothing opens a path but this.
+//!
+//! A confined docroot resolves every path in the kernel with `RESOLVE_BENEATH`: `..`, absolute
+//! links and links that lead outside end in [`Fault::OutsideDocroot`], whatever happens in the tree
+//! meanwhile. An unconfined one is a user's own working directory and has the user's rights, no more
+//! rules. Parent folders are opened here; single names below an opened folder are safe by themselves.
+//!
+//! Source: openat2(2). Absolute links are refused even if they point back inside: our choice.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use fasp_core::fault::Fault;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use super::disk_fault::{read_failure, shown};
+use crate::failure::{Failure, Outcome};
+
+/// How often a resolution that raced with a rename is tried again.
+const RACE_RETRIES: u32 = 64;
+
+/// A directory and what can be reached from it.
+#[derive(Debug)]
+pub struct Docroot {
+    root: OwnedFd,
+    confined: bool,
+}
+
+impl Docroot {
+    /// The tree below `path`, which nothing can leave. A leading `/` of a path means the root of the tree.
+    ///
+    /// # Errors
+    ///
+    /// The fault of opening `path`; [`Fault::BadConfiguration`] if the system cannot confine
+    /// (Linux before 5.6, or a sandbox that forbids `openat2`): there is no weaker substitute.
+    pub fn confined(path: &Path) -> Outcome<Self> {
+        let docroot = Self {
+            root: open_root(path)?,
+            confined: true,
+        };
+        match docroot.directory(b".") {
+            Ok(_) => Ok(docroot),
+            Err(Errno::NOSYS | Errno::PERM) => Err(Failure::new(
+                Fault::BadConfiguration,
+                format!(
+                    "cannot confine docroot {}: the system call openat2 is not available (Linux 5.6 or newer is needed)",
+                    shown(path.as_os_str().as_bytes())
+                ),
+            )),
+            Err(error) => Err(read_failure(path.as_os_str().as_bytes(), error)),
+        }
+    }
+
+    /// Everything the user can reach; relative paths start at `base`, absolute ones at `/`.
+    ///
+    /// # Errors
+    ///
+    /// The fault of opening `base`.
+    pub fn unconfined(base: &Path) -> Outcome<Self> {
+        Ok(Self {
+            root: open_root(base)?,
+            confined: false,
+        })
+    }
+
+    /// Whether paths are held below the root.
+    #[must_use]
+    pub const fn is_confined(&self) -> bool {
+        self.confined
+    }
+
+    /// Opens `path` for reading; never waits for the other end of a pipe.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `XDEV` if the path leads outside.
+    pub fn open_to_read(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+    }
+
+    /// A handle of the folder `path`, to name things in it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `NOTDIR` if it is no folder, `XDEV` if the path leads outside.
+    pub fn directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open(path, OFlags::PATH | OFlags::DIRECTORY)
+    }
+
+    /// What `path` leads to, links followed.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `XDEV` if the path leads outside.
+    pub fn stat(&self, path: &[u8]) -> Result<Stat, Errno> {
+        if self.confined {
+            return rustix::fs::fstat(self.open(path, OFlags::PATH)?);
+        }
+        rustix::fs::statat(&self.root, usable(path, false), AtFlags::empty())
+    }
+
+    /// Opens what `path` leads to. Never creates: a name is created in the handle of its folder.
+    pub(super) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::CLOEXEC;
+        let path = usable(path, self.confined);
+        if !self.confined {
+            return rustix::fs::openat(&self.root, path, flags, Mode::empty());
+        }
+        let rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let mut tries = 0;
+        loop {
+            match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), rules) {
+                Err(Errno::AGAIN | Errno::INTR) if tries < RACE_RETRIES => tries += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+fn open_root(path: &Path) -> Outcome<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty())
+        .map_err(|error| read_failure(path.as_os_str().as_bytes(), error))
+}
+
+fn usable(mut path: &[u8], confined: bool) -> &[u8] {
+    if confined {
+        while let Some((b'/', rest)) = path.split_first() {
+            path = rest;
+        }
+    }
+    if path.is_empty() { b"." } else { path }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        docroot: Docroot,
+    }
+
+    /// `outside/secret` next to the docroot `in`, which holds `in/a/file`.
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("outside")).unwrap();
+        fs::write(folder.path().join("outside/secret"), b"s").unwrap();
+        fs::create_dir_all(folder.path().join("in/a")).unwrap();
+        fs::write(folder.path().join("in/a/file"), b"f").unwrap();
+        let docroot = Docroot::confined(&folder.path().join("in")).unwrap();
+        Fixture { folder, docroot }
+    }
+
+    #[test]
+    fn dots_cannot_leave_the_docroot() {
+        let it = fixture();
+        for path in [
+            "..",
+            "../outside/secret",
+            "a/../../outside/secret",
+            "/../outside/secret",
+            "a/../../in/a/file",
+        ] {
+            let error = it.docroot.open_to_read(path.as_bytes()).unwrap_err();
+            assert_eq!(
+                read_failure(path.as_bytes(), error).fault,
+                Fault::OutsideDocroot,
+                "{path}"
+            );
+            assert!(it.docroot.stat(path.as_bytes()).is_err(), "{path}");
+            assert!(it.docroot.directory(path.as_bytes()).is_err(), "{path}");
+        }
+        assert!(it.docroot.open_to_read(b"a/../a/file").is_ok());
+    }
+
+    #[test]
+    fn a_leading_slash_means_the_docroot() {
+        let it = fixture();
+        assert!(it.docroot.open_to_read(b"/a/file").is_ok());
+        assert!(it.docroot.open_to_read(b"///a/file").is_ok());
+        assert!(it.docroot.directory(b"/").is_ok());
+        assert!(it.docroot.directory(b"").is_ok());
+        let secret = it.folder.path().join("outside/secret");
+        let error = it
+            .docroot
+            .open_to_read(secret.as_os_str().as_bytes())
+            .unwrap_err();
+        assert_eq!(error, Errno::NOENT);
+    }
+
+    #[test]
+    fn links_work_inside_and_end_at_the_border() {
+        let it = fixture();
+        let root = it.folder.path().join("in");
+        symlink("a/file", root.join("inner")).unwrap();
+        symlink("../a/file", root.join("a/via_parent")).unwrap();
+        symlink("../outside", root.join("out")).unwrap();
+        symlink("out", root.join("chain1")).unwrap();
+        symlink("chain1", root.join("chain2")).unwrap();
+        symlink(it.folder.path().join("outside"), root.join("absolute")).unwrap();
+        assert!(it.docroot.open_to_read(b"inner").is_ok());
+        assert!(it.docroot.open_to_read(b"a/via_parent").is_ok());
+        for path in ["out/secret", "chain2/secret", "absolute/secret", "chain2"] {
+            let error = it.docroot.open_to_read(path.as_bytes()).unwrap_err();
+            assert_eq!(error, Errno::XDEV, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_magic_link_of_proc_leads_nowhere() {
+        let docroot = Docroot::confined(Path::new("/proc/self")).unwrap();
+        assert!(docroot.open_to_read(b"status").is_ok());
+        assert!(docroot.directory(b"cwd").is_err());
+        assert!(docroot.open_to_read(b"root/etc/passwd").is_err());
+    }
+
+    #[test]
+    fn a_loop_and_a_nul_are_plain_errors() {
+        let it = fixture();
+        let root = it.folder.path().join("in");
+        symlink("loop2", root.join("loop1")).unwrap();
+        symlink("loop1", root.join("loop2")).unwrap();
+        assert_eq!(it.docroot.stat(b"loop1").unwrap_err(), Errno::LOOP);
+        assert_eq!(it.docroot.stat(b"a\0b").unwrap_err(), Errno::INVAL);
+    }
+
+    #[test]
+    fn an_unconfined_root_takes_absolute_and_parent_paths() {
+        let it = fixture();
+        let open = Docroot::unconfined(&it.folder.path().join("in")).unwrap();
+        let secret = it.folder.path().join("outside/secret");
+        assert!(open.open_to_read(secret.as_os_str().as_bytes()).is_ok());
+        assert!(open.open_to_read(b"../outside/secret").is_ok());
+        assert!(open.open_to_read(b"a/file").is_ok());
+    }
+
+    #[test]
+    fn a_missing_docroot_is_named() {
+        let failure = Docroot::confined(Path::new("/nonexistent/docroot")).unwrap_err();
+        assert_eq!(failure.fault, Fault::NoSuchFile);
+        assert!(failure.text.contains("/nonexistent/docroot"));
+    }
+}

@@ -1,0 +1,256 @@
+//! The folders of a destination as one writer thread sees them: opened once, made when missing.
+//!
+//! A folder's final mode and times are set when the session has written everything: a folder that may
+//! not be written must still be filled, and filling it changes its times.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fasp_core::fault::Fault;
+use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use super::attributes::{Preserve, folder_creation_mode, settle_folder, size_of_file, times};
+use super::destination_tree::{DestinationTree, joined, last_name, parent};
+use super::disk_fault::{named, read_failure, write_failure};
+use crate::failure::{Failure, Outcome};
+
+/// Folders that one thread keeps open.
+const MOST_HANDLES: usize = 64;
+
+/// Folders made for files that came before them; beyond that their modes stay as made.
+const MOST_UNCLAIMED: usize = 65_536;
+
+/// Links that lead to one another before it counts as a loop; the kernel's own number.
+const MOST_LINKS: usize = 40;
+
+/// What the writer threads of a session know together.
+#[derive(Debug, Default)]
+pub(super) struct FolderNotes {
+    unclaimed: Mutex<HashSet<Vec<u8>>>,
+    unsettled: Mutex<Vec<Unsettled>>,
+    claims: Mutex<HashSet<Vec<u8>>>,
+}
+
+/// The right to receive a file under its stable partial name; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    path: Vec<u8>,
+    notes: Arc<FolderNotes>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        lock(&self.notes.claims).remove(&self.path);
+    }
+}
+
+/// A folder whose attributes are set at the end.
+#[derive(Debug)]
+struct Unsettled {
+    path: Vec<u8>,
+    mode: Option<u32>,
+    modified_ns: i64,
+    accessed_ns: i64,
+}
+
+/// Attributes that a record asks for a folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FolderWish {
+    pub(super) mode: u32,
+    pub(super) modified_ns: i64,
+    pub(super) accessed_ns: i64,
+}
+
+/// Where a file goes, links resolved.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) folder_path: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    /// Size of the file that has the name now.
+    pub(super) existing_size: Option<u64>,
+}
+
+/// Open folders of one thread.
+#[derive(Debug)]
+pub(super) struct Folders {
+    tree: Arc<DestinationTree>,
+    notes: Arc<FolderNotes>,
+    handles: HashMap<Vec<u8>, Arc<OwnedFd>>,
+}
+
+impl FolderNotes {
+    /// Sets what was left for the end, deepest folders first; what cannot be set is reported.
+    pub(super) fn settle(&self, tree: &DestinationTree, preserve: Preserve) -> Vec<Failure> {
+        let mut unsettled = std::mem::take(&mut *lock(&self.unsettled));
+        unsettled.sort_unstable_by(|a, b| b.path.cmp(&a.path));
+        let settle = |folder: &Unsettled| {
+            let parent = tree.docroot().directory(parent(&folder.path))?;
+            let times = times(preserve, folder.modified_ns, folder.accessed_ns);
+            settle_folder(parent, last_name(&folder.path), folder.mode, times.as_ref())
+        };
+        unsettled
+            .iter()
+            .filter_map(|folder| {
+                let error = settle(folder).err()?;
+                Some(write_failure(&folder.path, error))
+            })
+            .collect()
+    }
+}
+
+impl Folders {
+    pub(super) fn new(tree: Arc<DestinationTree>, notes: Arc<FolderNotes>) -> Self {
+        Self {
+            tree,
+            notes,
+            handles: HashMap::new(),
+        }
+    }
+
+    pub(super) fn tree(&self) -> &DestinationTree {
+        &self.tree
+    }
+
+    /// A handle of the folder `path`, which is made if it is missing below the destination.
+    pub(super) fn open(&mut self, path: &[u8]) -> Outcome<Arc<OwnedFd>> {
+        if let Some(handle) = self.handles.get(path) {
+            return Ok(Arc::clone(handle));
+        }
+        let handle = match self.tree.docroot().directory(path) {
+            Err(Errno::NOENT) if self.tree.holds(path) => self.make_missing(path)?,
+            outcome => outcome.map_err(|error| write_failure(path, error))?,
+        };
+        let handle = Arc::new(handle);
+        if self.handles.len() >= MOST_HANDLES {
+            self.handles.clear();
+        }
+        self.handles.insert(path.to_vec(), Arc::clone(&handle));
+        Ok(handle)
+    }
+
+    /// The right to the file at `place`; `None` while another object of the session has it.
+    pub(super) fn claim(&self, place: &Place) -> Option<Claim> {
+        let path = joined(&place.folder_path, &place.name);
+        let is_new = lock(&self.notes.claims).insert(path.clone());
+        is_new.then(|| Claim {
+            path,
+            notes: Arc::clone(&self.notes),
+        })
+    }
+
+    /// Forgets a handle: its folder seems to have been removed.
+    pub(super) fn forget(&mut self, path: &[u8]) {
+        self.handles.remove(path);
+    }
+
+    /// Makes the folder that a record asks for, or takes the one that is there.
+    pub(super) fn make(
+        &mut self,
+        path: &[u8],
+        wish: FolderWish,
+        preserve: Preserve,
+    ) -> Outcome<()> {
+        let mut outcome = self.make_name(path, folder_creation_mode(wish.mode))?;
+        if outcome == Err(Errno::NOENT) {
+            self.forget(parent(path));
+            outcome = self.make_name(path, folder_creation_mode(wish.mode))?;
+        }
+        let made = match outcome {
+            Ok(()) => wish.mode & 0o700 != 0o700,
+            Err(Errno::EXIST) => {
+                self.tree
+                    .docroot()
+                    .directory(path)
+                    .map_err(|error| write_failure(path, error))?;
+                lock(&self.notes.unclaimed).remove(path)
+            }
+            Err(error) => return Err(write_failure(path, error)),
+        };
+        if made || preserve.any() {
+            lock(&self.notes.unsettled).push(Unsettled {
+                path: path.to_vec(),
+                mode: made.then_some(wish.mode),
+                modified_ns: wish.modified_ns,
+                accessed_ns: wish.accessed_ns,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where the file `path` goes. A link with that name is followed to the file it names, which
+    /// need not exist; no folder is made for it.
+    pub(super) fn place(&mut self, path: &[u8]) -> Outcome<Place> {
+        let mut current = path.to_vec();
+        for _ in 0..=MOST_LINKS {
+            let folder_path = parent(&current).to_vec();
+            let name = last_name(&current).to_vec();
+            if matches!(name.as_slice(), b"" | b"." | b"..") {
+                return Err(named(path, Fault::IsADirectory));
+            }
+            let folder = self.open(&folder_path)?;
+            let existing_size = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)
+            {
+                Err(Errno::NOENT) => None,
+                Err(error) => return Err(write_failure(path, error)),
+                Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::RegularFile => Some(size_of_file(&stat)),
+                    FileType::Directory => return Err(named(path, Fault::IsADirectory)),
+                    FileType::Symlink => {
+                        current = self.link_target(&folder, &folder_path, &name)?;
+                        continue;
+                    }
+                    _ => return Err(named(path, Fault::NotRegular)),
+                },
+            };
+            return Ok(Place {
+                folder_path,
+                name,
+                existing_size,
+            });
+        }
+        Err(named(path, Fault::LinkLoop))
+    }
+
+    fn link_target(&self, folder: &OwnedFd, folder_path: &[u8], name: &[u8]) -> Outcome<Vec<u8>> {
+        let path = joined(folder_path, name);
+        let target = rustix::fs::readlinkat(folder, name, Vec::new())
+            .map_err(|error| read_failure(&path, error))?;
+        let target = target.as_bytes();
+        if !target.starts_with(b"/") {
+            return Ok(joined(folder_path, target));
+        }
+        if self.tree.docroot().is_confined() {
+            return Err(named(&path, Fault::OutsideDocroot));
+        }
+        Ok(target.to_vec())
+    }
+
+    fn make_name(&mut self, path: &[u8], mode: Mode) -> Outcome<Result<(), Errno>> {
+        let folder = self.open(parent(path))?;
+        Ok(rustix::fs::mkdirat(folder, last_name(path), mode))
+    }
+
+    fn make_missing(&mut self, path: &[u8]) -> Outcome<OwnedFd> {
+        match self.make_name(path, Mode::from_raw_mode(0o777))? {
+            Ok(()) => {
+                let mut unclaimed = lock(&self.notes.unclaimed);
+                if unclaimed.len() < MOST_UNCLAIMED {
+                    unclaimed.insert(path.to_vec());
+                }
+            }
+            Err(Errno::EXIST) => {}
+            Err(Errno::NOENT) => self.forget(parent(path)),
+            Err(error) => return Err(write_failure(path, error)),
+        }
+        self.tree
+            .docroot()
+            .directory(path)
+            .map_err(|error| write_failure(path, error))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

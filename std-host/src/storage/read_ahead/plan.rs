@@ -1,0 +1,359 @@
+//! What the reader thread reads next: bookkeeping without I/O.
+//!
+//! A block is *unread* until the sender took it. Unread blocks may fill three quarters of the
+//! memory; blocks already taken stay for retransmissions until room is needed, oldest first.
+//! Per file, what lies before the highest block taken counts as a retransmission.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use fasp_core::fault::Fault;
+use fasp_core::metadata::ObjectKind;
+
+use super::super::walk::SourceItem;
+use super::blocks::Blocks;
+use crate::failure::Failure;
+
+/// Bytes of a block; the last one of a file is shorter.
+pub(crate) const BLOCK_BYTES: u64 = 256 * 1024;
+
+/// Files kept open.
+const MOST_OPEN: usize = 64;
+
+/// Object and block number.
+pub(crate) type Key = (u32, u64);
+
+/// The answer to the sender asking for a block.
+#[derive(Debug)]
+pub(crate) enum Take {
+    /// Here it is.
+    Block(Arc<Vec<u8>>),
+    /// Read it from the page cache.
+    Direct(Arc<OwnedFd>),
+    /// The waker will ring.
+    Wait,
+    /// The object has failed.
+    Failed(Fault),
+}
+
+/// The answer to the sender asking whether a file is unchanged.
+#[derive(Debug)]
+pub(crate) enum Finish {
+    Unchanged,
+    Wait,
+    Failed(Fault),
+}
+
+/// One thing for the reader thread to do.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) object: u32,
+    /// `None`: examine the file, read nothing.
+    pub(super) block: Option<u64>,
+    pub(super) item: Arc<SourceItem>,
+    pub(super) file: Option<Arc<OwnedFd>>,
+}
+
+/// What the reader thread brings back.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) file: Arc<OwnedFd>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Check {
+    NotAsked,
+    Queued,
+    Passed,
+}
+
+#[derive(Debug)]
+struct Entry {
+    item: Arc<SourceItem>,
+    file: Option<Arc<OwnedFd>>,
+    last_used: u64,
+    /// The next block to read ahead.
+    ahead: u64,
+    /// One past the highest block taken.
+    frontier: u64,
+    check: Check,
+    failure: Option<Failure>,
+}
+
+/// The state behind the lock.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) stopping: bool,
+    pub(super) reader_sleeps: bool,
+    entries: HashMap<u32, Entry>,
+    blocks: Blocks,
+    requests: VecDeque<(u32, Option<u64>)>,
+    loading: Option<Key>,
+    /// The file to read ahead in; those before it are read or not wanted now.
+    scan: u32,
+    /// One past the last object registered.
+    end: u32,
+    open: Vec<u32>,
+    clock: u64,
+    sender_waits: bool,
+}
+
+impl Plan {
+    pub(super) fn new(memory: usize) -> Self {
+        Self {
+            stopping: false,
+            reader_sleeps: false,
+            entries: HashMap::new(),
+            blocks: Blocks::new(memory),
+            requests: VecDeque::new(),
+            loading: None,
+            scan: 0,
+            end: 0,
+            open: Vec::new(),
+            clock: 0,
+            sender_waits: false,
+        }
+    }
+
+    pub(super) fn register(&mut self, object: u32, item: Arc<SourceItem>) {
+        let entry = Entry {
+            item,
+            file: None,
+            last_used: 0,
+            ahead: 0,
+            frontier: 0,
+            check: Check::NotAsked,
+            failure: None,
+        };
+        if self.entries.is_empty() {
+            self.scan = object;
+        }
+        self.entries.insert(object, entry);
+        self.end = self.end.max(object.saturating_add(1));
+    }
+
+    /// Forgets an object; the caller closes what is returned.
+    pub(super) fn release(&mut self, object: u32) -> Option<Arc<OwnedFd>> {
+        let entry = self.entries.remove(&object)?;
+        self.open.retain(|open| *open != object);
+        self.blocks.drop_all_of(object);
+        entry.file
+    }
+
+    pub(super) fn take(&mut self, key: Key) -> Take {
+        let (object, block) = key;
+        let Some(entry) = self.entries.get_mut(&object) else {
+            return Take::Failed(Fault::InternalError);
+        };
+        if let Some(failure) = &entry.failure {
+            return Take::Failed(failure.fault);
+        }
+        if entry.item.kind == ObjectKind::Directory
+            || block >= entry.item.size.div_ceil(BLOCK_BYTES)
+        {
+            return Take::Failed(Fault::InternalError);
+        }
+        if let Some(bytes) = self.blocks.take(key) {
+            entry.frontier = entry.frontier.max(block + 1);
+            return Take::Block(bytes);
+        }
+        if block < entry.frontier {
+            if let Some(file) = &entry.file {
+                self.clock += 1;
+                entry.last_used = self.clock;
+                return Take::Direct(Arc::clone(file));
+            }
+        } else {
+            entry.ahead = block;
+            self.scan = object;
+            for (object, block) in self.blocks.make_way_for(object) {
+                if let Some(entry) = self.entries.get_mut(&object) {
+                    entry.ahead = entry.ahead.min(block);
+                }
+            }
+        }
+        self.sender_waits = true;
+        let request = (object, Some(block));
+        if self.loading != Some(key) && !self.requests.contains(&request) {
+            self.requests.push_back(request);
+        }
+        Take::Wait
+    }
+
+    pub(super) fn finish(&mut self, object: u32) -> Finish {
+        let Some(entry) = self.entries.get_mut(&object) else {
+            return Finish::Failed(Fault::InternalError);
+        };
+        if let Some(failure) = &entry.failure {
+            return Finish::Failed(failure.fault);
+        }
+        if entry.check == Check::Passed || entry.item.kind == ObjectKind::Directory {
+            return Finish::Unchanged;
+        }
+        if entry.check == Check::NotAsked {
+            entry.check = Check::Queued;
+            self.requests.push_back((object, None));
+        }
+        self.sender_waits = true;
+        Finish::Wait
+    }
+
+    pub(super) fn fail(&mut self, object: u32, failure: Failure) {
+        if let Some(entry) = self.entries.get_mut(&object) {
+            entry.failure.get_or_insert(failure);
+        }
+    }
+
+    pub(super) fn failure(&self, object: u32) -> Option<Failure> {
+        self.entries.get(&object)?.failure.clone()
+    }
+
+    /// Takes back a buffer that the sender no longer looks at.
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        self.blocks.recycle(buffer);
+    }
+
+    /// Whether a sleeping reader should be roused. It fills up to three quarters and is roused
+    /// below one half, so that it does not wake for every small file.
+    pub(super) fn has_work(&self) -> bool {
+        self.stopping
+            || !self.requests.is_empty()
+            || (self.blocks.run_low() && self.scan < self.end)
+    }
+
+    pub(super) fn next_task(&mut self) -> Option<Task> {
+        while let Some((object, block)) = self.requests.pop_front() {
+            if let Some(task) = self.task(object, block) {
+                return Some(task);
+            }
+        }
+        while self.blocks.have_room() && self.scan < self.end {
+            let object = self.scan;
+            match self.block_ahead(object) {
+                Some(block) => return self.task(object, Some(block)),
+                None => self.scan += 1,
+            }
+        }
+        None
+    }
+
+    /// An empty buffer with room for what `task` reads.
+    pub(super) fn buffer_for(&mut self, task: &Task) -> Vec<u8> {
+        self.blocks.buffer(task.wanted_bytes())
+    }
+
+    /// Books what the reader brought; whether the sender waits for news.
+    pub(super) fn complete(&mut self, task: Task, outcome: Result<Loaded, Failure>) -> bool {
+        self.loading = None;
+        let object = task.object;
+        let Some(entry) = self.entries.get_mut(&object) else {
+            return false;
+        };
+        match outcome {
+            Err(failure) => {
+                entry.failure.get_or_insert(failure);
+            }
+            Ok(loaded) => {
+                let one_read = entry.item.size <= BLOCK_BYTES;
+                if one_read || task.block.is_none() {
+                    entry.check = Check::Passed;
+                }
+                if let Some(block) = task.block {
+                    if entry.ahead == block {
+                        entry.ahead = block + 1;
+                    }
+                    if !loaded.bytes.is_empty() {
+                        let unread = block >= entry.frontier;
+                        self.blocks.keep((object, block), loaded.bytes, unread);
+                    }
+                }
+                if !one_read {
+                    self.keep_open(object, loaded.file);
+                }
+            }
+        }
+        std::mem::take(&mut self.sender_waits)
+    }
+
+    fn task(&mut self, object: u32, block: Option<u64>) -> Option<Task> {
+        let entry = self.entries.get(&object)?;
+        if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
+            return None;
+        }
+        if let Some(block) = block {
+            if self.blocks.contain((object, block)) {
+                return None;
+            }
+            self.loading = Some((object, block));
+        }
+        Some(Task {
+            object,
+            block,
+            item: Arc::clone(&entry.item),
+            file: entry.file.clone(),
+        })
+    }
+
+    /// The next block of `object` that is not in memory; `None` at its end.
+    fn block_ahead(&mut self, object: u32) -> Option<u64> {
+        let entry = self.entries.get_mut(&object)?;
+        if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
+            return None;
+        }
+        while self.blocks.contain((object, entry.ahead)) {
+            entry.ahead += 1;
+        }
+        (entry.ahead < block_count(entry.item.size)).then_some(entry.ahead)
+    }
+
+    fn keep_open(&mut self, object: u32, file: Arc<OwnedFd>) {
+        self.clock += 1;
+        let Some(entry) = self.entries.get_mut(&object) else {
+            return;
+        };
+        entry.last_used = self.clock;
+        if entry.file.is_some() {
+            return;
+        }
+        entry.file = Some(file);
+        self.open.push(object);
+        if self.open.len() <= MOST_OPEN {
+            return;
+        }
+        let entries = &self.entries;
+        let oldest = self
+            .open
+            .iter()
+            .copied()
+            .min_by_key(|open| entries.get(open).map(|entry| entry.last_used));
+        if let Some(oldest) = oldest {
+            self.open.retain(|open| *open != oldest);
+            if let Some(entry) = self.entries.get_mut(&oldest) {
+                entry.file = None;
+            }
+        }
+    }
+}
+
+impl Task {
+    pub(super) fn offset(&self) -> u64 {
+        self.block.unwrap_or(0) * BLOCK_BYTES
+    }
+
+    /// Bytes to read.
+    pub(super) fn wanted_bytes(&self) -> usize {
+        if self.block.is_none() {
+            return 0;
+        }
+        let rest = self.item.size.saturating_sub(self.offset());
+        usize::try_from(rest.min(BLOCK_BYTES)).unwrap_or(0)
+    }
+}
+
+/// Blocks of a file; an empty file has one, so that it is opened and examined.
+const fn block_count(size: u64) -> u64 {
+    let blocks = size.div_ceil(BLOCK_BYTES);
+    if blocks == 0 { 1 } else { blocks }
+}

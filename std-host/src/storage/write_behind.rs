@@ -1,0 +1,357 @@
+//! The receiving side of the disk: jobs in, completions out, never a wait for the one who asks.
+//!
+//! Writer threads own the files; an object belongs to one thread, so its jobs happen in the order
+//! of submission. The queues do not refuse: whoever submits bounds them by the credit it grants, and
+//! [`WriteBehind::queued_bytes`] says how much is under way.
+//!
+//! Each object ends in one [`Completion::Finished`], except a skipped or abandoned one. After a failure
+//! further jobs for the object have no effect; its writes still come back as [`Completion::Written`].
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use fasp_core::fault::Fault;
+use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::units::ObjectId;
+
+use super::attributes::Preserve;
+use super::destination_tree::DestinationTree;
+use super::folders::{FolderNotes, Folders};
+pub use super::partial_file::Decision;
+use super::waker::Waker;
+use super::writer::Writer;
+use crate::failure::{Failure, Outcome};
+
+/// Buffers smaller than this are not worth keeping.
+const LEAST_POOLED_BYTES: usize = 32 * 1024;
+
+/// Bytes of idle buffers kept for [`WriteBehind::take_buffer`].
+const MOST_POOLED_BYTES: usize = 16 * 1024 * 1024;
+
+/// How a session writes.
+#[derive(Clone, Debug)]
+pub struct WriteConfig {
+    /// Where to.
+    pub tree: Arc<DestinationTree>,
+    /// Writer threads, at least 1; 2 serve a local disk.
+    pub threads: usize,
+    /// Level of `-k`: 0 writes everything anew; from 1 complete files are skipped and partial
+    /// ones continued.
+    pub resume_level: u8,
+    /// Times that files and folders take over.
+    pub preserve: Preserve,
+}
+
+/// An OPEN record that owns its path.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnedRecord {
+    /// Path below the destination, as the peer sent it.
+    pub path: Vec<u8>,
+    /// File or folder.
+    pub kind: ObjectKind,
+    /// Bytes of a file.
+    pub size: u64,
+    /// Modification time, nanoseconds since the Unix epoch.
+    pub modified_ns: i64,
+    /// Access time, nanoseconds since the Unix epoch.
+    pub accessed_ns: i64,
+    /// Permission bits of the source.
+    pub mode: u32,
+}
+
+impl From<OpenRecord<'_>> for OwnedRecord {
+    fn from(record: OpenRecord<'_>) -> Self {
+        Self {
+            path: record.path.to_vec(),
+            kind: record.kind,
+            size: record.size,
+            modified_ns: record.modified_ns,
+            accessed_ns: record.accessed_ns,
+            mode: record.mode,
+        }
+    }
+}
+
+/// Something to do.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// An object begins: answered by [`Completion::Decided`] or a failed [`Completion::Finished`].
+    Open {
+        /// Which object.
+        object: ObjectId,
+        /// What is offered.
+        record: OwnedRecord,
+    },
+    /// Bytes of a file, in any order: answered by [`Completion::Written`].
+    Write {
+        /// Which object.
+        object: ObjectId,
+        /// Where they belong.
+        offset: u64,
+        /// The bytes; the buffer goes to the pool.
+        bytes: Vec<u8>,
+    },
+    /// A run of zero bytes: answered by [`Completion::Written`]. Takes no room in the queue.
+    Zeros {
+        /// Which object.
+        object: ObjectId,
+        /// Where they belong.
+        offset: u64,
+        /// How many.
+        len: u64,
+    },
+    /// All bytes were submitted: gives the file its name. Answered by [`Completion::Finished`].
+    Commit {
+        /// Which object.
+        object: ObjectId,
+    },
+    /// A whole small file or a folder at once, without a decision: answered by [`Completion::Written`]
+    /// and [`Completion::Finished`].
+    Whole {
+        /// Which object.
+        object: ObjectId,
+        /// What it is.
+        record: OwnedRecord,
+        /// All its bytes.
+        bytes: Vec<u8>,
+    },
+    /// An object will not be completed. Not answered.
+    Abandon {
+        /// Which object.
+        object: ObjectId,
+        /// With resume: leave what is there for the next time.
+        keep_partial: bool,
+    },
+    /// Every object is finished: set final modes and times of folders. Answered by
+    /// [`Completion::FoldersSettled`].
+    SettleFolders,
+}
+
+/// Something done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Completion {
+    /// What to ask of the sender. A skipped object ends here.
+    Decided {
+        /// Which object.
+        object: ObjectId,
+        /// The decision.
+        decision: Decision,
+    },
+    /// A write is done with, well or not: its bytes no longer occupy the queue.
+    Written {
+        /// Which object.
+        object: ObjectId,
+        /// Bytes as submitted; for a run of zeros its length.
+        bytes: u64,
+    },
+    /// An object is under its final name, or failed.
+    Finished {
+        /// Which object.
+        object: ObjectId,
+        /// Why it failed, with a sentence that names the file.
+        result: Result<(), Failure>,
+    },
+    /// Folders have their final attributes.
+    FoldersSettled {
+        /// Those that could not be set.
+        failures: Vec<Failure>,
+    },
+}
+
+/// The writer threads of a session.
+#[derive(Debug)]
+pub struct WriteBehind {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads and their owner share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: WriteConfig,
+    pub(super) folder_notes: Arc<FolderNotes>,
+    queues: Vec<Queue>,
+    completions: Mutex<VecDeque<Completion>>,
+    queued_bytes: AtomicUsize,
+    pool: Mutex<Pool>,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    pub(super) state: Mutex<QueueState>,
+    pub(super) filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct QueueState {
+    pub(super) jobs: VecDeque<Job>,
+    /// End when there are no more jobs; whether partial files are kept.
+    pub(super) stop: Option<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl WriteBehind {
+    /// Starts the writer threads. They ring `waker` when there is a completion.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::ThreadSpawn`].
+    pub fn start(config: WriteConfig, waker: Waker) -> Outcome<Self> {
+        let threads = config.threads.max(1);
+        let mut this = Self {
+            shared: Arc::new(Shared {
+                config,
+                folder_notes: Arc::default(),
+                queues: (0..threads).map(|_| Queue::default()).collect(),
+                completions: Mutex::default(),
+                queued_bytes: AtomicUsize::new(0),
+                pool: Mutex::default(),
+                waker,
+            }),
+            threads: Vec::new(),
+        };
+        for index in 0..threads {
+            let tree = Arc::clone(&this.shared.config.tree);
+            let folders = Folders::new(tree, Arc::clone(&this.shared.folder_notes));
+            let writer = Writer::new(Arc::clone(&this.shared), index, folders);
+            let thread = std::thread::Builder::new()
+                .name(format!("file-writer-{index}"))
+                .spawn(move || writer.run())
+                .map_err(|error| {
+                    let text = format!("cannot start a thread that writes files ({error})");
+                    Failure::new(Fault::ThreadSpawn, text)
+                })?;
+            this.threads.push(thread);
+        }
+        Ok(this)
+    }
+
+    /// Hands over a job. Never waits for the disk.
+    pub fn submit(&self, job: Job) {
+        self.shared
+            .queued_bytes
+            .fetch_add(queued_bytes_of(&job), Ordering::Relaxed);
+        let Some(queue) = self.shared.queue_of(&job) else {
+            return;
+        };
+        lock(&queue.state).jobs.push_back(job);
+        queue.filled.notify_one();
+    }
+
+    /// The next thing done, if any.
+    #[must_use]
+    pub fn next_completion(&self) -> Option<Completion> {
+        lock(&self.shared.completions).pop_front()
+    }
+
+    /// Bytes in submitted jobs that are not written yet.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// An empty buffer, if possible one that a write has given back.
+    #[must_use]
+    pub fn take_buffer(&self) -> Vec<u8> {
+        let mut pool = lock(&self.shared.pool);
+        let buffer = pool.buffers.pop().unwrap_or_default();
+        pool.bytes = pool.bytes.saturating_sub(buffer.capacity());
+        buffer
+    }
+
+    /// Does what was submitted, abandons what is not committed, settles folders and ends the threads.
+    ///
+    /// Waits for the disk: not for a network thread. What came back until then is still to be had
+    /// from the returned list, in order; folders that could not be settled are its last entry.
+    #[must_use]
+    pub fn stop(mut self, keep_partial: bool) -> Vec<Completion> {
+        self.shared.ask_to_stop(keep_partial);
+        for thread in self.threads.drain(..) {
+            // A writer that panicked has nothing more to say; its objects stay unfinished.
+            let _ = thread.join();
+        }
+        let config = &self.shared.config;
+        let failures = self
+            .shared
+            .folder_notes
+            .settle(&config.tree, config.preserve);
+        let mut left: Vec<_> = lock(&self.shared.completions).drain(..).collect();
+        if !failures.is_empty() {
+            left.push(Completion::FoldersSettled { failures });
+        }
+        left
+    }
+}
+
+impl Drop for WriteBehind {
+    fn drop(&mut self) {
+        // Without `stop` the threads end by themselves; partial files that can be continued stay.
+        self.shared.ask_to_stop(true);
+    }
+}
+
+impl Shared {
+    pub(super) fn queue(&self, index: usize) -> Option<&Queue> {
+        self.queues.get(index)
+    }
+
+    pub(super) fn complete(&self, completion: Completion) {
+        lock(&self.completions).push_back(completion);
+        self.waker.wake();
+    }
+
+    /// Takes back the buffer of a job that is done with.
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        self.queued_bytes.fetch_sub(buffer.len(), Ordering::Relaxed);
+        let capacity = buffer.capacity();
+        let mut pool = lock(&self.pool);
+        if capacity >= LEAST_POOLED_BYTES && pool.bytes + capacity <= MOST_POOLED_BYTES {
+            buffer.clear();
+            pool.bytes += capacity;
+            pool.buffers.push(buffer);
+        }
+    }
+
+    fn queue_of(&self, job: &Job) -> Option<&Queue> {
+        let object = match job {
+            Job::Open { object, .. }
+            | Job::Write { object, .. }
+            | Job::Zeros { object, .. }
+            | Job::Commit { object }
+            | Job::Whole { object, .. }
+            | Job::Abandon { object, .. } => object.0,
+            Job::SettleFolders => 0,
+        };
+        let index = usize::try_from(object).ok()? % self.queues.len();
+        self.queues.get(index)
+    }
+
+    fn ask_to_stop(&self, keep_partial: bool) {
+        for queue in &self.queues {
+            lock(&queue.state).stop.get_or_insert(keep_partial);
+            queue.filled.notify_one();
+        }
+    }
+}
+
+fn queued_bytes_of(job: &Job) -> usize {
+    match job {
+        Job::Write { bytes, .. } | Job::Whole { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

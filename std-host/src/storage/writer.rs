@@ -1,0 +1,283 @@
+//! One writer thread: carries out the jobs of its objects in order and says what came of each.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use fasp_core::fault::Fault;
+use fasp_core::metadata::ObjectKind;
+use fasp_core::units::ObjectId;
+
+use super::disk_fault::named;
+use super::folders::{FolderWish, Folders};
+use super::partial_file::{Decision, PartialFile};
+use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
+use crate::failure::{Failure, Outcome};
+
+/// Files that all threads together keep open.
+const MOST_OPEN: usize = 256;
+
+/// How often an idle thread looks whether a control file is due.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
+
+/// A writer thread's own state.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    index: usize,
+    folders: Folders,
+    targets: HashMap<u32, Target>,
+    /// Files with a descriptor, the one opened first in front.
+    open: VecDeque<u32>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Folder,
+    File(Box<PartialFile>),
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, folders: Folders) -> Self {
+        Self {
+            shared,
+            index,
+            folders,
+            targets: HashMap::new(),
+            open: VecDeque::new(),
+        }
+    }
+
+    /// Works until there is nothing left and the end was asked for.
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Some(queue) = shared.queue(self.index) else {
+            return;
+        };
+        let mut jobs = VecDeque::new();
+        loop {
+            let mut state = lock(&queue.state);
+            if state.jobs.is_empty() {
+                if let Some(keep_partial) = state.stop {
+                    break self.abandon_all(keep_partial);
+                }
+                let (woken, waited) = queue
+                    .filled
+                    .wait_timeout(state, IDLE_LOOK)
+                    .unwrap_or_else(PoisonError::into_inner);
+                drop(woken);
+                if waited.timed_out() {
+                    self.checkpoint_what_is_due();
+                }
+                continue;
+            }
+            std::mem::swap(&mut jobs, &mut state.jobs);
+            drop(state);
+            for job in jobs.drain(..) {
+                self.carry_out(job);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, job: Job) {
+        match job {
+            Job::Open { object, record } => match self.begin(object, &record) {
+                Ok(decision) => self
+                    .shared
+                    .complete(Completion::Decided { object, decision }),
+                Err(failure) => self.finish(object, Err(failure)),
+            },
+            Job::Write {
+                object,
+                offset,
+                bytes,
+            } => {
+                self.write(object, |file, folders| file.write(folders, offset, &bytes));
+                self.written(object, bytes);
+            }
+            Job::Zeros {
+                object,
+                offset,
+                len,
+            } => {
+                self.write(object, |file, folders| file.zeros(folders, offset, len));
+                self.shared
+                    .complete(Completion::Written { object, bytes: len });
+            }
+            Job::Commit { object } => self.commit(object),
+            Job::Whole {
+                object,
+                record,
+                bytes,
+            } => {
+                let result = self.whole(&record, &bytes);
+                self.written(object, bytes);
+                self.finish(object, result);
+            }
+            Job::Abandon {
+                object,
+                keep_partial,
+            } => self.abandon(object, keep_partial),
+            Job::SettleFolders => {
+                let config = &self.shared.config;
+                let notes = &self.shared.folder_notes;
+                let failures = notes.settle(&config.tree, config.preserve);
+                self.shared
+                    .complete(Completion::FoldersSettled { failures });
+            }
+        }
+    }
+
+    fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Decision> {
+        let path = self.folders.tree().locate(&record.path)?;
+        if record.kind == ObjectKind::Directory {
+            self.make_folder(&path, record)?;
+            self.targets.insert(object.0, Target::Folder);
+            return Ok(Decision::Go);
+        }
+        let place = self.folders.place(&path)?;
+        let existing_size = place.existing_size;
+        let resumable = self.shared.config.resume_level > 0;
+        let claim = resumable.then(|| self.folders.claim(&place)).flatten();
+        let mut file = PartialFile::new(place, record, claim);
+        let decision = file.decide(&mut self.folders, existing_size)?;
+        if decision != Decision::Skip {
+            let opened = file.is_open();
+            self.targets.insert(object.0, Target::File(Box::new(file)));
+            if opened {
+                self.note_open(object);
+            }
+        }
+        Ok(decision)
+    }
+
+    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<()> {
+        let path = self.folders.tree().locate(&record.path)?;
+        if record.kind == ObjectKind::Directory {
+            return self.make_folder(&path, record);
+        }
+        if u64::try_from(bytes.len()) != Ok(record.size) {
+            return Err(named(&path, Fault::Protocol));
+        }
+        let place = self.folders.place(&path)?;
+        let mut file = PartialFile::new(place, record, None);
+        let result = file
+            .write(&mut self.folders, 0, bytes)
+            .and_then(|()| file.commit(&mut self.folders, self.shared.config.preserve));
+        file.abandon(&mut self.folders, false);
+        result
+    }
+
+    fn make_folder(&mut self, path: &[u8], record: &OwnedRecord) -> Outcome<()> {
+        let wish = FolderWish {
+            mode: record.mode,
+            modified_ns: record.modified_ns,
+            accessed_ns: record.accessed_ns,
+        };
+        self.folders.make(path, wish, self.shared.config.preserve)
+    }
+
+    /// Lets `write` change the file of `object`; nothing happens if that has failed or ended.
+    fn write(
+        &mut self,
+        object: ObjectId,
+        write: impl FnOnce(&mut PartialFile, &mut Folders) -> Outcome<()>,
+    ) {
+        let Some(Target::File(file)) = self.targets.get_mut(&object.0) else {
+            return;
+        };
+        let was_open = file.is_open();
+        let mut result = write(file, &mut self.folders);
+        if result.is_ok() && file.checkpoint_is_due() {
+            result = file.checkpoint(&mut self.folders).map(drop);
+        }
+        let opened = !was_open && file.is_open();
+        match result {
+            Err(failure) => self.fail(object, failure),
+            Ok(()) if opened => self.note_open(object),
+            Ok(()) => {}
+        }
+    }
+
+    fn commit(&mut self, object: ObjectId) {
+        let result = match self.targets.get_mut(&object.0) {
+            None => return,
+            Some(Target::Folder) => Ok(()),
+            Some(Target::File(file)) => file.commit(&mut self.folders, self.shared.config.preserve),
+        };
+        match result {
+            Ok(()) => {
+                self.forget(object);
+                self.finish(object, Ok(()));
+            }
+            Err(failure) => self.fail(object, failure),
+        }
+    }
+
+    fn fail(&mut self, object: ObjectId, failure: Failure) {
+        self.abandon(object, true);
+        self.finish(object, Err(failure));
+    }
+
+    fn abandon(&mut self, object: ObjectId, keep_partial: bool) {
+        if let Some(Target::File(mut file)) = self.forget(object) {
+            file.abandon(&mut self.folders, keep_partial);
+        }
+    }
+
+    fn abandon_all(&mut self, keep_partial: bool) {
+        for (_, target) in self.targets.drain() {
+            if let Target::File(mut file) = target {
+                file.abandon(&mut self.folders, keep_partial);
+            }
+        }
+    }
+
+    fn checkpoint_what_is_due(&mut self) {
+        let due: Vec<u32> = self
+            .targets
+            .iter()
+            .filter(|(_, target)| matches!(target, Target::File(file) if file.checkpoint_is_due()))
+            .map(|(object, _)| *object)
+            .collect();
+        for object in due {
+            self.write(ObjectId(object), |file, folders| {
+                file.checkpoint(folders).map(drop)
+            });
+        }
+    }
+
+    fn note_open(&mut self, object: ObjectId) {
+        self.open.push_back(object.0);
+        let most = (MOST_OPEN / self.shared.config.threads.max(1)).max(1);
+        while self.open.len() > most
+            && let Some(oldest) = self.open.pop_front()
+        {
+            if let Some(Target::File(file)) = self.targets.get_mut(&oldest) {
+                file.close();
+            }
+        }
+    }
+
+    fn forget(&mut self, object: ObjectId) -> Option<Target> {
+        let target = self.targets.remove(&object.0);
+        if target.is_some() {
+            self.open.retain(|open| *open != object.0);
+        }
+        target
+    }
+
+    fn written(&self, object: ObjectId, bytes: Vec<u8>) {
+        let count = u64::try_from(bytes.len()).unwrap_or(0);
+        self.shared.give_back(bytes);
+        self.shared.complete(Completion::Written {
+            object,
+            bytes: count,
+        });
+    }
+
+    fn finish(&self, object: ObjectId, result: Result<(), Failure>) {
+        self.shared
+            .complete(Completion::Finished { object, result });
+    }
+}
