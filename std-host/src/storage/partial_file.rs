@@ -175,7 +175,7 @@ impl PartialFile {
     ) -> Outcome<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let end = self.checked_end(offset, length)?;
-        self.open(folders)?;
+        self.open_sized(folders, length < self.size)?;
         self.write_all(offset, bytes)
             .map_err(|error| write_failure(&self.path, error))?;
         self.note(offset, end);
@@ -294,20 +294,30 @@ impl PartialFile {
     }
 
     fn open(&mut self, folders: &mut Folders) -> Outcome<()> {
+        self.open_sized(folders, true)
+    }
+
+    /// Opens the file if it is not; a new one gets its size at once if `extend`, else by the write
+    /// that follows, which saves a small file a change of the file system's books.
+    fn open_sized(&mut self, folders: &mut Folders, extend: bool) -> Outcome<()> {
         if self.file.is_some() {
             return Ok(());
         }
-        let mut outcome = self.open_once(folders)?;
+        let mut outcome = self.open_once(folders, extend)?;
         if matches!(outcome, Err(Errno::NOENT)) && !self.created {
             folders.forget(&self.folder_path);
-            outcome = self.open_once(folders)?;
+            outcome = self.open_once(folders, extend)?;
         }
         let file = outcome.map_err(|error| write_failure(&self.path, error))?;
         self.file = Some(file);
         Ok(())
     }
 
-    fn open_once(&mut self, folders: &mut Folders) -> Result<Result<OwnedFd, Errno>, Failure> {
+    fn open_once(
+        &mut self,
+        folders: &mut Folders,
+        extend: bool,
+    ) -> Result<Result<OwnedFd, Errno>, Failure> {
         let folder = folders.open(&self.folder_path)?;
         if self.created {
             return Ok(self.reopen(&folder));
@@ -322,7 +332,7 @@ impl PartialFile {
                 lock(&file);
                 resume.inode = rustix::fs::fstat(&file)?.st_ino;
             }
-            if self.size > 0 {
+            if extend && self.size > 0 {
                 rustix::fs::ftruncate(&file, self.size)?;
             }
             Ok(file)
