@@ -41,8 +41,6 @@ use path_mtu::PathMtu;
 use resume_plan::ResumePlans;
 use sent_ring::SentRing;
 
-/// Bytes of the DECIDE stream held until they are understood.
-pub const DECIDE_WINDOW: usize = 16 * 1024;
 /// Words of the replay window for the receiver's packets.
 const REVERSE_WORDS: usize = 16;
 /// Bytes a sender may have in flight before the first report tells the receiver's credit.
@@ -91,7 +89,7 @@ enum Blocked {
 /// A sending machine.
 ///
 /// `PACKETS` (a power of two, 128 at least) bounds the packets in flight, `OBJECTS` the objects offered and
-/// not finished, `META` the bytes of records not acknowledged.
+/// not finished, `META` the bytes of records held in each direction.
 #[derive(Debug)]
 pub struct Sender<
     const PACKETS: usize,
@@ -107,7 +105,7 @@ pub struct Sender<
     closing: Deque<ObjectId, OBJECTS>,
     plans: ResumePlans,
     meta: Outgoing<META>,
-    decide: Incoming<DECIDE_WINDOW>,
+    decide: Incoming<META>,
     decides_each: bool,
     offers_ended: bool,
     end_written: bool,
@@ -302,6 +300,12 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             next = next.min(probe_at);
         }
         Some(next)
+    }
+
+    /// The host knows by other means that the receiver's address is the receiver's.
+    pub fn prove_path(&mut self) {
+        self.path = None;
+        self.blocked = Blocked::No;
     }
 
     /// Takes new wishes for the running session.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
-use fasp_core::sender::object_source::{FinishOutcome, ObjectSource, ReadOutcome};
+use fasp_core::sender::{FinishOutcome, ObjectSource, ReadOutcome};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Fingerprint;

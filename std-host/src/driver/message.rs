@@ -1,0 +1,89 @@
+//! What a transfer thread and its session say to each other.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fasp_core::control::Rate;
+use fasp_core::fault::Fault;
+
+use crate::failure::Failure;
+use crate::logging::session_lines::{FileTotals, StatisticsFacts};
+
+/// What the session tells the thread.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Tell the peer and end; what can be resumed is kept.
+    Stop(Failure),
+    /// New rates.
+    Limits(Rate),
+    /// The peer has confirmed the end: nothing more is owed to it.
+    Finish,
+}
+
+/// What became of one file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FileVerdict {
+    /// Under its final name.
+    Delivered,
+    /// It was there already.
+    Skipped,
+    /// It is not there, for this reason.
+    Failed(Failure),
+}
+
+/// One file that is over.
+#[derive(Clone, Debug)]
+pub struct FileReport {
+    /// Its id in the session; `None` for a source that never became one.
+    pub object: Option<u32>,
+    /// Its path in the session, raw bytes.
+    pub name: Vec<u8>,
+    /// Its size, bytes.
+    pub size: u64,
+    /// Bytes of it that were there before.
+    pub start_byte: u64,
+    /// Time since its first byte.
+    pub elapsed: Option<Duration>,
+    /// How it ended.
+    pub verdict: FileVerdict,
+    /// A folder: counted and shown nowhere unless it failed.
+    pub is_folder: bool,
+}
+
+/// How the data plane ended.
+#[derive(Clone, Debug, Default)]
+pub struct TransferReport {
+    /// Files by result.
+    pub totals: FileTotals,
+    /// File bytes that crossed the network, each once.
+    pub bytes: u64,
+    /// From the first to the last file byte.
+    pub elapsed: Duration,
+    /// Why the session itself failed.
+    pub failure: Option<Failure>,
+    /// Datagrams that were not ours, forged, replayed or malformed.
+    pub refused: u64,
+    /// Counters for the log.
+    pub statistics: StatisticsFacts,
+}
+
+/// What the thread tells the session.
+#[derive(Clone, Debug)]
+pub enum TransferEvent {
+    /// The peer's first authentic datagram came from this address.
+    Connected(SocketAddr),
+    /// A file begins: name and size.
+    Started(Vec<u8>, u64),
+    /// A file is over.
+    File(FileReport),
+    /// Every file has its result on this side; the peer may not know it yet.
+    Settled(TransferReport),
+    /// The thread has ended.
+    Over(TransferReport),
+}
+
+/// The words for a file that the peer reports failed by number only.
+#[must_use]
+pub(super) fn peer_failure(fault: Fault, name: &str) -> Failure {
+    Failure::new(fault, format!("{}: {name}", fault.text()))
+}

@@ -1,0 +1,463 @@
+//! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
+use std::time::Instant as HostInstant;
+
+use fasp_core::fault::Fault;
+use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::rate_control::RateLimits;
+use fasp_core::sender::{FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent};
+use fasp_core::time::{Duration, Instant};
+use fasp_core::units::ObjectId;
+
+use super::clock::Clock;
+use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
+use super::progress::Progress;
+use super::wait::{precise_timers, wait};
+use super::{HostSender, Lane, ThreadEnds, Transfer};
+use crate::failure::{Failure, Outcome};
+use crate::logging::session_lines::StatisticsFacts;
+use crate::storage::docroot::Docroot;
+use crate::storage::source_files::SourceFiles;
+use crate::storage::waker::Waker;
+use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
+use crate::udp::{ReceiveBatch, UdpPort};
+
+/// Bytes of one batch to the kernel.
+const BATCH_BYTES: usize = 65_000;
+/// Items that the walk may be ahead.
+const WALK_AHEAD: usize = 2_048;
+/// The progress line is refreshed this often.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// An offered object.
+#[derive(Debug)]
+struct Offered {
+    name: Vec<u8>,
+    size: u64,
+    is_folder: bool,
+    started: Option<HostInstant>,
+    present: u64,
+}
+
+/// The files, and where in them the sender is.
+#[derive(Debug)]
+struct Observed {
+    files: SourceFiles,
+    latest: Option<(ObjectId, u64)>,
+    begun: Vec<ObjectId>,
+    last_begun: ObjectId,
+}
+
+impl ObjectSource for Observed {
+    fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
+        let outcome = self.files.read(object, offset, buffer);
+        if outcome == ReadOutcome::Filled {
+            if object > self.last_begun {
+                self.last_begun = object;
+                self.begun.push(object);
+            }
+            let end = offset + buffer.len() as u64;
+            match &mut self.latest {
+                Some((latest, furthest)) if *latest == object => *furthest = end.max(*furthest),
+                Some((latest, _)) if *latest > object => {}
+                latest => *latest = Some((object, end)),
+            }
+        }
+        outcome
+    }
+
+    fn finish(&mut self, object: ObjectId) -> FinishOutcome {
+        self.files.finish(object)
+    }
+
+    fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
+        self.files.describe(object)
+    }
+}
+
+/// The sending thread.
+#[derive(Debug)]
+pub struct Sending {
+    sender: Box<HostSender>,
+    udp: UdpPort,
+    peer: Option<SocketAddr>,
+    trusted: IpAddr,
+    waker: Waker,
+    source: Observed,
+    walk: Items<Result<SourceItem, SourceProblem>>,
+    next_item: Option<SourceItem>,
+    walk_ended: bool,
+    ends: ThreadEnds,
+    clock: Clock,
+    offered: HashMap<ObjectId, Offered>,
+    report: TransferReport,
+    first_byte: Option<HostInstant>,
+    last_byte: Option<HostInstant>,
+    progress_at: Instant,
+    unsent: Option<(usize, usize)>,
+    finished: bool,
+}
+
+impl Sending {
+    /// Starts sending `sources` below `docroot`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::ThreadSpawn`].
+    pub fn start(lane: Lane, docroot: Arc<Docroot>, sources: Vec<Vec<u8>>, challenge: u64) -> Outcome<Transfer> {
+        let waker = lane.waker.clone();
+        Transfer::start(waker, move |ends| match Self::new(lane, docroot, sources, challenge, ends) {
+            Ok(this) => this.run(),
+            Err(failure) => TransferReport { failure: Some(failure), ..TransferReport::default() },
+        })
+    }
+
+    fn new(
+        lane: Lane,
+        docroot: Arc<Docroot>,
+        sources: Vec<Vec<u8>>,
+        challenge: u64,
+        ends: ThreadEnds,
+    ) -> Outcome<Self> {
+        let clock = Clock::start();
+        let (sealer, opener) = Lane::protection(lane.keys, &lane.agreement, lane.role);
+        // A server proves a receiver's address unless it is where the control channel comes from.
+        let trust = match lane.peer {
+            Some(_) => PathTrust::Proven,
+            None => PathTrust::Unproven { challenge },
+        };
+        let sender = Box::new(Sender::new(&lane.agreement, sealer, opener, trust, clock.now()));
+        let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
+        Ok(Self {
+            sender,
+            udp: lane.udp,
+            peer: lane.peer,
+            trusted: lane.trusted,
+            walk: walk_ahead(docroot, sources, lane.waker.clone())?,
+            waker: lane.waker,
+            source: Observed { files, latest: None, begun: Vec::new(), last_begun: ObjectId(0) },
+            next_item: None,
+            walk_ended: false,
+            ends,
+            clock,
+            offered: HashMap::new(),
+            report: TransferReport::default(),
+            first_byte: None,
+            last_byte: None,
+            progress_at: clock.now(),
+            unsent: None,
+            finished: false,
+        })
+    }
+
+    fn run(mut self) -> TransferReport {
+        precise_timers();
+        let mut batch = ReceiveBatch::default();
+        let mut out = vec![0; BATCH_BYTES + 512];
+        while !self.finished {
+            self.take_commands();
+            while self.udp.receive(&mut batch) {
+                self.take_batch(&mut batch);
+            }
+            self.waker.drain();
+            self.offer();
+            let now = self.clock.now();
+            self.sender.handle_timeout(now);
+            self.take_events();
+            self.show_progress(now);
+            let blocked = !self.transmit(&mut out);
+            if !self.finished {
+                wait(&self.udp, &self.waker, blocked, self.clock.now(), self.sender.poll_timeout());
+            }
+        }
+        self.summary()
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.ends.commands.try_recv() {
+            match command {
+                Command::Stop(failure) => self.stop(failure),
+                Command::Finish => self.finished = true,
+                Command::Limits(rate) => self.sender.set_limits(RateLimits {
+                    target: rate.target,
+                    minimum: rate.minimum,
+                    policy: rate.policy,
+                }),
+            }
+        }
+    }
+
+    fn stop(&mut self, failure: Failure) {
+        if self.report.failure.is_none() {
+            self.sender.close(Some(failure.fault));
+            self.report.failure = Some(failure);
+        }
+        let mut out = vec![0; BATCH_BYTES];
+        let _ = self.transmit(&mut out);
+        self.finished = true;
+    }
+
+    fn take_batch(&mut self, batch: &mut ReceiveBatch) {
+        let now = self.clock.now();
+        for (source, datagram) in batch.datagrams() {
+            if self.sender.handle_datagram(now, datagram).is_ok() && self.peer.is_none() {
+                self.peer = Some(source);
+                if source.ip() == self.trusted {
+                    self.sender.prove_path();
+                }
+            }
+        }
+    }
+
+    fn offer(&mut self) {
+        while !self.walk_ended {
+            let Some(item) = self.next_item.take().or_else(|| self.next_from_walk()) else { return };
+            let Some(object) = self.sender.next_object() else {
+                self.next_item = Some(item);
+                return;
+            };
+            match self.sender.offer(&record_of(object, &item)) {
+                Ok(()) => self.register(object, item),
+                Err(OfferError::Full) => {
+                    self.next_item = Some(item);
+                    return;
+                }
+                Err(_) => {
+                    let failure = Failure::new(
+                        Fault::FilePathTooLong,
+                        format!("the path cannot be sent: {}", String::from_utf8_lossy(&item.path)),
+                    );
+                    self.problem(item.path, failure);
+                }
+            }
+        }
+    }
+
+    fn register(&mut self, object: ObjectId, item: SourceItem) {
+        let is_folder = item.kind == ObjectKind::Directory;
+        let offered = Offered { name: item.path.clone(), size: item.size, is_folder, started: None, present: 0 };
+        self.offered.insert(object, offered);
+        if !is_folder {
+            self.source.files.register(object, item);
+        }
+    }
+
+    fn next_from_walk(&mut self) -> Option<SourceItem> {
+        loop {
+            match self.walk.try_recv() {
+                Ok(Ok(item)) => return Some(item),
+                Ok(Err(problem)) => {
+                    let failure = Failure::new(problem.fault, problem.text);
+                    self.problem(problem.path, failure);
+                }
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Disconnected) => {
+                    self.walk_ended = true;
+                    self.sender.end_offers();
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// A source that never becomes an object.
+    fn problem(&mut self, name: Vec<u8>, failure: Failure) {
+        self.report.totals.failed += 1;
+        self.ends.tell(TransferEvent::File(FileReport {
+            object: None,
+            name,
+            size: 0,
+            start_byte: 0,
+            elapsed: None,
+            verdict: FileVerdict::Failed(failure),
+            is_folder: false,
+        }));
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.sender.poll_event() {
+            match event {
+                SenderEvent::Connected => {
+                    if let Some(peer) = self.peer {
+                        self.ends.tell(TransferEvent::Connected(peer));
+                    }
+                }
+                SenderEvent::Finished { first, last, fault } => self.range_over(first, last, |this, object| {
+                    match fault {
+                        None => FileVerdict::Delivered,
+                        Some(fault) => FileVerdict::Failed(this.failure_of(object, fault)),
+                    }
+                }),
+                SenderEvent::Skipped { first, last } => self.range_over(first, last, |_, _| FileVerdict::Skipped),
+                SenderEvent::Resumed { object, present } => {
+                    if let Some(offered) = self.offered.get_mut(&object) {
+                        offered.present = present;
+                    }
+                }
+                SenderEvent::Settled => {
+                    let report = self.summary();
+                    self.ends.tell(TransferEvent::Settled(report));
+                }
+                SenderEvent::Failed(fault) => {
+                    self.report.failure.get_or_insert_with(|| Failure::from(fault));
+                    self.finished = true;
+                }
+                _ => {}
+            }
+        }
+        self.tell_begun();
+    }
+
+    fn tell_begun(&mut self) {
+        for object in std::mem::take(&mut self.source.begun) {
+            let now = HostInstant::now();
+            self.first_byte.get_or_insert(now);
+            if let Some(offered) = self.offered.get_mut(&object) {
+                offered.started = Some(now);
+                self.ends.tell(TransferEvent::Started(offered.name.clone(), offered.size));
+            }
+        }
+    }
+
+    /// Our own words if the file failed here, the public ones if it failed there.
+    fn failure_of(&self, object: ObjectId, fault: Fault) -> Failure {
+        let name = self.offered.get(&object).map(|offered| offered.name.clone()).unwrap_or_default();
+        let own = self.source.files.failure(object).filter(|own| own.fault == fault);
+        own.unwrap_or_else(|| super::message::peer_failure(fault, &String::from_utf8_lossy(&name)))
+    }
+
+    fn range_over(&mut self, first: ObjectId, last: ObjectId, verdict: impl Fn(&Self, ObjectId) -> FileVerdict) {
+        for id in first.0..=last.0 {
+            let object = ObjectId(id);
+            if self.offered.contains_key(&object) {
+                let verdict = verdict(self, object);
+                self.over(object, verdict);
+            }
+        }
+    }
+
+    fn over(&mut self, object: ObjectId, verdict: FileVerdict) {
+        let Some(offered) = self.offered.remove(&object) else { return };
+        self.source.files.release(object);
+        self.last_byte = Some(HostInstant::now());
+        if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
+            let totals = &mut self.report.totals;
+            match verdict {
+                FileVerdict::Delivered => totals.passed += 1,
+                FileVerdict::Skipped => totals.skipped += 1,
+                FileVerdict::Failed(_) => totals.failed += 1,
+            }
+        }
+        if verdict == FileVerdict::Delivered {
+            self.report.bytes += offered.size - offered.present.min(offered.size);
+        }
+        self.ends.tell(TransferEvent::File(FileReport {
+            object: Some(object.0),
+            name: offered.name,
+            size: offered.size,
+            start_byte: offered.present,
+            elapsed: offered.started.map(|started| started.elapsed()),
+            verdict,
+            is_folder: offered.is_folder,
+        }));
+    }
+
+    fn show_progress(&mut self, now: Instant) {
+        if now < self.progress_at {
+            return;
+        }
+        self.progress_at = now + PROGRESS_INTERVAL;
+        let Some((object, done)) = self.source.latest else { return };
+        let Some(offered) = self.offered.get(&object) else { return };
+        self.ends.board.write(Progress {
+            name: offered.name.clone(),
+            done,
+            total: offered.size,
+            session_bytes: self.sender.statistics().file_bytes_sent,
+        });
+    }
+
+    /// `false` if the socket has no room.
+    fn transmit(&mut self, out: &mut [u8]) -> bool {
+        let Some(peer) = self.peer else { return true };
+        let segments = self.udp.most_segments();
+        // After some batches the feedback that came meanwhile is looked at.
+        for _ in 0..16 {
+            let now = self.clock.now();
+            let batch = self.unsent.take().or_else(|| {
+                self.sender
+                    .poll_transmit(now, out, segments, &mut self.source)
+                    .map(|transmit| (transmit.length, transmit.segment_size))
+            });
+            let Some((length, segment_size)) = batch else { return true };
+            let bytes = out.get(..length).unwrap_or_default();
+            if !self.udp.send(bytes, segment_size, peer) {
+                self.unsent = Some((length, segment_size));
+                return false;
+            }
+        }
+        self.waker.wake();
+        true
+    }
+
+    fn summary(&self) -> TransferReport {
+        let statistics = self.sender.statistics();
+        let elapsed = match (self.first_byte, self.last_byte) {
+            (Some(first), Some(last)) => last.duration_since(first),
+            _ => std::time::Duration::ZERO,
+        };
+        TransferReport {
+            elapsed,
+            refused: statistics.datagrams_refused,
+            statistics: StatisticsFacts {
+                round_trip: std::time::Duration::from_micros(statistics.round_trip.as_micros()),
+                blocks_total: statistics.packets_sent,
+                blocks_repeated: statistics.packets_lost,
+                bytes_on_wire: statistics.bytes_sent,
+                bytes_of_files: statistics.file_bytes_sent,
+                elapsed,
+            },
+            ..self.report.clone()
+        }
+    }
+}
+
+fn record_of(object: ObjectId, item: &SourceItem) -> OpenRecord<'_> {
+    OpenRecord {
+        object,
+        path: &item.path,
+        kind: item.kind,
+        size: item.size,
+        modified_ns: item.modified_ns,
+        accessed_ns: item.accessed_ns,
+        mode: item.mode,
+    }
+}
+
+/// Walks the sources on a thread of its own, so that a slow folder never delays a datagram.
+fn walk_ahead(
+    docroot: Arc<Docroot>,
+    sources: Vec<Vec<u8>>,
+    waker: Waker,
+) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
+    let (sink, items) = sync_channel(WALK_AHEAD);
+    let walk = move || {
+        for item in SourceWalk::new(docroot, sources) {
+            if sink.send(item).is_err() {
+                return;
+            }
+            waker.wake();
+        }
+        drop(sink);
+        waker.wake();
+    };
+    std::thread::Builder::new()
+        .name("source-walk".to_owned())
+        .spawn(walk)
+        .map_err(|error| Failure::new(Fault::ThreadSpawn, format!("Unable to spawn thread: {error}")))?;
+    Ok(items)
+}
