@@ -59,8 +59,8 @@ pub struct DaemonSettings {
 }
 
 /// What runs a session once its client has logged in.
-type Serve = Box<dyn Fn(ControlChannel, SessionRights) -> Serving + Send + Sync>;
-type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Serve = Box<dyn Fn(ControlChannel, SessionRights) -> Serving + Send + Sync>;
+pub(crate) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What all connections share.
 struct Service {

@@ -27,6 +27,7 @@ struct State {
     stderr: Vec<u8>,
     exit_status: Option<u32>,
     refused: bool,
+    broken: Option<String>,
     closed: bool,
 }
 
@@ -60,6 +61,12 @@ impl RemoteObserver {
     /// The server declined to run the command.
     pub(crate) fn on_refused(&self) {
         self.0.send_modify(|state| state.refused = true);
+    }
+
+    /// The connection ended before the command did.
+    pub(crate) fn on_broken(&self, why: &str) {
+        self.0
+            .send_modify(|state| state.broken = Some(why.to_owned()));
     }
 
     pub(crate) fn on_closed(&self) {
@@ -126,7 +133,11 @@ fn explain(state: &State) -> Failure {
         Some(status) => {
             format!("Server aborted session: the remote command ended with status {status}{said}")
         }
-        None => format!("Server aborted session: the server closed the SSH connection{said}"),
+        None => {
+            let why = state.broken.as_deref();
+            let why = why.unwrap_or("the server closed the SSH connection");
+            format!("Server aborted session: {why}{said}")
+        }
     };
     Failure::new(Fault::PeerAborted, text)
 }

@@ -21,7 +21,15 @@ use super::host_key::HostKeyRules;
 use super::identity::{Identities, Sources};
 use crate::failure::{Failure, Outcome};
 
+mod authentication;
+mod connection;
+mod error;
+mod key_exchange;
+mod packets;
 mod session;
+mod wire;
+
+use error::SshError;
 
 /// What the server is asked to run unless told otherwise.
 pub const REMOTE_COMMAND: &str = "ascp --server";
@@ -136,6 +144,12 @@ enum Refusal {
         failure: Failure,
         kind: russh::keys::Algorithm,
     },
+}
+
+impl From<SshError> for Refusal {
+    fn from(error: SshError) -> Self {
+        Self::Final(error.into())
+    }
 }
 
 impl From<Failure> for Refusal {

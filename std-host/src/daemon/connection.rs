@@ -114,10 +114,14 @@ pub(super) async fn attend(service: Arc<Service>, stream: TcpStream, peer: Socke
     };
     match admitted {
         Ok(Ok(admitted)) => host(&service, peer, session, admitted).await,
-        _ => note(&format!(
-            "{peer}: no log-in within {} s",
-            HANDSHAKE.as_secs()
-        )),
+        // The client hung up, or was refused too often.
+        Ok(Err(_gone)) => {
+            let _ = timeout(LINGER, session).await;
+        }
+        Err(_elapsed) => {
+            let limit = HANDSHAKE.as_secs();
+            note(&format!("{peer}: no log-in within {limit} s"));
+        }
     }
 }
 
@@ -145,7 +149,8 @@ async fn host(
     tokio::select! {
         ended = &mut serving => {
             if ended.is_err() {
-                note(&format!("{peer}: user {user}: internal error, session ended"));
+                note(&format!("{peer}: user {user}: internal error"));
+                say_goodbye(&session, "internal error of the server").await;
             }
             let _ = timeout(LINGER, session).await;
         }
@@ -159,16 +164,22 @@ async fn host(
 }
 
 async fn stop(session: RunningSession<Visitor>, mut serving: JoinHandle<()>) {
-    let goodbye = "the server is shutting down".to_owned();
-    let handle = session.handle();
     let _ = timeout(STOP, async {
-        let reason = Disconnect::ByApplication;
-        let _ = handle.disconnect(reason, goodbye, String::new()).await;
+        say_goodbye(&session, "the server is shutting down").await;
         let _ = session.await;
         let _ = (&mut serving).await;
     })
     .await;
     serving.abort();
+}
+
+async fn say_goodbye(session: &RunningSession<Visitor>, why: &str) {
+    let reason = Disconnect::ByApplication;
+    // A client that is gone already need not be told.
+    let _ = session
+        .handle()
+        .disconnect(reason, why.to_owned(), String::new())
+        .await;
 }
 
 /// Completes when the daemon stops.

@@ -1,270 +1,472 @@
-//! One SSH session of the client: keys exchanged, user authenticated, command started.
+//! The one session on an SSH connection: the command, its bytes, its end.
 //!
-//! Source: RFC 4252 (authentication), RFC 4254 section 6 (sessions), RFC 8332 (RSA with SHA-2).
+//! A task owns the connection and moves bytes between it and two small pipes. It never waits for
+//! one direction while the other could go on, and holds at most one window of bytes that nobody
+//! has read yet.
+//!
+//! Source: RFC 4254 sections 4 to 6.
 
-use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fasp_core::fault::Fault;
-use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Disconnect, MethodKind, MethodSet, Preferred, SshId};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Refusal, SshTarget, authentication_failure};
+use super::authentication::log_in;
+use super::connection::Connection;
+use super::wire::{Fields, Message, number};
+use super::{Refusal, SshError, SshTarget};
 use crate::control_channel::host_key::HostKeyRules;
-use crate::control_channel::identity::{Identities, Identity};
-use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, address_of, pump};
+use crate::control_channel::identity::Identities;
+use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, RemoteObserver, address_of};
 use crate::failure::Failure;
 
-/// Our software name in the SSH greeting.
-const CLIENT_ID: &str = concat!("SSH-2.0-ascp_", env!("CARGO_PKG_VERSION"));
-
 /// A control channel carries few and small messages.
-const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const WINDOW: usize = 2 * 1024 * 1024;
 
-/// Silence on the connection after which the server is asked for a sign of life.
+/// The window is topped up when this much of it is used.
+const TOP_UP: usize = WINDOW / 2;
+
+/// Largest piece of data in one message, as RFC 4253 section 6.1 lets everyone expect.
+const MAX_PIECE: usize = 32 * 1024;
+
+/// Bytes between the session and whoever reads or writes.
+const PIPE: usize = 64 * 1024;
+
+/// Our number for the only channel.
+const CHANNEL: u32 = 0;
+
+/// Standard error, the only extended data there is.
+const STDERR: u32 = 1;
+
+/// Silence after which the server is asked for a sign of life, and how often in vain.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_TRIES: u32 = 4;
 
 /// How long the last bytes may take to reach the operating system.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Rounds of keyboard-interactive questions before we give up.
-const MAX_QUESTION_ROUNDS: usize = 4;
+/// Disconnect reason "by application", and open failure "administratively prohibited".
+const BY_APPLICATION: u32 = 11;
+const PROHIBITED: u32 = 1;
 
-/// Our end of the session's callbacks.
-struct Watcher {
-    rules: HostKeyRules,
-    warnings: Arc<Mutex<Vec<String>>>,
-}
-
-/// What can end the session's task.
-enum SessionError {
-    Ssh(russh::Error),
-    HostKey(Refusal),
-}
-
-impl std::fmt::Debug for SessionError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SessionError")
-    }
-}
-
-impl From<russh::Error> for SessionError {
-    fn from(error: russh::Error) -> Self {
-        Self::Ssh(error)
-    }
-}
-
-impl From<SessionError> for Refusal {
-    fn from(error: SessionError) -> Self {
-        match error {
-            SessionError::Ssh(error) => Self::Final(ssh_failure(&error)),
-            SessionError::HostKey(refusal) => refusal,
-        }
-    }
-}
-
-impl From<russh::Error> for Refusal {
-    fn from(error: russh::Error) -> Self {
-        Self::Final(ssh_failure(&error))
-    }
-}
-
-fn ssh_failure(error: &russh::Error) -> Failure {
-    let why = match error {
-        russh::Error::HUP | russh::Error::Disconnect | russh::Error::SendError => {
-            "the server closed the connection".to_owned()
-        }
-        russh::Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection".to_owned()
-        }
-        russh::Error::Version => "the server does not speak SSH version 2".to_owned(),
-        other => other.to_string(),
-    };
-    let fault = Fault::TransferError;
-    Failure::new(fault, format!("{}: {why}", fault.text()))
-}
-
-impl client::Handler for Watcher {
-    type Error = SessionError;
-
-    async fn check_server_key(
-        &mut self,
-        presented: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        let PublicKeyOrCertificate::PublicKey { key, .. } = presented else {
-            return Ok(false);
-        };
-        match self.rules.check(key) {
-            Ok(warning) => {
-                if let Ok(mut warnings) = self.warnings.lock() {
-                    warnings.extend(warning);
-                }
-                Ok(true)
-            }
-            Err(failure) => Err(SessionError::HostKey(Refusal::HostKey {
-                failure,
-                kind: key.algorithm(),
-            })),
-        }
-    }
-}
-
-/// Runs the handshake on an open connection and starts the command.
+/// Runs the handshake on an open TCP connection and starts the command.
 pub(super) async fn start(
     target: &SshTarget,
     stream: TcpStream,
     identities: &Identities,
     rules: &HostKeyRules,
 ) -> Result<ControlChannel, Refusal> {
-    let (peer, local) = (
-        address_of(stream.peer_addr()),
-        address_of(stream.local_addr()),
-    );
-    let warnings = Arc::new(Mutex::new(Vec::new()));
-    let watcher = Watcher {
-        rules: rules.clone(),
-        warnings: Arc::clone(&warnings),
-    };
-    let config = Arc::new(configuration(rules));
-    let mut handle = client::connect_stream(config, stream, watcher).await?;
-    authenticate(&mut handle, target, identities).await?;
-    let channel = handle.channel_open_session().await?;
+    let peer = address_of(stream.peer_addr());
+    let local = address_of(stream.local_addr());
+    let (mut connection, warning) = Connection::open(stream, rules).await?;
+    let request = Message::new(number::CHANNEL_OPEN)
+        .string("session")
+        .number(CHANNEL)
+        .number(size(WINDOW))
+        .number(size(MAX_PIECE));
+    if !log_in(&mut connection, target, identities, &request).await? {
+        connection.outgoing.queue(request.bytes())?;
+        connection.outgoing.flush().await?;
+    }
+    let opened = confirmation(&mut connection).await?;
     // The answer is looked at when it comes, not waited for.
-    channel.exec(true, target.remote_command.as_bytes()).await?;
-    let (incoming, outgoing) = channel.split();
-    let (reader, remote) = pump::start(incoming);
-    let warnings = warnings.lock().map(|list| list.clone()).unwrap_or_default();
+    let command = Message::new(number::CHANNEL_REQUEST)
+        .number(opened.channel)
+        .string("exec")
+        .flag(true)
+        .string(&target.remote_command);
+    connection.outgoing.queue(command.bytes())?;
+    connection.outgoing.flush().await?;
+
+    let (reader, to_reader) = tokio::io::duplex(PIPE);
+    let (writer, from_writer) = tokio::io::duplex(PIPE);
+    let (observer, remote) = RemoteObserver::new();
+    let (leave, leaving) = oneshot::channel();
+    let session = Session {
+        connection,
+        opened,
+        to_reader: Some(to_reader),
+        from_writer: Some(from_writer),
+        undelivered: Vec::new(),
+        granted: WINDOW,
+        consumed: 0,
+        observer,
+        input_over: false,
+        closed: false,
+        unanswered: 0,
+    };
+    let task = Task(tokio::spawn(session.run(leaving)));
     Ok(ControlChannel {
         reader: Box::new(reader),
-        writer: Box::new(outgoing.make_writer()),
+        writer: Box::new(writer),
         peer,
         local,
         remote,
-        warnings,
-        lifeline: Lifeline::new(move |writer, _status| farewell(handle, writer)),
+        warnings: warning.into_iter().collect(),
+        lifeline: Lifeline::new(move |writer, _status| farewell(task, leave, writer)),
     })
 }
 
-async fn farewell(handle: Handle<Watcher>, mut writer: ChannelWriter) {
+/// The session's task; the connection closes when this is dropped.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn farewell(mut task: Task, leave: oneshot::Sender<()>, mut writer: ChannelWriter) {
     // A connection that is gone already has nothing left to flush.
-    let _ = tokio::time::timeout(FAREWELL, async {
-        let _ = writer.shutdown().await;
-        let _ = handle.disconnect(Disconnect::ByApplication, "", "").await;
-        let _ = handle.await;
-    })
-    .await;
+    let _ = writer.shutdown().await;
+    let _ = leave.send(());
+    let _ = timeout(FAREWELL, &mut task.0).await;
 }
 
-fn configuration(rules: &HostKeyRules) -> client::Config {
-    client::Config {
-        client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
-        window_size: WINDOW_BYTES,
-        keepalive_interval: Some(KEEPALIVE),
-        preferred: Preferred {
-            key: Cow::Owned(rules.algorithms()),
-            ..Preferred::default()
-        },
-        ..client::Config::default()
+/// The server's end of the channel.
+struct Opened {
+    channel: u32,
+    /// Bytes we may still send.
+    window: usize,
+    /// Largest piece the server takes.
+    piece: usize,
+}
+
+/// Waits until the server has opened the channel.
+async fn confirmation(connection: &mut Connection) -> Result<Opened, Refusal> {
+    loop {
+        let packet = connection.receive().await?;
+        let (kind, mut fields) = Fields::of(&packet)?;
+        match kind {
+            number::CHANNEL_OPEN_CONFIRMATION => {
+                fields.number()?;
+                return Ok(Opened {
+                    channel: fields.number()?,
+                    window: count(fields.number()?),
+                    piece: count(fields.number()?).clamp(1, MAX_PIECE),
+                });
+            }
+            number::CHANNEL_OPEN_FAILURE => {
+                fields.take(8)?;
+                let text = format!("Server aborted session: {}", fields.text()?);
+                return Err(Failure::new(Fault::PeerAborted, text).into());
+            }
+            number::GLOBAL_REQUEST => answer_global_request(connection, fields)?,
+            // What servers say right after a login is not for us.
+            _ => {}
+        }
     }
 }
 
-/// Offers the keys in order, then the password.
-async fn authenticate(
-    handle: &mut Handle<Watcher>,
-    target: &SshTarget,
-    identities: &Identities,
-) -> Result<(), Refusal> {
-    let mut refused = identities.problems.clone();
-    let mut methods: Option<MethodSet> = None;
-    for identity in &identities.keys {
-        if !allows(methods.as_ref(), MethodKind::PublicKey) {
-            refused.push(format!("{} is not allowed for keys", target.user));
-            break;
-        }
-        match offer(handle, &target.user, identity).await? {
-            AuthResult::Success => return Ok(()),
-            AuthResult::Failure {
-                remaining_methods, ..
-            } => methods = Some(remaining_methods),
-        }
-        refused.push(format!("the server refused {}", identity.name));
+/// Servers announce host keys this way and ask for signs of life; a refusal is an answer too.
+fn answer_global_request(
+    connection: &mut Connection,
+    mut fields: Fields<'_>,
+) -> Result<(), SshError> {
+    fields.string()?;
+    if fields.flag()? {
+        let refusal = Message::new(number::REQUEST_FAILURE);
+        connection.outgoing.queue(refusal.bytes())?;
     }
-    if let Some(password) = &target.password {
-        if log_in_by_password(handle, &target.user, password, methods).await? {
+    Ok(())
+}
+
+struct Session {
+    connection: Connection,
+    opened: Opened,
+    to_reader: Option<DuplexStream>,
+    from_writer: Option<DuplexStream>,
+    /// Bytes of the server that nobody has read yet.
+    undelivered: Vec<u8>,
+    /// Bytes the server may still send.
+    granted: usize,
+    /// Bytes read since the server was last allowed more.
+    consumed: usize,
+    observer: RemoteObserver,
+    /// No more bytes come from the server.
+    input_over: bool,
+    /// The channel is closed.
+    closed: bool,
+    /// Questions for a sign of life without an answer.
+    unanswered: u32,
+}
+
+/// What happened next.
+enum Event {
+    Packet(Vec<u8>),
+    Sent,
+    Delivered(usize),
+    ReaderGone,
+    Outgoing(usize),
+    Leave,
+    Silence,
+}
+
+impl Session {
+    async fn run(mut self, leaving: oneshot::Receiver<()>) {
+        match self.talk(leaving).await {
+            Ok(()) | Err(SshError::Closed) => {}
+            Err(error) => self.observer.on_broken(&error.to_string()),
+        }
+        self.observer.on_closed();
+        // The socket closes either way.
+        let _ = timeout(FAREWELL, self.connection.outgoing.shutdown()).await;
+    }
+
+    async fn talk(&mut self, mut leaving: oneshot::Receiver<()>) -> Result<(), SshError> {
+        let mut piece = vec![0; MAX_PIECE];
+        let mut heard = Instant::now();
+        let mut is_leaving = false;
+        loop {
+            if self.undelivered.is_empty() {
+                if self.closed {
+                    break;
+                }
+                if self.input_over {
+                    self.to_reader = None;
+                }
+            }
+            if is_leaving && self.from_writer.is_none() {
+                self.queue_goodbye()?;
+                break;
+            }
+            let event = self
+                .next(&mut piece, heard, &mut leaving, is_leaving)
+                .await?;
+            match event {
+                Event::Packet(packet) => {
+                    heard = Instant::now();
+                    self.unanswered = 0;
+                    if let Some(message) = self.connection.absorb(packet).await? {
+                        self.handle(&message)?;
+                    }
+                }
+                Event::Sent => {}
+                Event::Delivered(count) => {
+                    self.undelivered.drain(..count.min(self.undelivered.len()));
+                    self.account(count)?;
+                }
+                Event::ReaderGone => {
+                    self.to_reader = None;
+                    let unread = std::mem::take(&mut self.undelivered).len();
+                    self.account(unread)?;
+                }
+                Event::Outgoing(count) => self.send(piece.get(..count).unwrap_or_default())?,
+                Event::Leave => is_leaving = true,
+                Event::Silence => {
+                    heard = Instant::now();
+                    self.ask_for_a_sign_of_life()?;
+                }
+            }
+        }
+        self.connection.outgoing.flush().await
+    }
+
+    /// Waits for whatever comes first; loses nothing of what does not.
+    async fn next(
+        &mut self,
+        piece: &mut [u8],
+        heard: Instant,
+        leaving: &mut oneshot::Receiver<()>,
+        is_leaving: bool,
+    ) -> Result<Event, SshError> {
+        let Self {
+            connection,
+            to_reader,
+            from_writer,
+            undelivered,
+            opened,
+            ..
+        } = self;
+        let sendable = opened.window.min(opened.piece).min(piece.len());
+        let piece = piece.get_mut(..sendable).unwrap_or_default();
+        let has_output = !connection.outgoing.is_empty();
+        tokio::select! {
+            packet = connection.incoming.packet() => Ok(Event::Packet(packet?)),
+            sent = connection.outgoing.flush(), if has_output => sent.map(|()| Event::Sent),
+            delivered = deliver(to_reader.as_mut(), undelivered), if !undelivered.is_empty() => {
+                Ok(delivered.map_or(Event::ReaderGone, Event::Delivered))
+            }
+            count = take(from_writer.as_mut(), piece), if !has_output && sendable > 0 => {
+                Ok(Event::Outgoing(count))
+            }
+            _ = leaving, if !is_leaving => Ok(Event::Leave),
+            () = sleep_until(heard + KEEPALIVE) => Ok(Event::Silence),
+        }
+    }
+
+    /// Sends bytes of the writer; none means that it is done.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SshError> {
+        let channel = self.opened.channel;
+        if bytes.is_empty() {
+            self.from_writer = None;
+            let end = Message::new(number::CHANNEL_EOF).number(channel);
+            return self.connection.outgoing.queue(end.bytes());
+        }
+        self.opened.window = self.opened.window.saturating_sub(bytes.len());
+        let data = Message::new(number::CHANNEL_DATA)
+            .number(channel)
+            .string(bytes);
+        self.connection.outgoing.queue(data.bytes())
+    }
+
+    fn ask_for_a_sign_of_life(&mut self) -> Result<(), SshError> {
+        self.unanswered += 1;
+        if self.unanswered > KEEPALIVE_TRIES {
+            return Err(SshError::Silent);
+        }
+        let question = Message::new(number::GLOBAL_REQUEST)
+            .string("keepalive@openssh.com")
+            .flag(true);
+        self.connection.outgoing.queue(question.bytes())
+    }
+
+    fn handle(&mut self, message: &[u8]) -> Result<(), SshError> {
+        let (kind, mut fields) = Fields::of(message)?;
+        match kind {
+            number::GLOBAL_REQUEST => answer_global_request(&mut self.connection, fields),
+            number::REQUEST_SUCCESS | number::REQUEST_FAILURE | number::UNIMPLEMENTED => Ok(()),
+            number::CHANNEL_OPEN => self.decline_channel(fields),
+            number::CHANNEL_OPEN_CONFIRMATION..=number::CHANNEL_FAILURE => {
+                if fields.number()? != CHANNEL {
+                    return Err(SshError::Protocol(
+                        "a message for a channel that is not open",
+                    ));
+                }
+                self.handle_channel(kind, fields)
+            }
+            _ => {
+                let sequence = self.connection.incoming.last_sequence();
+                let reply = Message::new(number::UNIMPLEMENTED).number(sequence);
+                self.connection.outgoing.queue(reply.bytes())
+            }
+        }
+    }
+
+    fn handle_channel(&mut self, kind: u8, mut fields: Fields<'_>) -> Result<(), SshError> {
+        match kind {
+            number::CHANNEL_DATA => {
+                let data = fields.string()?;
+                self.use_window(data.len())?;
+                if self.to_reader.is_some() {
+                    self.undelivered.extend_from_slice(data);
+                } else {
+                    self.account(data.len())?;
+                }
+            }
+            number::CHANNEL_EXTENDED_DATA => {
+                let is_stderr = fields.number()? == STDERR;
+                let data = fields.string()?;
+                self.use_window(data.len())?;
+                if is_stderr {
+                    self.observer.on_stderr(data);
+                }
+                self.account(data.len())?;
+            }
+            number::CHANNEL_WINDOW_ADJUST => {
+                let more = count(fields.number()?);
+                self.opened.window = self.opened.window.saturating_add(more);
+            }
+            number::CHANNEL_REQUEST => self.handle_request(fields)?,
+            number::CHANNEL_FAILURE => {
+                self.observer.on_refused();
+                self.closed = true;
+            }
+            number::CHANNEL_CLOSE => {
+                let close = Message::new(number::CHANNEL_CLOSE).number(self.opened.channel);
+                self.connection.outgoing.queue(close.bytes())?;
+                self.closed = true;
+            }
+            number::CHANNEL_EOF => self.input_over = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How the command ended.
+    fn handle_request(&mut self, mut fields: Fields<'_>) -> Result<(), SshError> {
+        let name = fields.text()?;
+        let wants_reply = fields.flag()?;
+        match name.as_str() {
+            "exit-status" => self.observer.on_exit_status(fields.number()?),
+            "exit-signal" => {
+                let text = format!("the remote command was ended by signal {}", fields.text()?);
+                self.observer.on_stderr(text.as_bytes());
+            }
+            _ => {}
+        }
+        if wants_reply {
+            let refusal = Message::new(number::CHANNEL_FAILURE).number(self.opened.channel);
+            self.connection.outgoing.queue(refusal.bytes())?;
+        }
+        Ok(())
+    }
+
+    /// We open no door to the server: no forwarding, no agent.
+    fn decline_channel(&mut self, mut fields: Fields<'_>) -> Result<(), SshError> {
+        fields.string()?;
+        let refusal = Message::new(number::CHANNEL_OPEN_FAILURE)
+            .number(fields.number()?)
+            .number(PROHIBITED)
+            .string("")
+            .string("");
+        self.connection.outgoing.queue(refusal.bytes())
+    }
+
+    fn queue_goodbye(&mut self) -> Result<(), SshError> {
+        let goodbye = Message::new(number::DISCONNECT)
+            .number(BY_APPLICATION)
+            .string("")
+            .string("");
+        self.connection.outgoing.queue(goodbye.bytes())
+    }
+
+    /// Holds the server to its window, which bounds what we hold for the reader.
+    fn use_window(&mut self, bytes: usize) -> Result<(), SshError> {
+        self.granted = self
+            .granted
+            .checked_sub(bytes)
+            .ok_or(SshError::Protocol("the server sent more than it may"))?;
+        Ok(())
+    }
+
+    /// Lets the server send on once enough was read.
+    fn account(&mut self, bytes: usize) -> Result<(), SshError> {
+        self.consumed = self.consumed.saturating_add(bytes);
+        if self.consumed < TOP_UP {
             return Ok(());
         }
-        refused.push(format!(
-            "the server refused the password of {}",
-            target.user
-        ));
+        let more = std::mem::take(&mut self.consumed);
+        self.granted = self.granted.saturating_add(more);
+        let adjust = Message::new(number::CHANNEL_WINDOW_ADJUST)
+            .number(self.opened.channel)
+            .number(size(more));
+        self.connection.outgoing.queue(adjust.bytes())
     }
-    Err(authentication_failure(&refused).into())
 }
 
-fn allows(methods: Option<&MethodSet>, method: MethodKind) -> bool {
-    methods.is_none_or(|methods| methods.contains(&method))
+/// Gives bytes to the reader; none when it is gone.
+async fn deliver(reader: Option<&mut DuplexStream>, bytes: &[u8]) -> Option<usize> {
+    reader?.write(bytes).await.ok()
 }
 
-async fn offer(
-    handle: &mut Handle<Watcher>,
-    user: &str,
-    identity: &Identity,
-) -> Result<AuthResult, russh::Error> {
-    let hash = if identity.key.algorithm().is_rsa() {
-        // A server that does not say accepts SHA-2 or is too old to be safe.
-        let best = handle.best_supported_rsa_hash().await?;
-        Some(best.flatten().unwrap_or(HashAlg::Sha512))
-    } else {
-        None
-    };
-    let key = PrivateKeyWithHashAlg::new(Arc::clone(&identity.key), hash);
-    handle.authenticate_publickey(user, key).await
+/// Takes bytes of the writer; 0 when it is done.
+async fn take(writer: Option<&mut DuplexStream>, piece: &mut [u8]) -> usize {
+    match writer {
+        // A pipe inside this process ends, it does not fail.
+        Some(writer) => writer.read(piece).await.unwrap_or(0),
+        None => std::future::pending().await,
+    }
 }
 
-async fn log_in_by_password(
-    handle: &mut Handle<Watcher>,
-    user: &str,
-    password: &str,
-    mut methods: Option<MethodSet>,
-) -> Result<bool, russh::Error> {
-    if allows(methods.as_ref(), MethodKind::Password) {
-        match handle.authenticate_password(user, password).await? {
-            AuthResult::Success => return Ok(true),
-            AuthResult::Failure {
-                remaining_methods, ..
-            } => methods = Some(remaining_methods),
-        }
-    }
-    if !allows(methods.as_ref(), MethodKind::KeyboardInteractive) {
-        return Ok(false);
-    }
-    answer_questions(handle, user, password).await
+fn size(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// Keyboard-interactive: the password answers every question that does not echo.
-async fn answer_questions(
-    handle: &mut Handle<Watcher>,
-    user: &str,
-    password: &str,
-) -> Result<bool, russh::Error> {
-    let mut reply = handle
-        .authenticate_keyboard_interactive_start(user, None)
-        .await?;
-    for _ in 0..MAX_QUESTION_ROUNDS {
-        let KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } = reply else {
-            break;
-        };
-        if prompts.iter().any(|prompt| prompt.echo) {
-            return Ok(false);
-        }
-        let answers = prompts.iter().map(|_| password.to_owned()).collect();
-        reply = handle
-            .authenticate_keyboard_interactive_respond(answers)
-            .await?;
-    }
-    Ok(matches!(reply, KeyboardInteractiveAuthResponse::Success))
+fn count(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }
