@@ -1,10 +1,192 @@
-//! Placeholder until the client is merged.
+//! The client's run, top to bottom: log in, agree, transfer, say how it went.
 
+mod opening;
+mod watch;
+
+use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use crate::cli::settings::TransferSettings;
+use fasp_core::crypto::Role;
+use fasp_core::fault::Fault;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs one transfer.
-pub fn run(_settings: TransferSettings) -> ExitCode {
-    ExitCode::FAILURE
+use crate::cli::exit_code::ExitStatus;
+use crate::cli::settings::{Direction, TransferSettings};
+use crate::cli::terminal;
+use crate::control_channel::{Lifeline, ssh};
+use crate::driver::{Lane, Receiving, Sending, Transfer};
+use crate::failure::{Failure, Outcome};
+use crate::logging::Logger;
+use crate::server;
+use crate::session::{MessageWriter, Messages, Session, Side};
+use crate::storage::attributes::Preserve;
+use crate::storage::docroot::Docroot;
+use crate::storage::waker::Waker;
+use crate::storage::write_behind::WriteConfig;
+
+use opening::Opened;
+use watch::ClientWatch;
+
+/// Threads that write files.
+const WRITER_THREADS: usize = 2;
+
+/// Runs one transfer and reports it.
+#[must_use]
+pub fn run(settings: TransferSettings) -> ExitCode {
+    let logger = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(Fault::ThreadSpawn, format!("Unable to start: {error}"));
+            terminal::report_session_failure(&failure, settings.quiet);
+            return ExitStatus::Failed.into();
+        }
+    };
+    let status = runtime.block_on(async {
+        guard_process();
+        let mut watch = ClientWatch::new(&settings, logger);
+        let failure = transfer(&settings, &mut watch).await.err();
+        watch.finish(failure)
+    });
+    runtime.shutdown_background();
+    status.into()
 }
+
+/// Keeps secrets out of core files, and a full quota from killing the process.
+pub(crate) fn guard_process() {
+    let nothing = rustix::process::Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // What the system refuses here is not worth failing for.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, nothing);
+    // SIGXFSZ: with a handler in place a write past the limit fails instead.
+    let _ = signal(SignalKind::from_raw(25));
+}
+
+/// Resolves when the user or the system asks the process to stop.
+pub(crate) async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn transfer(settings: &TransferSettings, watch: &mut ClientWatch) -> Outcome<()> {
+    let local = Local::examine(settings)?;
+    let mut stop = std::pin::pin!(interrupted());
+    let opening = async {
+        let channel = ssh::connect(&opening::target(settings)).await?;
+        opening::open(settings, channel).await
+    };
+    let (opened, channel) = tokio::select! {
+        opened = opening => opened?,
+        () = &mut stop => return Err(Fault::UserCancelled.into()),
+    };
+    for warning in &opened.warnings {
+        terminal::print_stderr(&format!("ascp: {warning}\n"));
+    }
+    watch.session_opened(&opened);
+    let (transfer, side) = start(settings, local, opened)?;
+    let (messages, writer, lifeline) = channel;
+    let session = Session::new(side, transfer, messages, writer, watch);
+    let (outcome, writer) = session.run(stop.as_mut()).await;
+    lifeline.finish(writer.into_inner(), 0).await;
+    watch.session_over(outcome);
+    Ok(())
+}
+
+/// What is needed of the local file system, looked at before anybody is called.
+#[derive(Debug)]
+struct Local {
+    docroot: Arc<Docroot>,
+}
+
+impl Local {
+    fn examine(settings: &TransferSettings) -> Outcome<Self> {
+        let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        let docroot = Arc::new(Docroot::unconfined(&here)?);
+        match settings.direction {
+            Direction::Send => check_sources(&docroot, &settings.sources)?,
+            Direction::Receive => {
+                let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
+                server::check_destination(
+                    &docroot,
+                    &settings.destination,
+                    sources,
+                    settings.create_destination,
+                )?;
+            }
+        }
+        Ok(Self { docroot })
+    }
+}
+
+/// If no source is there, nobody needs to be called.
+fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
+    let mut first = None;
+    for source in sources {
+        match docroot.stat(source) {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                first
+                    .get_or_insert_with(|| crate::storage::disk_fault::read_failure(source, error));
+            }
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+fn start(settings: &TransferSettings, local: Local, opened: Opened) -> Outcome<(Transfer, Side)> {
+    let waker = Waker::new()?;
+    let resume_level = opened.agreement.resume().number();
+    let lane = Lane {
+        agreement: opened.agreement,
+        keys: opened.keys,
+        role: Role::Client,
+        udp: opened.udp,
+        peer: Some(SocketAddr::new(opened.server.ip(), opened.server.port())),
+        trusted: opened.server.ip(),
+        waker,
+    };
+    let sends = settings.direction == Direction::Send;
+    let transfer = if sends {
+        Sending::start(lane, local.docroot, settings.sources.clone(), 0)?
+    } else {
+        let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
+        let create = settings.create_destination;
+        let tree =
+            server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+        let times = settings.preserve_times;
+        let config = WriteConfig {
+            tree: Arc::new(tree),
+            threads: WRITER_THREADS,
+            resume_level,
+            preserve: Preserve {
+                modified: times,
+                accessed: times,
+            },
+        };
+        Receiving::start(lane, config)?
+    };
+    Ok((
+        transfer,
+        Side {
+            sends,
+            is_client: true,
+        },
+    ))
+}
+
+/// The parts of a control channel that a session keeps.
+type SessionChannel = (Messages, MessageWriter, Lifeline);

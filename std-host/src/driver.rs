@@ -70,9 +70,17 @@ pub struct Lane {
 }
 
 impl Lane {
-    fn protection(keys: KeyInputs, agreement: &Agreement, role: Role) -> (Sealer<AwsGcm>, Opener<AwsGcm>) {
-        KeySchedule::new(&keys.client_secret, &keys.server_secret, &keys.transcript_hash)
-            .into_lane(agreement.suite(), role)
+    fn protection(
+        keys: KeyInputs,
+        agreement: &Agreement,
+        role: Role,
+    ) -> (Sealer<AwsGcm>, Opener<AwsGcm>) {
+        KeySchedule::new(
+            &keys.client_secret,
+            &keys.server_secret,
+            &keys.transcript_hash,
+        )
+        .into_lane(agreement.suite(), role)
     }
 }
 
@@ -116,7 +124,11 @@ impl Transfer {
         let (events_in, events) = mpsc::channel(EVENTS);
         let (commands, commands_out) = std::sync::mpsc::channel();
         let board = ProgressBoard::default();
-        let ends = ThreadEnds { events: events_in.clone(), commands: commands_out, board: board.clone() };
+        let ends = ThreadEnds {
+            events: events_in.clone(),
+            commands: commands_out,
+            board: board.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("transfer".to_owned())
             .stack_size(STACK_BYTES)
@@ -125,9 +137,18 @@ impl Transfer {
                 let _ = events_in.blocking_send(TransferEvent::Over(report));
             })
             .map_err(|error| {
-                Failure::new(Fault::ThreadSpawn, format!("Unable to spawn thread: {error}"))
+                Failure::new(
+                    Fault::ThreadSpawn,
+                    format!("Unable to spawn thread: {error}"),
+                )
             })?;
-        Ok(Self { events, board, commands, waker, thread: Some(thread) })
+        Ok(Self {
+            events,
+            board,
+            commands,
+            waker,
+            thread: Some(thread),
+        })
     }
 
     /// Gives the thread a command; one that has ended needs none.

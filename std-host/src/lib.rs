@@ -11,5 +11,6 @@ pub mod driver;
 pub mod failure;
 pub mod logging;
 pub mod server;
+pub mod session;
 pub mod storage;
 pub mod udp;

@@ -1,39 +1,168 @@
-//! Stub.
+//! The server's side of a session: judges what a client asks for, then serves it.
+//!
+//! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
+//! client may reach is decided here, before the first file is touched.
+
+mod opening;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 
-use crate::control_channel::ControlChannel;
+use fasp_core::crypto::Role;
+
+use crate::cli::settings::ServerModeSettings;
+use crate::control_channel::{ControlChannel, stdio};
+use crate::driver::{Lane, Receiving, Sending, Transfer};
+use crate::failure::Outcome;
+use crate::logging::Logger;
+use crate::session::{MessageWriter, Messages, Session, Side, random};
+use crate::storage::attributes::Preserve;
+use crate::storage::waker::Waker;
+use crate::storage::write_behind::WriteConfig;
+
+use opening::{Opened, Work};
+pub(crate) use opening::{check_destination, destination_tree};
+use watch::ServerWatch;
+
+/// Threads that write files.
+const WRITER_THREADS: usize = 2;
 
 /// What an authenticated client may do.
 #[derive(Clone, Debug)]
 pub struct SessionRights {
     /// Login name.
     pub user: String,
-    /// The tree the session may not leave.
+    /// The tree the session may not leave; without one the rights of the login user decide.
     pub docroot: Option<PathBuf>,
-    /// First UDP port to try.
+    /// First UDP port to try; 0 = the one the client asks for.
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
 }
 
-/// Serves one client.
-pub async fn serve(mut channel: ControlChannel, rights: SessionRights) {
-    // Placeholder for tests of the channel: says who logged in, then echoes.
-    use tokio::io::AsyncWriteExt;
-    let greeting = format!("{} {}\n", rights.user, channel.peer);
-    let _ = channel.writer.write_all(greeting.as_bytes()).await;
-    let _ = channel.writer.flush().await;
-    let _ = tokio::io::copy(&mut channel.reader, &mut channel.writer).await;
-    channel.finish(0).await;
+/// Serves one client, whatever it sends, to the end.
+pub async fn serve(channel: ControlChannel, rights: SessionRights) {
+    let never = std::future::pending();
+    serve_until(channel, rights, &Logger::nowhere(), never).await;
 }
 
-use std::process::ExitCode;
-
-use crate::cli::settings::ServerModeSettings;
-
 /// Serves one session over standard input and output.
-pub fn run_stdio(_settings: ServerModeSettings) -> ExitCode {
-    ExitCode::FAILURE
+#[must_use]
+pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
+    let logger = Logger::open_or_report(&settings.log, settings.debug_level, true);
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return ExitCode::FAILURE;
+    };
+    let done = runtime.block_on(async {
+        crate::client::guard_process();
+        let channel = stdio::from_process();
+        let rights = SessionRights {
+            user: std::env::var("USER").unwrap_or_default(),
+            docroot: None,
+            udp_port: 0,
+            udp_advertise: None,
+        };
+        serve_until(channel, rights, &logger, crate::client::interrupted()).await
+    });
+    // A thread may still sit in a read of standard input.
+    runtime.shutdown_background();
+    if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn serve_until(
+    channel: ControlChannel,
+    rights: SessionRights,
+    logger: &Logger,
+    stop: impl Future<Output = ()> + Send,
+) -> bool {
+    let ControlChannel {
+        reader,
+        writer,
+        peer,
+        local,
+        lifeline,
+        ..
+    } = channel;
+    let mut messages = Messages::read(reader);
+    let mut writer = MessageWriter::new(writer);
+    let opened = opening::open(&mut messages, &mut writer, &rights, peer, local).await;
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(failure) => {
+            logger.error(format!(
+                "session refused: user={} peer={peer}: {failure}",
+                rights.user
+            ));
+            lifeline.finish(writer.into_inner(), 1).await;
+            return false;
+        }
+    };
+    let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
+    let started = start(opened);
+    let (transfer, side) = match started {
+        Ok(started) => started,
+        Err(failure) => {
+            logger.error(&failure);
+            let _ = opening::refuse(&mut writer, &failure).await;
+            lifeline.finish(writer.into_inner(), 1).await;
+            return false;
+        }
+    };
+    let mut stop = std::pin::pin!(stop);
+    let session = Session::new(side, transfer, messages, writer, &mut watch);
+    let (outcome, writer) = session.run(stop.as_mut()).await;
+    watch.over(&outcome);
+    let ok = outcome.failure.is_none();
+    lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
+    ok
+}
+
+fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
+    let waker = Waker::new()?;
+    let preserve = opened.agreement.preserve();
+    let resume_level = opened.agreement.resume().number();
+    let lane = Lane {
+        agreement: opened.agreement,
+        keys: opened.keys,
+        role: Role::Server,
+        udp: opened.udp,
+        peer: None,
+        trusted: opened.peer,
+        waker,
+    };
+    let sends = matches!(opened.work, Work::Send { .. });
+    let transfer = match opened.work {
+        Work::Send { docroot, sources } => {
+            Sending::start(lane, docroot, sources, u64::from_be_bytes(random()?))?
+        }
+        Work::Receive { tree } => {
+            let config = WriteConfig {
+                tree: Arc::new(tree),
+                threads: WRITER_THREADS,
+                resume_level,
+                preserve: Preserve {
+                    modified: preserve.modification_times,
+                    accessed: preserve.access_times,
+                },
+            };
+            Receiving::start(lane, config)?
+        }
+    };
+    Ok((
+        transfer,
+        Side {
+            sends,
+            is_client: false,
+        },
+    ))
 }

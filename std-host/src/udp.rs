@@ -55,11 +55,16 @@ impl UdpPort {
             match bind_one(SocketAddr::new(ip, port)) {
                 Ok(socket) => return Self::with(socket),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = Some(error),
-                Err(error) => return Err(setup_failure(&format!("UDP port {port} at {ip}"), &error)),
+                Err(error) => {
+                    return Err(setup_failure(&format!("UDP port {port} at {ip}"), &error));
+                }
             }
         }
         let error = last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into());
-        Err(setup_failure(&format!("no free UDP port from {first_port} on"), &error))
+        Err(setup_failure(
+            &format!("no free UDP port from {first_port} on"),
+            &error,
+        ))
     }
 
     fn with(socket: UdpSocket) -> Outcome<Self> {
@@ -77,7 +82,9 @@ impl UdpPort {
     ///
     /// [`Fault::SocketSetup`] if the system does not know.
     pub fn address(&self) -> Outcome<SocketAddr> {
-        self.socket.local_addr().map_err(|error| setup_failure("UDP socket", &error))
+        self.socket
+            .local_addr()
+            .map_err(|error| setup_failure("UDP socket", &error))
     }
 
     /// What to poll.
@@ -110,10 +117,15 @@ impl UdpPort {
 
     /// Takes waiting datagrams into `batch`; `false` if there are none.
     pub fn receive(&self, batch: &mut ReceiveBatch) -> bool {
-        let mut slices: Vec<IoSliceMut<'_>> =
-            batch.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
-        batch.filled =
-            self.state.recv((&self.socket).into(), &mut slices, &mut batch.metas).unwrap_or_default();
+        let mut slices: Vec<IoSliceMut<'_>> = batch
+            .buffers
+            .iter_mut()
+            .map(|buffer| IoSliceMut::new(buffer))
+            .collect();
+        batch.filled = self
+            .state
+            .recv((&self.socket).into(), &mut slices, &mut batch.metas)
+            .unwrap_or_default();
         batch.filled > 0
     }
 }
@@ -132,11 +144,16 @@ impl ReceiveBatch {
     /// Every datagram of the batch with its source.
     pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
         let filled = self.metas.iter().take(self.filled);
-        self.buffers.iter_mut().zip(filled).flat_map(|(buffer, meta)| {
-            let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
-            let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
-            bytes.chunks_mut(meta.stride.max(1)).map(move |datagram| (source, datagram))
-        })
+        self.buffers
+            .iter_mut()
+            .zip(filled)
+            .flat_map(|(buffer, meta)| {
+                let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+                let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
+                bytes
+                    .chunks_mut(meta.stride.max(1))
+                    .map(move |datagram| (source, datagram))
+            })
     }
 }
 
@@ -145,13 +162,24 @@ impl ReceiveBatch {
 #[must_use]
 pub fn largest_datagram(peer: IpAddr, fixed: Option<u16>) -> u16 {
     let most = fixed.map_or(LARGEST_SEARCHED, u32::from);
-    let headers = if peer.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
-    let carried = interface_mtu(peer).unwrap_or(1_500).saturating_sub(headers).max(1_200);
+    let headers = if peer.is_ipv4() {
+        HEADERS_V4
+    } else {
+        HEADERS_V6
+    };
+    let carried = interface_mtu(peer)
+        .unwrap_or(1_500)
+        .saturating_sub(headers)
+        .max(1_200);
     u16::try_from(carried.min(most)).unwrap_or(u16::MAX)
 }
 
 fn interface_mtu(peer: IpAddr) -> Option<u32> {
-    let any: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if peer.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).ok()?;
     // Connecting a UDP socket sends nothing: it only picks the route.
     socket.connect((peer, 9)).ok()?;
@@ -163,7 +191,11 @@ fn interface_mtu(peer: IpAddr) -> Option<u32> {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -172,7 +204,10 @@ fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn setup_failure(what: &str, error: &io::Error) -> Failure {
-    Failure::new(Fault::SocketSetup, format!("Unable to set up socket: {what}: {error}"))
+    Failure::new(
+        Fault::SocketSetup,
+        format!("Unable to set up socket: {what}: {error}"),
+    )
 }
 
 #[cfg(test)]
@@ -191,7 +226,10 @@ mod tests {
 
     #[test]
     fn a_batch_arrives_as_the_datagrams_it_was_made_of() {
-        let (from, to) = (UdpPort::bind(LOOPBACK, 0).unwrap(), UdpPort::bind(LOOPBACK, 0).unwrap());
+        let (from, to) = (
+            UdpPort::bind(LOOPBACK, 0).unwrap(),
+            UdpPort::bind(LOOPBACK, 0).unwrap(),
+        );
         let bytes: Vec<u8> = (0..=255).cycle().take(2_500).collect();
         assert!(from.send(&bytes, 1_000, to.address().unwrap()));
         let mut batch = ReceiveBatch::default();
@@ -205,7 +243,10 @@ mod tests {
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        assert_eq!(came.iter().map(Vec::len).collect::<Vec<_>>(), [1_000, 1_000, 500]);
+        assert_eq!(
+            came.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1_000, 1_000, 500]
+        );
         assert_eq!(came.concat(), bytes);
     }
 

@@ -195,7 +195,13 @@ impl Reporting {
         }
         let end = window.largest().map_or(0, |largest| largest.0 + 1);
         let unripe = known_end(window, self.ripe_end, end) < end;
-        Some(last + if unripe { self.ripening_time() } else { REPEAT_AFTER })
+        Some(
+            last + if unripe {
+                self.ripening_time()
+            } else {
+                REPEAT_AFTER
+            },
+        )
     }
 
     pub(super) fn is_due<const WORDS: usize>(

@@ -23,7 +23,10 @@ impl ProgressBoard {
     /// The latest look.
     #[must_use]
     pub fn read(&self) -> Progress {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn write(&self, progress: Progress) {

@@ -19,7 +19,9 @@ use super::write_runs::WriteRuns;
 use super::{HostReceiver, Lane, ThreadEnds, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
-use crate::storage::write_behind::{Completion, Decision as Stored, Job, OwnedRecord, WriteBehind, WriteConfig};
+use crate::storage::write_behind::{
+    Completion, Decision as Stored, Job, OwnedRecord, WriteBehind, WriteConfig,
+};
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// File bytes that may wait for the disk on a short path.
@@ -76,13 +78,17 @@ impl Receiving {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| match Self::new(lane, config, ends) {
             Ok(this) => this.run(),
-            Err(failure) => TransferReport { failure: Some(failure), ..TransferReport::default() },
+            Err(failure) => TransferReport {
+                failure: Some(failure),
+                ..TransferReport::default()
+            },
         })
     }
 
     fn new(lane: Lane, config: WriteConfig, ends: ThreadEnds) -> Outcome<Self> {
         let clock = Clock::start();
-        let Agreed { receiver, decides } = machine(lane.agreement, lane.keys, lane.role, clock.now());
+        let Agreed { receiver, decides } =
+            machine(lane.agreement, lane.keys, lane.role, clock.now());
         let keep_partial = config.resume_level > 0;
         let storage = WriteBehind::start(config, lane.waker.clone())?;
         Ok(Self {
@@ -133,7 +139,13 @@ impl Receiving {
             self.grow_capacity(now);
             let blocked = !self.transmit(now, &mut out);
             if received == 0 && !self.finished {
-                wait(&self.udp, &self.lane_waker, blocked, now, self.receiver.poll_timeout());
+                wait(
+                    &self.udp,
+                    &self.lane_waker,
+                    blocked,
+                    now,
+                    self.receiver.poll_timeout(),
+                );
             }
         }
         self.end()
@@ -164,7 +176,9 @@ impl Receiving {
     fn take_batch(&mut self, batch: &mut ReceiveBatch) {
         let now = self.clock.now();
         for (source, datagram) in batch.datagrams() {
-            let Ok(arrival) = self.receiver.handle_datagram(now, datagram) else { continue };
+            let Ok(arrival) = self.receiver.handle_datagram(now, datagram) else {
+                continue;
+            };
             self.peer = Some(source);
             // Records come before the blocks that need them, completions after.
             let complete = self.take_records();
@@ -213,7 +227,9 @@ impl Receiving {
             self.finished = true;
             return;
         }
-        self.report.failure.get_or_insert_with(|| Failure::from(fault));
+        self.report
+            .failure
+            .get_or_insert_with(|| Failure::from(fault));
         self.finished = true;
     }
 
@@ -221,9 +237,14 @@ impl Receiving {
         let is_folder = record.kind == ObjectKind::Directory;
         self.take_in_hand(object, &record, is_folder);
         if is_folder {
-            self.storage.submit(Job::Whole { object, record, bytes: Vec::new() });
+            self.storage.submit(Job::Whole {
+                object,
+                record,
+                bytes: Vec::new(),
+            });
         } else {
-            self.ends.tell(TransferEvent::Started(record.path.clone(), record.size));
+            self.ends
+                .tell(TransferEvent::Started(record.path.clone(), record.size));
             self.storage.submit(Job::Open { object, record });
         }
     }
@@ -245,7 +266,11 @@ impl Receiving {
         self.first_byte.get_or_insert(now);
         self.last_byte = Some(now);
         match block {
-            Block::Bytes { object, offset, bytes } => {
+            Block::Bytes {
+                object,
+                offset,
+                bytes,
+            } => {
                 if !self.in_hand.contains_key(&object) {
                     self.receiver.handle_written(bytes.len() as u64);
                     return;
@@ -253,9 +278,17 @@ impl Receiving {
                 self.runs.add(&self.storage, object, offset, bytes);
                 self.note_received(object, bytes.len() as u64);
             }
-            Block::Zeros { object, offset, length } => {
+            Block::Zeros {
+                object,
+                offset,
+                length,
+            } => {
                 self.runs.flush_object(&self.storage, object);
-                self.storage.submit(Job::Zeros { object, offset, len: length });
+                self.storage.submit(Job::Zeros {
+                    object,
+                    offset,
+                    len: length,
+                });
                 self.note_received(object, length);
             }
             Block::Whole { record, bytes } => self.write_whole(&record, bytes),
@@ -265,9 +298,14 @@ impl Receiving {
     fn write_whole(&mut self, record: &OpenRecord<'_>, bytes: &[u8]) {
         let (object, record) = (record.object, OwnedRecord::from(*record));
         self.take_in_hand(object, &record, false);
-        self.ends.tell(TransferEvent::Started(record.path.clone(), record.size));
+        self.ends
+            .tell(TransferEvent::Started(record.path.clone(), record.size));
         self.note_received(object, bytes.len() as u64);
-        self.storage.submit(Job::Whole { object, record, bytes: bytes.to_vec() });
+        self.storage.submit(Job::Whole {
+            object,
+            record,
+            bytes: bytes.to_vec(),
+        });
     }
 
     fn note_received(&mut self, object: ObjectId, bytes: u64) {
@@ -279,7 +317,11 @@ impl Receiving {
     }
 
     fn complete(&mut self, object: ObjectId) {
-        if self.in_hand.get(&object).is_some_and(|in_hand| !in_hand.is_folder) {
+        if self
+            .in_hand
+            .get(&object)
+            .is_some_and(|in_hand| !in_hand.is_folder)
+        {
             self.runs.flush_object(&self.storage, object);
             self.storage.submit(Job::Commit { object });
         }
@@ -288,9 +330,16 @@ impl Receiving {
     fn cancelled(&mut self, object: ObjectId, fault: Fault) {
         let forgotten = self.runs.forget(object);
         self.receiver.handle_written(forgotten);
-        self.storage.submit(Job::Abandon { object, keep_partial: false });
+        self.storage.submit(Job::Abandon {
+            object,
+            keep_partial: false,
+        });
         self.receiver.handle_result(object, Some(fault));
-        let name = self.in_hand.get(&object).map(|in_hand| in_hand.name.clone()).unwrap_or_default();
+        let name = self
+            .in_hand
+            .get(&object)
+            .map(|in_hand| in_hand.name.clone())
+            .unwrap_or_default();
         let failure = super::message::peer_failure(fault, &String::from_utf8_lossy(&name));
         self.over(object, FileVerdict::Failed(failure));
     }
@@ -349,12 +398,18 @@ impl Receiving {
     fn file_finished(&mut self, object: ObjectId, result: Result<(), Failure>) {
         let forgotten = self.runs.forget(object);
         self.receiver.handle_written(forgotten);
-        self.receiver.handle_result(object, result.as_ref().err().map(|failure| failure.fault));
-        self.over(object, result.map_or_else(FileVerdict::Failed, |()| FileVerdict::Delivered));
+        self.receiver
+            .handle_result(object, result.as_ref().err().map(|failure| failure.fault));
+        self.over(
+            object,
+            result.map_or_else(FileVerdict::Failed, |()| FileVerdict::Delivered),
+        );
     }
 
     fn over(&mut self, object: ObjectId, verdict: FileVerdict) {
-        let Some(in_hand) = self.in_hand.remove(&object) else { return };
+        let Some(in_hand) = self.in_hand.remove(&object) else {
+            return;
+        };
         if !in_hand.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
             let totals = &mut self.report.totals;
             match verdict {
@@ -379,7 +434,9 @@ impl Receiving {
             return;
         }
         self.progress_at = now + PROGRESS_INTERVAL;
-        let Some(in_hand) = self.latest.and_then(|object| self.in_hand.get(&object)) else { return };
+        let Some(in_hand) = self.latest.and_then(|object| self.in_hand.get(&object)) else {
+            return;
+        };
         self.ends.board.write(Progress {
             name: in_hand.name.clone(),
             done: in_hand.present + in_hand.received,
@@ -399,14 +456,18 @@ impl Receiving {
         self.capacity_bytes = self.report.bytes;
         let round_trip = self.receiver.round_trip().as_micros();
         let path = bytes.saturating_mul(4 * round_trip) / span.as_micros().max(1);
-        self.receiver.set_capacity(path.clamp(LEAST_CAPACITY, MOST_CAPACITY));
+        self.receiver
+            .set_capacity(path.clamp(LEAST_CAPACITY, MOST_CAPACITY));
     }
 
     /// `false` if the socket has no room.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> bool {
         let Some(peer) = self.peer else { return true };
         loop {
-            let length = self.unsent.take().or_else(|| self.receiver.poll_transmit(now, out));
+            let length = self
+                .unsent
+                .take()
+                .or_else(|| self.receiver.poll_transmit(now, out));
             let Some(length) = length else { return true };
             let datagram = out.get(..length).unwrap_or_default();
             if !self.udp.send(datagram, length, peer) {
@@ -426,7 +487,9 @@ impl Receiving {
             elapsed,
             refused: statistics.datagrams_refused,
             statistics: StatisticsFacts {
-                round_trip: std::time::Duration::from_micros(self.receiver.round_trip().as_micros()),
+                round_trip: std::time::Duration::from_micros(
+                    self.receiver.round_trip().as_micros(),
+                ),
                 blocks_total: statistics.packets_received,
                 blocks_repeated: 0,
                 bytes_on_wire: statistics.bytes_received,
@@ -441,7 +504,11 @@ impl Receiving {
         self.runs.flush(&self.storage);
         self.take_completions();
         let mut report = self.summary();
-        let unfinished = self.in_hand.values().filter(|in_hand| !in_hand.is_folder).count();
+        let unfinished = self
+            .in_hand
+            .values()
+            .filter(|in_hand| !in_hand.is_folder)
+            .count();
         report.totals.failed += unfinished as u64;
         let keep_partial = self.keep_partial;
         let _ = self.storage.stop(keep_partial);
@@ -461,6 +528,15 @@ fn machine(
     now: Instant,
 ) -> Agreed {
     let (sealer, opener) = Lane::protection(keys, &agreement, role);
-    let receiver = Box::new(Receiver::new(&agreement, sealer, opener, LEAST_CAPACITY, now));
-    Agreed { receiver, decides: agreement.decides_each_object() }
+    let receiver = Box::new(Receiver::new(
+        &agreement,
+        sealer,
+        opener,
+        LEAST_CAPACITY,
+        now,
+    ));
+    Agreed {
+        receiver,
+        decides: agreement.decides_each_object(),
+    }
 }

@@ -9,7 +9,9 @@ use std::time::Instant as HostInstant;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::rate_control::RateLimits;
-use fasp_core::sender::{FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent};
+use fasp_core::sender::{
+    FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent,
+};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
@@ -108,11 +110,21 @@ impl Sending {
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn start(lane: Lane, docroot: Arc<Docroot>, sources: Vec<Vec<u8>>, challenge: u64) -> Outcome<Transfer> {
+    pub fn start(
+        lane: Lane,
+        docroot: Arc<Docroot>,
+        sources: Vec<Vec<u8>>,
+        challenge: u64,
+    ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
-        Transfer::start(waker, move |ends| match Self::new(lane, docroot, sources, challenge, ends) {
-            Ok(this) => this.run(),
-            Err(failure) => TransferReport { failure: Some(failure), ..TransferReport::default() },
+        Transfer::start(waker, move |ends| {
+            match Self::new(lane, docroot, sources, challenge, ends) {
+                Ok(this) => this.run(),
+                Err(failure) => TransferReport {
+                    failure: Some(failure),
+                    ..TransferReport::default()
+                },
+            }
         })
     }
 
@@ -130,7 +142,13 @@ impl Sending {
             Some(_) => PathTrust::Proven,
             None => PathTrust::Unproven { challenge },
         };
-        let sender = Box::new(Sender::new(&lane.agreement, sealer, opener, trust, clock.now()));
+        let sender = Box::new(Sender::new(
+            &lane.agreement,
+            sealer,
+            opener,
+            trust,
+            clock.now(),
+        ));
         let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
         Ok(Self {
             sender,
@@ -139,7 +157,12 @@ impl Sending {
             trusted: lane.trusted,
             walk: walk_ahead(docroot, sources, lane.waker.clone())?,
             waker: lane.waker,
-            source: Observed { files, latest: None, begun: Vec::new(), last_begun: ObjectId(0) },
+            source: Observed {
+                files,
+                latest: None,
+                begun: Vec::new(),
+                last_begun: ObjectId(0),
+            },
             next_item: None,
             walk_ended: false,
             ends,
@@ -171,7 +194,13 @@ impl Sending {
             self.show_progress(now);
             let blocked = !self.transmit(&mut out);
             if !self.finished {
-                wait(&self.udp, &self.waker, blocked, self.clock.now(), self.sender.poll_timeout());
+                wait(
+                    &self.udp,
+                    &self.waker,
+                    blocked,
+                    self.clock.now(),
+                    self.sender.poll_timeout(),
+                );
             }
         }
         self.summary()
@@ -215,7 +244,9 @@ impl Sending {
 
     fn offer(&mut self) {
         while !self.walk_ended {
-            let Some(item) = self.next_item.take().or_else(|| self.next_from_walk()) else { return };
+            let Some(item) = self.next_item.take().or_else(|| self.next_from_walk()) else {
+                return;
+            };
             let Some(object) = self.sender.next_object() else {
                 self.next_item = Some(item);
                 return;
@@ -229,7 +260,10 @@ impl Sending {
                 Err(_) => {
                     let failure = Failure::new(
                         Fault::FilePathTooLong,
-                        format!("the path cannot be sent: {}", String::from_utf8_lossy(&item.path)),
+                        format!(
+                            "the path cannot be sent: {}",
+                            String::from_utf8_lossy(&item.path)
+                        ),
                     );
                     self.problem(item.path, failure);
                 }
@@ -239,7 +273,13 @@ impl Sending {
 
     fn register(&mut self, object: ObjectId, item: SourceItem) {
         let is_folder = item.kind == ObjectKind::Directory;
-        let offered = Offered { name: item.path.clone(), size: item.size, is_folder, started: None, present: 0 };
+        let offered = Offered {
+            name: item.path.clone(),
+            size: item.size,
+            is_folder,
+            started: None,
+            present: 0,
+        };
         self.offered.insert(object, offered);
         if !is_folder {
             self.source.files.register(object, item);
@@ -286,13 +326,15 @@ impl Sending {
                         self.ends.tell(TransferEvent::Connected(peer));
                     }
                 }
-                SenderEvent::Finished { first, last, fault } => self.range_over(first, last, |this, object| {
-                    match fault {
+                SenderEvent::Finished { first, last, fault } => {
+                    self.range_over(first, last, |this, object| match fault {
                         None => FileVerdict::Delivered,
                         Some(fault) => FileVerdict::Failed(this.failure_of(object, fault)),
-                    }
-                }),
-                SenderEvent::Skipped { first, last } => self.range_over(first, last, |_, _| FileVerdict::Skipped),
+                    })
+                }
+                SenderEvent::Skipped { first, last } => {
+                    self.range_over(first, last, |_, _| FileVerdict::Skipped)
+                }
                 SenderEvent::Resumed { object, present } => {
                     if let Some(offered) = self.offered.get_mut(&object) {
                         offered.present = present;
@@ -303,7 +345,9 @@ impl Sending {
                     self.ends.tell(TransferEvent::Settled(report));
                 }
                 SenderEvent::Failed(fault) => {
-                    self.report.failure.get_or_insert_with(|| Failure::from(fault));
+                    self.report
+                        .failure
+                        .get_or_insert_with(|| Failure::from(fault));
                     self.finished = true;
                 }
                 _ => {}
@@ -318,19 +362,33 @@ impl Sending {
             self.first_byte.get_or_insert(now);
             if let Some(offered) = self.offered.get_mut(&object) {
                 offered.started = Some(now);
-                self.ends.tell(TransferEvent::Started(offered.name.clone(), offered.size));
+                self.ends
+                    .tell(TransferEvent::Started(offered.name.clone(), offered.size));
             }
         }
     }
 
     /// Our own words if the file failed here, the public ones if it failed there.
     fn failure_of(&self, object: ObjectId, fault: Fault) -> Failure {
-        let name = self.offered.get(&object).map(|offered| offered.name.clone()).unwrap_or_default();
-        let own = self.source.files.failure(object).filter(|own| own.fault == fault);
+        let name = self
+            .offered
+            .get(&object)
+            .map(|offered| offered.name.clone())
+            .unwrap_or_default();
+        let own = self
+            .source
+            .files
+            .failure(object)
+            .filter(|own| own.fault == fault);
         own.unwrap_or_else(|| super::message::peer_failure(fault, &String::from_utf8_lossy(&name)))
     }
 
-    fn range_over(&mut self, first: ObjectId, last: ObjectId, verdict: impl Fn(&Self, ObjectId) -> FileVerdict) {
+    fn range_over(
+        &mut self,
+        first: ObjectId,
+        last: ObjectId,
+        verdict: impl Fn(&Self, ObjectId) -> FileVerdict,
+    ) {
         for id in first.0..=last.0 {
             let object = ObjectId(id);
             if self.offered.contains_key(&object) {
@@ -341,7 +399,9 @@ impl Sending {
     }
 
     fn over(&mut self, object: ObjectId, verdict: FileVerdict) {
-        let Some(offered) = self.offered.remove(&object) else { return };
+        let Some(offered) = self.offered.remove(&object) else {
+            return;
+        };
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
@@ -371,8 +431,12 @@ impl Sending {
             return;
         }
         self.progress_at = now + PROGRESS_INTERVAL;
-        let Some((object, done)) = self.source.latest else { return };
-        let Some(offered) = self.offered.get(&object) else { return };
+        let Some((object, done)) = self.source.latest else {
+            return;
+        };
+        let Some(offered) = self.offered.get(&object) else {
+            return;
+        };
         self.ends.board.write(Progress {
             name: offered.name.clone(),
             done,
@@ -393,7 +457,9 @@ impl Sending {
                     .poll_transmit(now, out, segments, &mut self.source)
                     .map(|transmit| (transmit.length, transmit.segment_size))
             });
-            let Some((length, segment_size)) = batch else { return true };
+            let Some((length, segment_size)) = batch else {
+                return true;
+            };
             let bytes = out.get(..length).unwrap_or_default();
             if !self.udp.send(bytes, segment_size, peer) {
                 self.unsent = Some((length, segment_size));
@@ -458,6 +524,11 @@ fn walk_ahead(
     std::thread::Builder::new()
         .name("source-walk".to_owned())
         .spawn(walk)
-        .map_err(|error| Failure::new(Fault::ThreadSpawn, format!("Unable to spawn thread: {error}")))?;
+        .map_err(|error| {
+            Failure::new(
+                Fault::ThreadSpawn,
+                format!("Unable to spawn thread: {error}"),
+            )
+        })?;
     Ok(items)
 }

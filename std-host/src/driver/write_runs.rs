@@ -32,17 +32,32 @@ pub(super) struct WriteRuns {
 
 impl WriteRuns {
     /// Adds a block; what is full goes to `storage`.
-    pub(super) fn add(&mut self, storage: &WriteBehind, object: ObjectId, offset: u64, bytes: &[u8]) {
-        let found = self.runs.iter().position(|run| run.object == object && run.end() == offset);
+    pub(super) fn add(
+        &mut self,
+        storage: &WriteBehind,
+        object: ObjectId,
+        offset: u64,
+        bytes: &[u8],
+    ) {
+        let found = self
+            .runs
+            .iter()
+            .position(|run| run.object == object && run.end() == offset);
         let at = found.unwrap_or_else(|| {
             if self.runs.len() >= RUNS {
                 self.submit(storage, 0);
             }
             let buffer = self.spare.pop().unwrap_or_else(|| storage.take_buffer());
-            self.runs.push(Run { object, offset, bytes: buffer });
+            self.runs.push(Run {
+                object,
+                offset,
+                bytes: buffer,
+            });
             self.runs.len() - 1
         });
-        let Some(run) = self.runs.get_mut(at) else { return };
+        let Some(run) = self.runs.get_mut(at) else {
+            return;
+        };
         run.bytes.extend_from_slice(bytes);
         if run.bytes.len() >= FULL {
             self.submit(storage, at);
@@ -65,7 +80,12 @@ impl WriteRuns {
 
     /// Forgets what there is of `object`; returns how many bytes that was.
     pub(super) fn forget(&mut self, object: ObjectId) -> u64 {
-        let bytes = self.runs.iter().filter(|run| run.object == object).map(|run| run.bytes.len() as u64).sum();
+        let bytes = self
+            .runs
+            .iter()
+            .filter(|run| run.object == object)
+            .map(|run| run.bytes.len() as u64)
+            .sum();
         self.runs.retain(|run| run.object != object);
         bytes
     }
@@ -82,6 +102,10 @@ impl WriteRuns {
             }
             bytes = exact;
         }
-        storage.submit(Job::Write { object: run.object, offset: run.offset, bytes });
+        storage.submit(Job::Write {
+            object: run.object,
+            offset: run.offset,
+            bytes,
+        });
     }
 }

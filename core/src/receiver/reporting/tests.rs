@@ -91,7 +91,10 @@ fn a_gap_at_the_end_ripens_by_time() {
     assert_eq!(world.report(1_000).1, 1);
     let mut told = Vec::new();
     for _ in 0..3 {
-        let at = world.reporting.due_at(&world.window).expect("a gap that is not ripe needs another report");
+        let at = world
+            .reporting
+            .due_at(&world.window)
+            .expect("a gap that is not ripe needs another report");
         told.push(world.report(at.as_micros()));
     }
     assert_eq!(told.last(), Some(&(std::vec![1], 3)));

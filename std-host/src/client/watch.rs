@@ -1,0 +1,271 @@
+//! What the user of the client sees and the log keeps.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::opening::Opened;
+use crate::cli::ASCP_VERSION;
+use crate::cli::exit_code::ExitStatus;
+use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
+use crate::cli::settings::TransferSettings;
+use crate::cli::terminal;
+use crate::driver::{FileReport, FileVerdict, Progress};
+use crate::failure::Failure;
+use crate::logging::Logger;
+use crate::logging::session_lines::{self, FileFacts, SessionFacts, SessionParameters, Status};
+use crate::session::{Observer, SessionOutcome, fresh_uuid};
+
+/// The client's terminal and log.
+#[derive(Debug)]
+pub(super) struct ClientWatch {
+    quiet: bool,
+    printer: ProgressPrinter<std::io::Stdout>,
+    logger: Logger,
+    facts: SessionFacts,
+    parameters: SessionParameters,
+    opened: bool,
+    outcome: Option<SessionOutcome>,
+    rate: RateMeter,
+}
+
+/// The rate of the last second or so.
+#[derive(Debug, Default)]
+struct RateMeter {
+    looks: std::collections::VecDeque<(Instant, u64)>,
+}
+
+impl RateMeter {
+    fn rate_bps(&mut self, now: Instant, bytes: u64) -> Option<u64> {
+        self.looks.push_back((now, bytes));
+        while self.looks.len() > 8 {
+            self.looks.pop_front();
+        }
+        let (since, before) = self.looks.front().copied()?;
+        bits_per_second(bytes.checked_sub(before)?, now.duration_since(since))
+    }
+}
+
+fn bits_per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
+    let micros = u64::try_from(elapsed.as_micros()).ok()?;
+    bytes.saturating_mul(8_000_000).checked_div(micros)
+}
+
+impl ClientWatch {
+    pub(super) fn new(settings: &TransferSettings, logger: Logger) -> Self {
+        let facts = SessionFacts {
+            uuid: fresh_uuid().unwrap_or_default(),
+            direction: settings.direction,
+            source: settings.sources.first().cloned().unwrap_or_default(),
+            source_count: settings.sources.len(),
+            destination: settings.destination.clone(),
+            user: settings.remote.user.clone(),
+            local: None,
+            peer: None,
+            tcp_port: settings.ssh_port,
+            version: ASCP_VERSION.to_owned(),
+        };
+        let parameters = SessionParameters {
+            target_rate_bps: settings.target_rate_bps.unwrap_or(0),
+            min_rate_bps: settings.min_rate_bps,
+            policy: settings.policy,
+            cipher: settings.cipher,
+            resume_level: settings.resume_level,
+            create_destination: settings.create_destination,
+            preserve_times: settings.preserve_times,
+            datagram_size: settings.datagram_size.unwrap_or(0),
+        };
+        Self {
+            quiet: settings.quiet,
+            printer: ProgressPrinter::on_stdout(settings.quiet),
+            logger,
+            facts,
+            parameters,
+            opened: false,
+            outcome: None,
+            rate: RateMeter::default(),
+        }
+    }
+
+    /// The server agreed.
+    pub(super) fn session_opened(&mut self, opened: &Opened) {
+        self.opened = true;
+        self.facts.peer = Some(opened.server);
+        self.facts.local = opened.udp.address().ok();
+        self.parameters.target_rate_bps = opened.agreement.target_rate().0;
+        self.logger.log(session_lines::session_start(
+            &self.facts,
+            &self.parameters,
+            &Status::Started,
+        ));
+        self.logger
+            .log(session_lines::session_params(&self.facts, &self.parameters));
+        self.logger.debug(
+            1,
+            format!("cipher suite {}", opened.agreement.suite().name()),
+        );
+    }
+
+    pub(super) fn session_over(&mut self, outcome: SessionOutcome) {
+        self.outcome = Some(outcome);
+    }
+
+    /// The last lines and the exit status; `failure` if the session never began.
+    pub(super) fn finish(mut self, failure: Option<Failure>) -> ExitStatus {
+        let Some(outcome) = self.outcome.take() else {
+            let failure =
+                failure.unwrap_or_else(|| Failure::from(fasp_core::fault::Fault::InternalError));
+            self.log_end(&Status::Failed(failure.fault, failure.text.clone()), &[]);
+            terminal::report_session_failure(&failure, self.quiet);
+            return ExitStatus::from(&failure);
+        };
+        let report = &outcome.report;
+        let status = outcome.failure.as_ref().map_or(Status::Success, |failure| {
+            Status::Failed(failure.fault, failure.text.clone())
+        });
+        let statistics = session_lines::session_statistics(
+            &self.facts.uuid,
+            self.facts.direction,
+            &report.statistics,
+        );
+        let refused = format!("refused datagrams: {}", report.refused);
+        let mut lines = vec![statistics, refused];
+        lines.extend(session_lines::file_totals(&report.totals));
+        self.log_end(&status, &lines);
+        let completion = Completion {
+            bytes: report.bytes,
+            elapsed: report.elapsed,
+            files: report.totals.passed,
+            failed: report.totals.failed,
+            skipped: report.totals.skipped,
+        };
+        match &outcome.failure {
+            None => {
+                self.printer.complete(&completion);
+                ExitStatus::Success
+            }
+            Some(failure) => {
+                if report.totals.passed > 0 {
+                    self.printer.complete(&completion);
+                }
+                self.printer.stop(failure);
+                terminal::print_stderr(&terminal::exiting_text(failure));
+                ExitStatus::from(failure)
+            }
+        }
+    }
+
+    fn log_end(&self, status: &Status, lines: &[String]) {
+        if !self.opened {
+            self.logger.log(session_lines::session_start(
+                &self.facts,
+                &self.parameters,
+                status,
+            ));
+        }
+        for line in lines {
+            self.logger.log(line);
+        }
+        if let Status::Failed(_, text) = status {
+            self.logger.error(text);
+        }
+        self.logger
+            .log(session_lines::session_stop(&self.facts, status));
+    }
+
+    fn file_facts(&self, report: &FileReport) -> FileFacts {
+        let elapsed = report.elapsed.unwrap_or_default();
+        let moved = report.size.saturating_sub(report.start_byte);
+        FileFacts {
+            direction: self.facts.direction,
+            path: report.name.clone(),
+            size: report.size,
+            start_byte: report.start_byte,
+            rate_bps: bits_per_second(moved, elapsed).unwrap_or(0),
+            elapsed,
+            loss_basis_points: 0,
+            retransmission_requests: 0,
+            overhead_bytes: 0,
+        }
+    }
+}
+
+impl Observer for ClientWatch {
+    fn connected(&mut self, peer: SocketAddr) {
+        self.facts.peer = Some(peer);
+        self.logger.debug(1, format!("first datagram from {peer}"));
+    }
+
+    fn started(&mut self, name: &[u8], size: u64) {
+        let facts = FileFacts {
+            direction: self.facts.direction,
+            path: name.to_vec(),
+            size,
+            start_byte: 0,
+            rate_bps: 0,
+            elapsed: Duration::ZERO,
+            loss_basis_points: 0,
+            retransmission_requests: 0,
+            overhead_bytes: 0,
+        };
+        self.logger
+            .log(session_lines::file_start(&self.facts.uuid, &facts));
+    }
+
+    fn file(&mut self, report: &FileReport) {
+        let facts = self.file_facts(report);
+        let (status, state, done) = match &report.verdict {
+            FileVerdict::Delivered => (
+                Status::Success,
+                FileState::Complete(report.elapsed),
+                report.size,
+            ),
+            FileVerdict::Skipped => (Status::Success, FileState::Complete(None), report.size),
+            FileVerdict::Failed(failure) => (
+                Status::Failed(failure.fault, failure.text.clone()),
+                FileState::Failed(failure.fault.number(), &failure.text),
+                0,
+            ),
+        };
+        if report.is_folder && status == Status::Success {
+            return;
+        }
+        self.logger
+            .log(session_lines::file_stop(&self.facts.uuid, &facts, &status));
+        let rate = report.elapsed.and_then(|elapsed| {
+            bits_per_second(report.size - report.start_byte.min(report.size), elapsed)
+        });
+        self.printer.show(
+            &ProgressFacts {
+                name: base_name(&report.name),
+                bytes_done: done,
+                bytes_total: report.size,
+                rate_bps: rate.filter(|_| report.verdict == FileVerdict::Delivered),
+                state,
+            },
+            Instant::now(),
+        );
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let now = Instant::now();
+        let rate = self.rate.rate_bps(now, progress.session_bytes);
+        let left = progress.total.saturating_sub(progress.done);
+        let eta = rate
+            .filter(|rate| *rate > 0)
+            .map(|rate| Duration::from_secs(left.saturating_mul(8) / rate));
+        self.printer.show(
+            &ProgressFacts {
+                name: base_name(&progress.name),
+                bytes_done: progress.done.min(progress.total),
+                bytes_total: progress.total,
+                rate_bps: rate,
+                state: FileState::InFlight(eta),
+            },
+            now,
+        );
+    }
+}
+
+fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}

@@ -1,0 +1,281 @@
+//! From HELLO to ACCEPT: everything is authorized before anything is touched.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fasp_core::control::choices::{OverwriteRule, Preserve, ResumeLevel, TransferDirection};
+use fasp_core::control::framing::PREAMBLE;
+use fasp_core::control::{ControlMessage, Hello};
+use fasp_core::crypto::CipherSuite;
+use fasp_core::destination::{self, Facts, Plan};
+use fasp_core::fault::Fault;
+use fasp_core::negotiation::bounds::MAX_RATE;
+use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
+use fasp_core::negotiation::{Agreement, DEFAULT_TARGET_RATE, KeyInputs, RatePolicy};
+use tokio::time::timeout;
+
+use super::SessionRights;
+use crate::failure::{Failure, Outcome};
+use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
+use crate::storage::destination_tree::{DestinationTree, Placement};
+use crate::storage::disk_fault::{named, read_failure};
+use crate::storage::docroot::Docroot;
+use crate::udp::{UdpPort, largest_datagram};
+
+/// How long a client may take to say what it wants.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of source paths that a client may name.
+const MOST_SOURCE_BYTES: usize = 64 << 20;
+/// Sources looked at before the session; the walk reports the others.
+const SOURCES_CHECKED: usize = 64;
+
+/// What the session will do.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// A download.
+    Send {
+        docroot: Arc<Docroot>,
+        sources: Vec<Vec<u8>>,
+    },
+    /// An upload.
+    Receive { tree: DestinationTree },
+}
+
+/// An accepted session.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) agreement: Agreement,
+    pub(super) keys: KeyInputs,
+    pub(super) udp: UdpPort,
+    pub(super) peer: IpAddr,
+    pub(super) work: Work,
+    pub(super) program: String,
+}
+
+/// Reads what the client wants and answers it.
+///
+/// # Errors
+///
+/// Why there is no session; the client was told.
+pub(super) async fn open(
+    messages: &mut Messages,
+    writer: &mut MessageWriter,
+    rights: &SessionRights,
+    peer: IpAddr,
+    local: IpAddr,
+) -> Outcome<Opened> {
+    writer.send_bytes(&PREAMBLE).await?;
+    let hello_message = match timeout(HELLO_TIMEOUT, messages.next()).await {
+        Ok(Some(message)) => message?,
+        Ok(None) => {
+            return Err(Failure::new(
+                Fault::ConnectionLost,
+                "the client closed without a word",
+            ));
+        }
+        Err(_) => {
+            return Err(Failure::new(
+                Fault::ConnectionTimeout,
+                "the client said nothing for 30 seconds",
+            ));
+        }
+    };
+    let suites = CipherSuite::ALL;
+    let limits = ServerLimits {
+        suites: &suites,
+        policies: &RatePolicy::ALL,
+        target_rate_cap: MAX_RATE,
+        default_target_rate: DEFAULT_TARGET_RATE,
+        max_resume: ResumeLevel::Attributes,
+        preserve: Preserve::TIMES,
+        capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
+    };
+    let proposal = match responder::read_hello(hello_message.raw(), &limits) {
+        Ok(proposal) => proposal,
+        Err(refusal) => {
+            let failure = Failure::new(refusal.fault(), refusal.to_string());
+            refuse(writer, &failure).await?;
+            return Err(failure);
+        }
+    };
+    let prepared = prepare(proposal.hello(), messages, rights, peer, local).await;
+    let (work, udp) = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            refuse(writer, &failure).await?;
+            return Err(failure);
+        }
+    };
+    let program = proposal.hello().program.to_owned();
+    let address = rights.udp_advertise.map(|address| address.ip().to_string());
+    let port = rights
+        .udp_advertise
+        .map_or(udp.address()?.port(), |address| address.port());
+    let side = ServerSide {
+        secret: fresh_secret()?,
+        connection: fresh_connection()?,
+        udp_port: port,
+        udp_address: address.as_deref(),
+        program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
+    };
+    let mut bytes = vec![0; 4_096];
+    let accepted = proposal
+        .accept(side, &mut bytes)
+        .map_err(|error| Failure::new(Fault::InternalError, error.to_string()))?;
+    writer
+        .send_bytes(bytes.get(..accepted.len).unwrap_or_default())
+        .await?;
+    Ok(Opened {
+        agreement: accepted.agreement,
+        keys: accepted.keys,
+        udp,
+        peer,
+        work,
+        program,
+    })
+}
+
+/// Tells the client why there is no session.
+pub(super) async fn refuse(writer: &mut MessageWriter, failure: &Failure) -> Outcome<()> {
+    let text: String = failure.text.chars().take(1_000).collect();
+    writer
+        .send(&ControlMessage::Reject {
+            code: failure.fault.number(),
+            text: &text,
+        })
+        .await
+}
+
+async fn prepare(
+    hello: &Hello<'_>,
+    messages: &mut Messages,
+    rights: &SessionRights,
+    peer: IpAddr,
+    local: IpAddr,
+) -> Outcome<(Work, UdpPort)> {
+    if hello.overwrite != OverwriteRule::Diff {
+        return Err(Failure::new(
+            Fault::BadConfiguration,
+            "this server only overwrites what differs",
+        ));
+    }
+    let docroot = Arc::new(match &rights.docroot {
+        Some(path) => Docroot::confined(path)?,
+        None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
+    });
+    let work = match hello.direction {
+        TransferDirection::Upload => Work::Receive {
+            tree: destination_tree(
+                &docroot,
+                hello.destination,
+                hello.sources,
+                hello.create_destination,
+            )?,
+        },
+        TransferDirection::Download => {
+            let sources = read_sources(messages).await?;
+            check_sources(&docroot, &sources)?;
+            Work::Send { docroot, sources }
+        }
+    };
+    let port = if rights.udp_port == 0 {
+        hello.udp_port
+    } else {
+        rights.udp_port
+    };
+    Ok((work, UdpPort::bind(bind_address(peer, local), port)?))
+}
+
+/// Where the client's TCP connection arrived; any address if that is not known.
+const fn bind_address(peer: IpAddr, local: IpAddr) -> IpAddr {
+    match (peer, local) {
+        (_, local) if !local.is_unspecified() => local,
+        (IpAddr::V6(_), _) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// Where received files go: the destination rules, on what is there now.
+pub(crate) fn destination_tree(
+    docroot: &Arc<Docroot>,
+    path: &[u8],
+    sources: u32,
+    create: bool,
+) -> Outcome<DestinationTree> {
+    let plan = check_destination(docroot, path, sources, create)?;
+    let placement = match plan.placement {
+        destination::Placement::Into => Placement::Into,
+        destination::Placement::Rename => Placement::Rename,
+    };
+    let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
+    tree.prepare(plan.creates_destination)?;
+    Ok(tree)
+}
+
+/// What the destination rules say, with nothing changed yet.
+pub(crate) fn check_destination(
+    docroot: &Docroot,
+    path: &[u8],
+    sources: u32,
+    create: bool,
+) -> Outcome<Plan> {
+    let there = DestinationTree::examine(docroot, path)?;
+    destination::plan(Facts {
+        sources,
+        create,
+        destination_is_dir: there.is_dir,
+        destination_exists: there.exists,
+        parent_exists: there.parent_exists,
+        ends_with_dot: path.ends_with(b"/.") || path == b".",
+    })
+    .map_err(|fault| named(path, fault))
+}
+
+async fn read_sources(messages: &mut Messages) -> Outcome<Vec<Vec<u8>>> {
+    let malformed = || Failure::new(Fault::Protocol, "the client named no sources");
+    let mut sources = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let message = timeout(HELLO_TIMEOUT, messages.next())
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(malformed)??;
+        let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
+            return Err(malformed());
+        };
+        for path in paths.iter() {
+            bytes += path.len() + 32;
+            sources.push(path.to_vec());
+        }
+        if bytes > MOST_SOURCE_BYTES {
+            return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
+        }
+        if !more {
+            break;
+        }
+    }
+    if sources.is_empty() {
+        Err(malformed())
+    } else {
+        Ok(sources)
+    }
+}
+
+/// If nothing of what was asked for is there, the session is refused at once.
+fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
+    if sources.len() > SOURCES_CHECKED {
+        return Ok(());
+    }
+    let mut first = None;
+    for source in sources {
+        match docroot.stat(source) {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                first.get_or_insert_with(|| read_failure(source, error));
+            }
+        }
+    }
+    first.map_or(Ok(()), Err)
+}

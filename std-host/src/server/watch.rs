@@ -1,0 +1,80 @@
+//! A server's log of one session.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::opening::{Opened, Work};
+use crate::cli::terminal::printable;
+use crate::driver::{FileReport, FileVerdict, Progress};
+use crate::logging::Logger;
+use crate::logging::session_lines::file_totals;
+use crate::session::{Observer, SessionOutcome};
+
+/// Writes session and file lines.
+#[derive(Debug)]
+pub(super) struct ServerWatch {
+    logger: Logger,
+}
+
+impl ServerWatch {
+    pub(super) fn new(logger: Logger, user: &str, opened: &Opened, peer: IpAddr) -> Self {
+        let operation = match opened.work {
+            Work::Send { .. } => "send",
+            Work::Receive { .. } => "recv",
+        };
+        logger.log(format!(
+            "FASP Session Start op={operation} status=started user=\"{}\" peer={peer} cipher={} targetrate={} client=\"{}\"",
+            printable(user.as_bytes()),
+            opened.agreement.suite().name(),
+            opened.agreement.target_rate().0,
+            printable(opened.program.as_bytes()),
+        ));
+        Self { logger }
+    }
+
+    pub(super) fn over(&self, outcome: &SessionOutcome) {
+        for line in file_totals(&outcome.report.totals) {
+            self.logger.log(line);
+        }
+        let refused = outcome.report.refused;
+        match &outcome.failure {
+            None => self.logger.log(format!("FASP Session Stop status=success refused_datagrams={refused}")),
+            Some(failure) => self.logger.error(format!(
+                "FASP Session Stop status=failed errcode={} errstr=\"{failure}\" refused_datagrams={refused}",
+                failure.fault.number()
+            )),
+        }
+    }
+}
+
+impl Observer for ServerWatch {
+    fn connected(&mut self, peer: SocketAddr) {
+        self.logger.debug(1, format!("first datagram from {peer}"));
+    }
+
+    fn started(&mut self, _name: &[u8], _size: u64) {}
+
+    fn file(&mut self, report: &FileReport) {
+        let name = printable(&report.name);
+        match &report.verdict {
+            FileVerdict::Failed(failure) => {
+                self.logger.error(format!(
+                    "FASP Transfer Stop status=failed file=\"{name}\" {failure}"
+                ));
+            }
+            _ if report.is_folder => {}
+            verdict => {
+                let status = if *verdict == FileVerdict::Skipped {
+                    "skipped"
+                } else {
+                    "success"
+                };
+                self.logger.log(format!(
+                    "FASP Transfer Stop status={status} file=\"{name}\" size={}",
+                    report.size
+                ));
+            }
+        }
+    }
+
+    fn progress(&mut self, _progress: &Progress) {}
+}

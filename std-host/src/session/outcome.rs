@@ -1,0 +1,25 @@
+//! How a session ended, and who is told while it runs.
+
+use crate::driver::{FileReport, Progress, TransferReport};
+use crate::failure::Failure;
+
+/// The end of a session, as this side knows it.
+#[derive(Clone, Debug)]
+pub struct SessionOutcome {
+    /// Files and bytes.
+    pub report: TransferReport,
+    /// Why the session, or its first failed file, failed.
+    pub failure: Option<Failure>,
+}
+
+/// Watches a session: the client's terminal and log, or a server's log.
+pub trait Observer: Send {
+    /// The data plane is up.
+    fn connected(&mut self, peer: std::net::SocketAddr);
+    /// A file begins.
+    fn started(&mut self, name: &[u8], size: u64);
+    /// A file is over.
+    fn file(&mut self, report: &FileReport);
+    /// Data is moving; called a few times a second.
+    fn progress(&mut self, progress: &Progress);
+}
