@@ -18,6 +18,7 @@ mod identity;
 mod known_hosts;
 pub(crate) mod pump;
 mod remote_end;
+pub(crate) mod server_text;
 pub mod ssh;
 pub mod stdio;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fasp_core::fault::Fault;
 use tokio::sync::watch;
 
+use super::server_text;
 use crate::failure::Failure;
 
 /// At most this much of the remote's standard error is kept.
@@ -142,16 +143,9 @@ fn explain(state: &State) -> Failure {
     Failure::new(Fault::PeerAborted, text)
 }
 
-/// One line of printable text: line ends become `; `, other control characters vanish.
+/// One line of printable text of what was kept.
 fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<String> = text
-        .lines()
-        .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>())
-        .map(|line: String| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines.join("; ")
+    server_text::one_line(&String::from_utf8_lossy(bytes), STDERR_CAPACITY)
 }
 
 #[cfg(test)]
