@@ -20,9 +20,15 @@ const MAX_LINE: usize = 1024;
 const LENGTH_SIZE: usize = 4;
 const TAG_SIZE: usize = 16;
 const MIN_PADDING: usize = 4;
+
+/// Packets that hide how long their content is are filled up to a multiple of this.
+const VEILED_BLOCK: usize = 128;
+
+/// Bytes already sent that are kept in front of those that are not.
+const SENT_SLACK: usize = 64 * 1024;
 const READ_SIZE: usize = 16 * 1024;
 
-/// After this many packets under one key the connection ends rather than repeat a number.
+/// After this many packets in one direction the connection ends rather than repeat a number.
 const MAX_SEQUENCE: u32 = u32::MAX / 2;
 
 /// A cipher both sides know.
@@ -154,6 +160,15 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
 
     /// Seals one packet and queues it; [`Outgoing::flush`] sends it.
     pub(super) fn queue(&mut self, payload: &[u8]) -> Result<(), SshError> {
+        self.queue_padded(payload, 1)
+    }
+
+    /// As [`Outgoing::queue`], for a password: its length does not show on the wire.
+    pub(super) fn queue_veiled(&mut self, payload: &[u8]) -> Result<(), SshError> {
+        self.queue_padded(payload, VEILED_BLOCK)
+    }
+
+    fn queue_padded(&mut self, payload: &[u8], at_least: usize) -> Result<(), SshError> {
         if self.sequence >= MAX_SEQUENCE {
             return Err(SshError::Protocol("too many packets under one key"));
         }
@@ -163,12 +178,15 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
             Sealer::Gcm(_) => (16, 0),
             Sealer::ChaCha(_) => (8, 0),
         };
+        let block = at_least.max(block);
         let unpadded = payload.len().saturating_add(1 + covered);
         let mut padding = block - unpadded % block;
         if padding < MIN_PADDING {
             padding += block;
         }
-        let length = u32::try_from(payload.len() + padding + 1).map_err(|_| SshError::Malformed)?;
+        let length = payload.len().saturating_add(padding + 1);
+        self.make_room(length.saturating_add(LENGTH_SIZE + TAG_SIZE));
+        let length = u32::try_from(length).map_err(|_| SshError::Malformed)?;
         let start = self.outbox.len();
         self.outbox.extend_from_slice(&length.to_be_bytes());
         self.outbox.push(u8::try_from(padding).unwrap_or(u8::MAX));
@@ -183,6 +201,21 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         Ok(())
     }
 
+    /// Room for a whole packet, so that growing leaves no copy of what is not yet sealed; what
+    /// was sent makes place first.
+    fn make_room(&mut self, size: usize) {
+        if self.written > SENT_SLACK {
+            self.outbox.drain(..self.written);
+            self.written = 0;
+        }
+        self.outbox.reserve(size);
+    }
+
+    /// Bytes queued that the operating system has not taken yet.
+    pub(super) fn backlog(&self) -> usize {
+        self.outbox.len().saturating_sub(self.written)
+    }
+
     /// Seals what follows with a new key; strict key exchange counts from 0 again.
     pub(super) fn renew(&mut self, sealer: Sealer, restart: bool) {
         self.sealer = sealer;
@@ -192,7 +225,7 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.written == self.outbox.len()
+        self.backlog() == 0
     }
 
     /// Hands everything queued to the operating system.
@@ -243,6 +276,8 @@ fn seal(
 pub(super) struct Incoming<R> {
     stream: R,
     inbox: Vec<u8>,
+    /// Bytes at the front of the inbox that were dealt with.
+    taken: usize,
     opener: Opener,
     sequence: u32,
 }
@@ -252,6 +287,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         Self {
             stream,
             inbox: Vec::new(),
+            taken: 0,
             opener: Opener::Clear,
             sequence: 0,
         }
@@ -272,14 +308,18 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 
     /// One line of the greeting, without its end.
     pub(super) async fn line(&mut self) -> Result<String, SshError> {
+        let too_long = SshError::Protocol("the server does not speak SSH");
         loop {
-            if let Some(end) = self.inbox.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.inbox.drain(..=end).collect();
-                let text = String::from_utf8_lossy(&line);
-                return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
+            let waiting = self.inbox.get(self.taken..).unwrap_or_default();
+            let seen = waiting.get(..MAX_LINE).unwrap_or(waiting);
+            if let Some(end) = seen.iter().position(|byte| *byte == b'\n') {
+                let text = String::from_utf8_lossy(seen.get(..end).unwrap_or_default());
+                let line = text.strip_suffix('\r').unwrap_or(&text).to_owned();
+                self.taken = self.taken.saturating_add(end).saturating_add(1);
+                return Ok(line);
             }
-            if self.inbox.len() > MAX_LINE {
-                return Err(SshError::Protocol("the server does not speak SSH"));
+            if seen.len() == MAX_LINE {
+                return Err(too_long);
             }
             self.read().await?;
         }
@@ -296,6 +336,8 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 
     async fn read(&mut self) -> Result<(), SshError> {
+        self.inbox.drain(..self.taken.min(self.inbox.len()));
+        self.taken = 0;
         self.inbox.reserve(READ_SIZE);
         match self.stream.read_buf(&mut self.inbox).await? {
             0 => Err(SshError::Closed),
@@ -303,9 +345,16 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         }
     }
 
+    /// Reads past whatever comes next.
+    #[cfg(test)]
+    pub(super) async fn discard(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(buffer).await
+    }
+
     /// Takes one whole packet out of the inbox, if it holds one.
     fn decode(&mut self) -> Result<Option<Vec<u8>>, SshError> {
-        let Some(head) = self.inbox.first_chunk::<LENGTH_SIZE>().copied() else {
+        let waiting = self.inbox.get_mut(self.taken..).unwrap_or_default();
+        let Some(head) = waiting.first_chunk::<LENGTH_SIZE>().copied() else {
             return Ok(None);
         };
         let (head, block, tag_size) = match &self.opener {
@@ -323,22 +372,32 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
             return Err(SshError::Protocol("a packet has an impossible length"));
         }
         let whole = LENGTH_SIZE + length + tag_size;
-        if self.inbox.len() < whole {
+        let Some(packet) = waiting.get_mut(..whole) else {
             return Ok(None);
+        };
+        if self.sequence >= MAX_SEQUENCE {
+            return Err(SshError::Protocol("too many packets under one key"));
         }
-        let rest = self.inbox.split_off(whole);
-        let mut packet = std::mem::replace(&mut self.inbox, rest);
-        let tag = packet.split_off(LENGTH_SIZE + length);
-        let body = open(&mut self.opener, self.sequence, &mut packet, &tag)?;
+        let (packet, tag) = packet.split_at_mut(LENGTH_SIZE + length);
+        let body = open(&mut self.opener, self.sequence, packet, tag)?;
+        let payload = without_padding(body)?.to_vec();
         self.sequence = self.sequence.wrapping_add(1);
-        let (padding, body) = body.split_first().ok_or(SshError::Malformed)?;
-        let payload = body
-            .len()
-            .checked_sub(usize::from(*padding))
-            .and_then(|length| body.get(..length))
-            .ok_or(SshError::Malformed)?;
-        Ok(Some(payload.to_vec()))
+        self.taken = self.taken.saturating_add(whole);
+        Ok(Some(payload))
     }
+}
+
+/// The payload between the length of the padding and the padding.
+fn without_padding(body: &[u8]) -> Result<&[u8], SshError> {
+    let (padding, body) = body.split_first().ok_or(SshError::Malformed)?;
+    let padding = usize::from(*padding);
+    if padding < MIN_PADDING {
+        return Err(SshError::Protocol("a packet has too little padding"));
+    }
+    body.len()
+        .checked_sub(padding)
+        .and_then(|length| body.get(..length))
+        .ok_or(SshError::Malformed)
 }
 
 /// Decrypts a packet in place and gives what follows its length field.
@@ -367,3 +426,6 @@ fn open<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
