@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::key_exchange::{self, Agreed, Method, Share, Transcript};
+use super::key_exchange::{self, Agreed, METHOD_MESSAGES, Method, Share, Transcript};
 use super::packets::{Incoming, Opener, Outgoing};
 use super::wire::{Fields, Message, number};
 use super::{Refusal, SshError};
@@ -36,6 +36,8 @@ pub(super) struct Connection {
     host_keys: Vec<String>,
     host_key: Option<PublicKey>,
     strict: bool,
+    /// The keys being awaited are not the first ones.
+    is_renewing: bool,
     /// What opens packets once the server has switched keys.
     awaited: Option<Opener>,
 }
@@ -57,6 +59,7 @@ impl Connection {
             host_keys: rules.algorithms().iter().map(ToString::to_string).collect(),
             host_key: None,
             strict: false,
+            is_renewing: false,
             awaited: None,
         };
         let presented = connection.first_exchange().await?;
@@ -81,6 +84,9 @@ impl Connection {
         self.outgoing.flush().await?;
         self.server_id = self.greeting().await?;
         let theirs = self.incoming.packet().await?;
+        if theirs.first() == Some(&number::DISCONNECT) {
+            return Err(goodbye(&theirs));
+        }
         self.exchange(&proposal, &theirs, Some(guess)).await
     }
 
@@ -112,9 +118,10 @@ impl Connection {
         theirs: &[u8],
         guess: Option<Share>,
     ) -> Result<PublicKey, SshError> {
-        let agreed = key_exchange::agree(&self.host_keys, theirs)?;
         let is_first = self.session_id.is_empty();
-        self.strict |= is_first && agreed.strict;
+        let settled = Some(self.strict).filter(|_| !is_first);
+        let agreed = key_exchange::agree(&self.host_keys, theirs, settled)?;
+        self.strict = agreed.strict;
         let share = match guess.filter(|_| agreed.guess_holds) {
             Some(share) => share,
             None => {
@@ -124,7 +131,7 @@ impl Connection {
                 share
             }
         };
-        let reply = self.reply(&agreed).await?;
+        let reply = self.reply(&agreed, is_first).await?;
         let transcript = Transcript {
             client_id: CLIENT_ID,
             server_id: &self.server_id,
@@ -142,14 +149,15 @@ impl Connection {
         Ok(exchanged.host_key)
     }
 
-    async fn reply(&mut self, agreed: &Agreed) -> Result<Vec<u8>, SshError> {
+    /// The server's half. Strict key exchange forbids small talk in the first one.
+    async fn reply(&mut self, agreed: &Agreed, is_first: bool) -> Result<Vec<u8>, SshError> {
         let mut skip_one = agreed.skip_one;
         loop {
             let packet = self.incoming.packet().await?;
             match packet.first() {
                 Some(&number::DISCONNECT) => return Err(goodbye(&packet)),
-                Some(&(number::IGNORE | number::DEBUG)) if !self.strict => {}
-                _ if skip_one => skip_one = false,
+                Some(&(number::IGNORE | number::DEBUG)) if !(is_first && self.strict) => {}
+                Some(kind) if skip_one && METHOD_MESSAGES.contains(kind) => skip_one = false,
                 _ => return Ok(packet),
             }
         }
@@ -176,8 +184,10 @@ impl Connection {
                 let opener = self.awaited.take();
                 let opener = opener.ok_or(SshError::Protocol("keys were switched unasked"))?;
                 self.incoming.renew(opener, self.strict);
+                self.is_renewing = false;
             }
-            Some(number::IGNORE | number::DEBUG) if self.awaited.is_none() || !self.strict => {}
+            Some(number::IGNORE | number::DEBUG)
+                if self.awaited.is_none() || self.is_renewing || !self.strict => {}
             _ if self.awaited.is_some() => {
                 return Err(SshError::Protocol(
                     "the server did not switch to the new keys",
@@ -196,6 +206,7 @@ impl Connection {
         let proposal = key_exchange::proposal(&self.host_keys, false)?;
         self.outgoing.queue(proposal.bytes())?;
         let presented = self.exchange(&proposal, theirs, None).await?;
+        self.is_renewing = true;
         if self.host_key.as_ref().map(PublicKey::key_data) != Some(presented.key_data()) {
             return Err(SshError::Protocol(
                 "the host key changed during the session",
@@ -212,6 +223,5 @@ fn goodbye(packet: &[u8]) -> SshError {
         fields.text()
     };
     let text: Result<String, SshError> = text();
-    let printable = |text: String| text.chars().filter(|c| !c.is_control()).collect();
-    SshError::Disconnected(text.map(printable).unwrap_or_default())
+    SshError::Disconnected(text.unwrap_or_default())
 }

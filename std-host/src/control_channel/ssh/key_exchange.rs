@@ -14,6 +14,7 @@ use russh::keys::PublicKey;
 use russh::keys::key::parse_public_key;
 use russh::keys::signature::Verifier;
 use russh::keys::ssh_key::Signature;
+use russh::keys::ssh_key::public::KeyData;
 use zeroize::Zeroizing;
 
 use super::SshError;
@@ -24,6 +25,17 @@ const COOKIE_SIZE: usize = 16;
 
 /// The size of an ML-KEM-768 ciphertext, which precedes the server's X25519 key.
 const MLKEM_CIPHERTEXT: usize = 1088;
+
+/// Numbers of the messages that belong to a method of key exchange (RFC 4250 section 4.1.1).
+pub(super) const METHOD_MESSAGES: std::ops::RangeInclusive<u8> = 30..=49;
+
+/// RSA keys of hosts below this size could be taken apart (RFC 9142 section 1.2).
+const MIN_RSA_BITS: u32 = 2048;
+
+/// What an RSA key may sign with (RFC 8332); never SHA-1.
+const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-512", "rsa-sha2-256"];
+
+const NO_COMPRESSION: &str = "none";
 
 /// Says that we read EXT_INFO and that we keep to strict key exchange.
 const EXT_INFO: &str = "ext-info-c";
@@ -59,7 +71,7 @@ pub(super) struct Agreed {
     pub(super) host_key: String,
     pub(super) outgoing: Cipher,
     pub(super) incoming: Cipher,
-    /// Both sides keep to strict key exchange; meaningful in the first exchange only.
+    /// Both sides keep to strict key exchange.
     pub(super) strict: bool,
     /// A key we sent on a guess is the right one.
     pub(super) guess_holds: bool,
@@ -75,7 +87,7 @@ pub(super) fn proposal(host_keys: &[String], guess: bool) -> Result<Message, Ssh
     methods.extend([EXT_INFO, STRICT_CLIENT]);
     let host_keys: Vec<&str> = host_keys.iter().map(String::as_str).collect();
     let ciphers = Cipher::ALL.map(|(name, _)| name);
-    let none = ["none"];
+    let none = [NO_COMPRESSION];
     Ok(Message::new(number::KEXINIT)
         .raw(&cookie)
         .names(&methods)
@@ -93,7 +105,13 @@ pub(super) fn proposal(host_keys: &[String], guess: bool) -> Result<Message, Ssh
 }
 
 /// Picks, of each list, our first entry that the server has too.
-pub(super) fn agree(host_keys: &[String], theirs: &[u8]) -> Result<Agreed, SshError> {
+///
+/// `strict` says what the first exchange settled; the later ones do not repeat it.
+pub(super) fn agree(
+    host_keys: &[String],
+    theirs: &[u8],
+    strict: Option<bool>,
+) -> Result<Agreed, SshError> {
     let (kind, mut fields) = Fields::of(theirs)?;
     if kind != number::KEXINIT {
         return Err(SshError::Protocol(
@@ -105,24 +123,36 @@ pub(super) fn agree(host_keys: &[String], theirs: &[u8]) -> Result<Agreed, SshEr
     let their_host_keys = fields.names()?;
     let to_server = fields.names()?;
     let to_client = fields.names()?;
-    for _ in 0..6 {
-        fields.string()?;
+    // The MACs belong to ciphers that we do not have.
+    fields.string()?;
+    fields.string()?;
+    for _ in 0..2 {
+        let compressions = fields.names()?;
+        if !compressions.iter().any(|name| name == NO_COMPRESSION) {
+            return Err(none_common("compression", &compressions));
+        }
     }
+    // Nor do we have languages.
+    fields.string()?;
+    fields.string()?;
     let follows = fields.flag()?;
+    fields.number()?;
+    fields.end()?;
 
     let (method_name, method) = pick("key exchange", &Method::ALL, &methods)?;
     let host_key = host_keys
         .iter()
         .find(|ours| their_host_keys.contains(ours))
         .ok_or_else(|| none_common("host key", &their_host_keys))?;
+    let strict = strict.unwrap_or_else(|| methods.iter().any(|name| name == STRICT_SERVER));
     let same_first = methods.first().map(String::as_str) == Some(Method::ALL[0].0)
         && their_host_keys.first() == host_keys.first();
     Ok(Agreed {
         method,
         host_key: host_key.clone(),
-        outgoing: pick("cipher", &Cipher::ALL, &to_server)?.1,
-        incoming: pick("cipher", &Cipher::ALL, &to_client)?.1,
-        strict: methods.iter().any(|name| name == STRICT_SERVER),
+        outgoing: pick_cipher(&to_server, strict)?,
+        incoming: pick_cipher(&to_client, strict)?,
+        strict,
         guess_holds: same_first && method_name == Method::ALL[0].0,
         skip_one: follows && !same_first,
     })
@@ -137,6 +167,16 @@ fn pick<T: Copy>(
         .find(|(name, _)| theirs.iter().any(|offered| offered == name))
         .copied()
         .ok_or_else(|| none_common(what, theirs))
+}
+
+/// A cipher that numbers its packets as the connection does needs strict key exchange: without
+/// it somebody on the way could remove the first packets unnoticed (CVE-2023-48795).
+fn pick_cipher(theirs: &[String], strict: bool) -> Result<Cipher, SshError> {
+    let allowed: Vec<(&'static str, Cipher)> = Cipher::ALL
+        .into_iter()
+        .filter(|(_, cipher)| strict || *cipher != Cipher::ChaCha20Poly1305)
+        .collect();
+    Ok(pick("cipher", &allowed, theirs)?.1)
 }
 
 fn none_common(what: &'static str, theirs: &[String]) -> SshError {
@@ -181,7 +221,7 @@ impl Share {
     }
 
     /// The shared secret in the encoding that is hashed.
-    fn agree(self, reply: &[u8]) -> Result<Zeroizing<Vec<u8>>, SshError> {
+    pub(super) fn agree(self, reply: &[u8]) -> Result<Zeroizing<Vec<u8>>, SshError> {
         let algorithm: &agreement::Algorithm = match self.method {
             Method::P256 => &ECDH_P256,
             Method::MlKem768X25519 | Method::X25519 => &X25519,
@@ -252,6 +292,7 @@ pub(super) fn finish(
         return Err(SshError::Protocol("the key exchange was not answered"));
     }
     let (blob, theirs, signature) = (fields.string()?, fields.string()?, fields.string()?);
+    fields.end()?;
     let covered = Message::fields()
         .string(transcript.client_id)
         .string(transcript.server_id)
@@ -266,8 +307,7 @@ pub(super) fn finish(
     hash.update(&secret);
     let hash = hash.finish().as_ref().to_vec();
 
-    let unreadable = |_| SshError::Protocol("the host key or its signature cannot be read");
-    let host_key = parse_public_key(blob).map_err(unreadable)?;
+    let host_key = read_host_key(blob, &agreed.host_key)?;
     // RFC 8332 section 3: the signature is of the kind that was agreed on, not a weaker one.
     if Fields::bare(signature).text()? != agreed.host_key {
         return Err(SshError::Protocol(
@@ -285,6 +325,28 @@ pub(super) fn finish(
         hash,
         secret,
     })
+}
+
+/// The host key, which must be of the kind that was agreed on and fit for use.
+fn read_host_key(blob: &[u8], agreed: &str) -> Result<PublicKey, SshError> {
+    let key = parse_public_key(blob)
+        .map_err(|_| SshError::Protocol("the host key or its signature cannot be read"))?;
+    let fits = match key.key_data() {
+        KeyData::Rsa(rsa) if rsa.key_size() < MIN_RSA_BITS => {
+            return Err(SshError::Protocol(
+                "the RSA key of the host is shorter than 2048 bits; it needs a new one",
+            ));
+        }
+        KeyData::Rsa(_) => RSA_SIGNATURES.contains(&agreed),
+        data => data.algorithm().as_str() == agreed,
+    };
+    if fits {
+        Ok(key)
+    } else {
+        Err(SshError::Protocol(
+            "the host key is of another kind than agreed",
+        ))
+    }
 }
 
 impl Exchanged {

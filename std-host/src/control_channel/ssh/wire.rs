@@ -129,6 +129,15 @@ impl<'a> Fields<'a> {
         Ok(String::from_utf8_lossy(self.string()?).into_owned())
     }
 
+    /// That nothing follows: what is not read is not checked either.
+    pub(super) fn end(self) -> Result<(), SshError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SshError::Malformed)
+        }
+    }
+
     pub(super) fn names(&mut self) -> Result<Vec<String>, SshError> {
         let text = self.text()?;
         Ok(text.split(',').map(str::to_owned).collect())
