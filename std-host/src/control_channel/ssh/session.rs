@@ -21,7 +21,9 @@ use super::wire::{Fields, Message, number};
 use super::{Refusal, SshError, SshTarget};
 use crate::control_channel::host_key::HostKeyRules;
 use crate::control_channel::identity::Identities;
-use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, RemoteObserver, address_of};
+use crate::control_channel::{
+    ChannelWriter, ControlChannel, Lifeline, RemoteObserver, address_of, server_text,
+};
 use crate::failure::Failure;
 
 /// A control channel carries few and small messages.
@@ -32,6 +34,9 @@ const TOP_UP: usize = WINDOW / 2;
 
 /// Largest piece of data in one message, as RFC 4253 section 6.1 lets everyone expect.
 const MAX_PIECE: usize = 32 * 1024;
+
+/// Answers queued for a server that does not read them: beyond this we stop reading, too.
+const MAX_BACKLOG: usize = 256 * 1024;
 
 /// Bytes between the session and whoever reads or writes.
 const PIPE: usize = 64 * 1024;
@@ -52,6 +57,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Disconnect reason "by application", and open failure "administratively prohibited".
 const BY_APPLICATION: u32 = 11;
 const PROHIBITED: u32 = 1;
+
+const NOT_OUR_CHANNEL: SshError = SshError::Protocol("a message for a channel that is not open");
 
 /// Runs the handshake on an open TCP connection and starts the command.
 pub(super) async fn start(
@@ -97,6 +104,7 @@ pub(super) async fn start(
         observer,
         input_over: false,
         closed: false,
+        failure: None,
         unanswered: 0,
     };
     let task = Task(tokio::spawn(session.run(leaving)));
@@ -143,7 +151,9 @@ async fn confirmation(connection: &mut Connection) -> Result<Opened, Refusal> {
         let (kind, mut fields) = Fields::of(&packet)?;
         match kind {
             number::CHANNEL_OPEN_CONFIRMATION => {
-                fields.number()?;
+                if fields.number()? != CHANNEL {
+                    return Err(NOT_OUR_CHANNEL.into());
+                }
                 return Ok(Opened {
                     channel: fields.number()?,
                     window: count(fields.number()?),
@@ -152,10 +162,14 @@ async fn confirmation(connection: &mut Connection) -> Result<Opened, Refusal> {
             }
             number::CHANNEL_OPEN_FAILURE => {
                 fields.take(8)?;
-                let text = format!("Server aborted session: {}", fields.text()?);
+                let said = server_text::one_line(&fields.text()?, server_text::SENTENCE);
+                let text = format!("Server aborted session: {said}");
                 return Err(Failure::new(Fault::PeerAborted, text).into());
             }
-            number::GLOBAL_REQUEST => answer_global_request(connection, fields)?,
+            number::GLOBAL_REQUEST => {
+                answer_global_request(connection, fields)?;
+                connection.outgoing.flush().await?;
+            }
             // What servers say right after a login is not for us.
             _ => {}
         }
@@ -189,8 +203,10 @@ struct Session {
     observer: RemoteObserver,
     /// No more bytes come from the server.
     input_over: bool,
-    /// The channel is closed.
+    /// The channel is closed, or the connection is gone: only what came is still delivered.
     closed: bool,
+    /// Why the connection is gone.
+    failure: Option<SshError>,
     /// Questions for a sign of life without an answer.
     unanswered: u32,
 }
@@ -198,6 +214,8 @@ struct Session {
 /// What happened next.
 enum Event {
     Packet(Vec<u8>),
+    Failed(SshError),
+    Unsendable(SshError),
     Sent,
     Delivered(usize),
     ReaderGone,
@@ -234,16 +252,20 @@ impl Session {
                 self.queue_goodbye()?;
                 break;
             }
-            let event = self
-                .next(&mut piece, heard, &mut leaving, is_leaving)
-                .await?;
+            let event = self.next(&mut piece, heard, &mut leaving, is_leaving).await;
             match event {
                 Event::Packet(packet) => {
                     heard = Instant::now();
                     self.unanswered = 0;
-                    if let Some(message) = self.connection.absorb(packet).await? {
-                        self.handle(&message)?;
+                    if let Err(error) = self.take_in(packet).await {
+                        self.fail(error);
                     }
+                }
+                Event::Failed(error) => self.fail(error),
+                // What the server said before it left may still be on its way.
+                Event::Unsendable(error) => {
+                    self.failure = Some(error);
+                    self.from_writer = None;
                 }
                 Event::Sent => {}
                 Event::Delivered(count) => {
@@ -263,7 +285,29 @@ impl Session {
                 }
             }
         }
-        self.connection.outgoing.flush().await
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.connection.outgoing.flush().await,
+        }
+    }
+
+    async fn take_in(&mut self, packet: Vec<u8>) -> Result<(), SshError> {
+        match self.connection.absorb(packet).await? {
+            Some(message) => self.handle(&message),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing more comes or goes; what came before is still the reader's.
+    fn fail(&mut self, error: SshError) {
+        self.close();
+        self.failure.get_or_insert(error);
+    }
+
+    fn close(&mut self) {
+        self.closed = true;
+        self.input_over = true;
+        self.from_writer = None;
     }
 
     /// Waits for whatever comes first; loses nothing of what does not.
@@ -273,29 +317,36 @@ impl Session {
         heard: Instant,
         leaving: &mut oneshot::Receiver<()>,
         is_leaving: bool,
-    ) -> Result<Event, SshError> {
+    ) -> Event {
         let Self {
             connection,
             to_reader,
             from_writer,
             undelivered,
             opened,
+            closed,
+            failure,
             ..
         } = self;
         let sendable = opened.window.min(opened.piece).min(piece.len());
         let piece = piece.get_mut(..sendable).unwrap_or_default();
-        let has_output = !connection.outgoing.is_empty();
+        let has_output = !connection.outgoing.is_empty() && failure.is_none();
+        let is_heard = connection.outgoing.backlog() < MAX_BACKLOG;
         tokio::select! {
-            packet = connection.incoming.packet() => Ok(Event::Packet(packet?)),
-            sent = connection.outgoing.flush(), if has_output => sent.map(|()| Event::Sent),
+            packet = connection.incoming.packet(), if is_heard && !*closed => {
+                packet.map_or_else(Event::Failed, Event::Packet)
+            }
+            sent = connection.outgoing.flush(), if has_output => {
+                sent.map_or_else(Event::Unsendable, |()| Event::Sent)
+            }
             delivered = deliver(to_reader.as_mut(), undelivered), if !undelivered.is_empty() => {
-                Ok(delivered.map_or(Event::ReaderGone, Event::Delivered))
+                delivered.map_or(Event::ReaderGone, Event::Delivered)
             }
             count = take(from_writer.as_mut(), piece), if !has_output && sendable > 0 => {
-                Ok(Event::Outgoing(count))
+                Event::Outgoing(count)
             }
-            _ = leaving, if !is_leaving => Ok(Event::Leave),
-            () = sleep_until(heard + KEEPALIVE) => Ok(Event::Silence),
+            _ = leaving, if !is_leaving => Event::Leave,
+            () = sleep_until(heard + KEEPALIVE) => Event::Silence,
         }
     }
 
@@ -315,6 +366,9 @@ impl Session {
     }
 
     fn ask_for_a_sign_of_life(&mut self) -> Result<(), SshError> {
+        if self.closed {
+            return Ok(());
+        }
         self.unanswered += 1;
         if self.unanswered > KEEPALIVE_TRIES {
             return Err(SshError::Silent);
@@ -333,9 +387,7 @@ impl Session {
             number::CHANNEL_OPEN => self.decline_channel(fields),
             number::CHANNEL_OPEN_CONFIRMATION..=number::CHANNEL_FAILURE => {
                 if fields.number()? != CHANNEL {
-                    return Err(SshError::Protocol(
-                        "a message for a channel that is not open",
-                    ));
+                    return Err(NOT_OUR_CHANNEL);
                 }
                 self.handle_channel(kind, fields)
             }
@@ -374,12 +426,12 @@ impl Session {
             number::CHANNEL_REQUEST => self.handle_request(fields)?,
             number::CHANNEL_FAILURE => {
                 self.observer.on_refused();
-                self.closed = true;
+                self.close();
             }
             number::CHANNEL_CLOSE => {
                 let close = Message::new(number::CHANNEL_CLOSE).number(self.opened.channel);
                 self.connection.outgoing.queue(close.bytes())?;
-                self.closed = true;
+                self.close();
             }
             number::CHANNEL_EOF => self.input_over = true,
             _ => {}
@@ -437,7 +489,7 @@ impl Session {
     /// Lets the server send on once enough was read.
     fn account(&mut self, bytes: usize) -> Result<(), SshError> {
         self.consumed = self.consumed.saturating_add(bytes);
-        if self.consumed < TOP_UP {
+        if self.consumed < TOP_UP || self.closed {
             return Ok(());
         }
         let more = std::mem::take(&mut self.consumed);
