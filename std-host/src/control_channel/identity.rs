@@ -40,6 +40,8 @@ pub(crate) struct Identity {
 pub(crate) struct Identities {
     pub(crate) keys: Vec<Identity>,
     pub(crate) problems: Vec<String>,
+    /// The first key that the passphrase opened: so it is a passphrase and no password.
+    pub(crate) opened_by_passphrase: Option<String>,
 }
 
 /// Where keys come from.
@@ -83,12 +85,17 @@ impl Identities {
         self.add(name, key);
     }
 
-    fn add(&mut self, name: String, key: Result<PrivateKey, KeyProblem>) {
+    fn add(&mut self, name: String, key: Result<Opened, KeyProblem>) {
         match key {
-            Ok(key) => self.keys.push(Identity {
-                name,
-                key: Arc::new(key),
-            }),
+            Ok(Opened { key, was_locked }) => {
+                if was_locked && self.opened_by_passphrase.is_none() {
+                    self.opened_by_passphrase = Some(name.clone());
+                }
+                self.keys.push(Identity {
+                    name,
+                    key: Arc::new(key),
+                });
+            }
             Err(problem) => self.problems.push(problem.sentence(&name)),
         }
     }
@@ -104,7 +111,9 @@ fn locate(file: &Path, home: Option<&Path>) -> PathBuf {
 }
 
 fn read_limited(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
+    // All the room at once: growing would leave copies behind.
+    let room = usize::try_from(KEY_FILE_LIMIT).unwrap_or_default();
+    let mut text = Zeroizing::new(String::with_capacity(room));
     std::fs::File::open(path)?
         .take(KEY_FILE_LIMIT)
         .read_to_string(&mut text)?;
@@ -160,12 +169,20 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> {
+/// A key, and whether it took the passphrase to open it.
+struct Opened {
+    key: PrivateKey,
+    was_locked: bool,
+}
+
+fn open(text: &str, passphrase: Option<&str>) -> Result<Opened, KeyProblem> {
     recognise(text)?;
+    let mut was_locked = false;
     let key = match decode_secret_key(text, None) {
         Ok(key) => key,
         Err(_) if is_encrypted(text) => {
             let passphrase = passphrase.ok_or(KeyProblem::NeedsPassphrase)?;
+            was_locked = true;
             decode_secret_key(text, Some(passphrase)).map_err(|_| KeyProblem::WrongPassphrase)?
         }
         Err(_) => return Err(KeyProblem::UnknownFormat),
@@ -173,7 +190,7 @@ fn open(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, KeyProblem> 
     if matches!(key.algorithm(), Algorithm::Dsa) {
         return Err(KeyProblem::IsDsa);
     }
-    Ok(key)
+    Ok(Opened { key, was_locked })
 }
 
 /// Whether a passphrase could help.

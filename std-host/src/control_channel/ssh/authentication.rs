@@ -17,11 +17,13 @@ use super::connection::Connection;
 use super::wire::{Fields, Message, number};
 use super::{Refusal, SshError, SshTarget, authentication_failure};
 use crate::control_channel::identity::{Identities, Identity};
+use crate::control_channel::server_text;
 
 const CONNECTION_SERVICE: &str = "ssh-connection";
 
-/// Rounds of keyboard-interactive questions before we give up.
+/// Rounds of keyboard-interactive questions before we give up, and questions in a round.
 const MAX_QUESTION_ROUNDS: usize = 4;
+const MAX_QUESTIONS: u32 = 8;
 
 /// Servers that answer a request that comes too early instead of hanging up.
 const PATIENT_SERVERS: [&str; 2] = ["SSH-2.0-OpenSSH_", "SSH-2.0-ascpd_"];
@@ -87,7 +89,7 @@ pub(super) async fn log_in(
             Ok(Answer::Refused(methods)) => allowed = Some(methods),
             // A server that has seen enough hangs up instead of answering.
             Err(SshError::Disconnected(why)) => {
-                refused.push(why);
+                refused.push(server_text::one_line(&why, server_text::SENTENCE));
                 break;
             }
             Err(error) => return Err(error.into()),
@@ -96,7 +98,11 @@ pub(super) async fn log_in(
             refused.push(format!("the server refused {}", identity.name));
         }
     }
-    if target.password.is_some() {
+    if let Some(key) = &identities.opened_by_passphrase {
+        refused.push(format!(
+            "ASPERA_SCP_PASS is the passphrase of {key} and was not sent as a password"
+        ));
+    } else if target.password.is_some() {
         refused.push(format!(
             "the server refused the password of {}",
             target.user
@@ -107,7 +113,9 @@ pub(super) async fn log_in(
 
 fn attempts<'a>(target: &'a SshTarget, identities: &'a Identities) -> Vec<Attempt<'a>> {
     let mut attempts: Vec<Attempt<'a>> = identities.keys.iter().map(Attempt::Key).collect();
-    if let Some(password) = &target.password {
+    // What opens a private key is nobody's business but the user's.
+    let is_passphrase = identities.opened_by_passphrase.is_some();
+    if let Some(password) = target.password.as_ref().filter(|_| !is_passphrase) {
         attempts.push(Attempt::Password(password));
         attempts.push(Attempt::Questions(password));
     }
@@ -136,7 +144,10 @@ impl Login<'_> {
             Attempt::Password(password) => self.opening("password").flag(false).string(password),
             Attempt::Questions(_) => self.opening("keyboard-interactive").string("").string(""),
         };
-        self.queue(&message)?;
+        match attempt {
+            Attempt::Password(_) => self.connection.outgoing.queue_veiled(message.bytes())?,
+            Attempt::Key(_) | Attempt::Questions(_) => self.queue(&message)?,
+        }
         if let Some(request) = request {
             self.queue(request)?;
         }
@@ -204,7 +215,8 @@ impl Login<'_> {
                     if rounds > MAX_QUESTION_ROUNDS {
                         return Ok(Answer::Refused(Vec::new()));
                     }
-                    self.queue(&answers(fields, password)?)?;
+                    let answers = answers(fields, password)?;
+                    self.connection.outgoing.queue_veiled(answers.bytes())?;
                     self.connection.outgoing.flush().await?;
                 }
                 // The request that followed a refused attempt came too early.
@@ -236,6 +248,9 @@ fn answers(mut questions: Fields<'_>, password: &str) -> Result<Message, SshErro
         questions.string()?;
     }
     let count = questions.number()?;
+    if count > MAX_QUESTIONS {
+        return Err(SshError::Protocol("the server asks too many questions"));
+    }
     let mut message = Message::new(number::USERAUTH_INFO_RESPONSE).number(count);
     for _ in 0..count {
         questions.string()?;
