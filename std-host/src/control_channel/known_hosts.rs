@@ -1,7 +1,9 @@
 //! The user's `known_hosts` file: which keys are on record for a host, and adding one.
 //!
 //! Reads the whole file for one host and port; decides nothing (that is `host_key`). Lines that
-//! cannot be read are passed over, as OpenSSH does. Certificate authorities are not used.
+//! cannot be read are passed over, as OpenSSH does. Certificate authorities are not used: a host
+//! that only they vouch for is a new host. The system's own `/etc/ssh/ssh_known_hosts` and
+//! `HostKeyAlias` are not read.
 //!
 //! Source: sshd(8), section SSH_KNOWN_HOSTS FILE FORMAT: comma-separated patterns with `*`, `?`
 //! and a leading `!`, `[host]:port` for other ports than 22, hashed names as
@@ -120,8 +122,20 @@ impl KnownKeys {
     }
 }
 
+/// Whether the name means just itself when it is written to the file: no pattern, no list, no
+/// second line, no marker.
+pub(crate) fn can_be_recorded(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .chars()
+            .all(|c| !c.is_control() && !c.is_whitespace() && !"*?!,#@|[]\"'\\".contains(c))
+}
+
 /// Appends the key of a host seen for the first time; makes the folder and the file private.
 pub(crate) fn record(path: &Path, host: &str, port: u16, key: &PublicKey) -> io::Result<()> {
+    if !can_be_recorded(host) {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
     if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
         std::fs::DirBuilder::new()
             .recursive(true)

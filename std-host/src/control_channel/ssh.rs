@@ -3,6 +3,37 @@
 //! One call from a host name to an authenticated byte stream. Reads no standard input and asks
 //! nobody. Round trips are the budget here: nothing is waited for that is not needed to go on.
 //!
+//! # How it is built
+//!
+//! Layers, each of which trusts the one below and nothing above it:
+//!
+//! - `packets`: framing and encryption of a byte stream; bounds every length before it waits
+//!   for the bytes, and gives out nothing that was not authenticated.
+//! - `key_exchange`: both proposals and the server's signature over all that was said; no I/O.
+//! - `connection`: greeting, first keys, new keys; then the host key is judged. Nothing that
+//!   belongs to the user is sent, or even queued, before that.
+//! - `authentication`: complete attempts, each sent without asking first.
+//! - `session`: one channel, one command, and a task that moves bytes.
+//!
+//! Only what has no known weakness is offered: X25519 (alone or with ML-KEM-768) and P-256 with
+//! SHA-256; AES-GCM, and ChaCha20-Poly1305 where key exchange is strict; Ed25519, ECDSA and RSA
+//! of 2048 bits or more with SHA-2. A server without any of them is refused with a sentence.
+//!
+//! # What a hostile server can do
+//!
+//! Make us wait until the time to connect has passed; keep about 64 KiB per packet, one window
+//! (2 MiB) of data nobody has read and 256 KiB of answers it does not read in our memory; say
+//! something that is shown as one line of plain text. When `known_hosts` has no key of it and
+//! no fingerprint was given, it is believed, and gets the password if there is one.
+//!
+//! # Limits
+//!
+//! - New keys are made when the server asks, never on our own; a connection ends after 2^31
+//!   packets in one direction.
+//! - No host or user certificates, no agent, no GSSAPI, no compression, no `ssh_config`.
+//! - The password answers every question that does not echo. If it opened a private key it is
+//!   that key's passphrase and is not sent at all.
+//!
 //! Source: order of keys and password as `ascp` documents `-i` and `ASPERA_SCP_PASS`; error
 //! texts are those of `fasp_core::fault` (numbers 12, 13, 19, 51).
 
@@ -16,9 +47,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::ControlChannel;
 use super::host_key::HostKeyRules;
 use super::identity::{Identities, Sources};
+use super::{ControlChannel, known_hosts, server_text};
 use crate::failure::{Failure, Outcome};
 
 mod authentication;
@@ -69,8 +100,10 @@ impl SshTarget {
     /// A target with the defaults: port 22, the user's own keys and `known_hosts`.
     #[must_use]
     pub fn new(host: impl Into<String>, user: impl Into<String>) -> Self {
-        let home = std::env::home_dir();
-        let known_hosts = home.clone().unwrap_or_default().join(".ssh/known_hosts");
+        // An empty name of a folder would be the current one.
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let root = home.clone().unwrap_or_else(|| PathBuf::from("/"));
+        let known_hosts = root.join(".ssh/known_hosts");
         Self {
             host: host.into(),
             port: 22,
@@ -110,6 +143,10 @@ impl std::fmt::Debug for SshTarget {
 /// A [`Failure`] whose fault is one of [`Fault::TransferError`], [`Fault::TransferTimeout`],
 /// [`Fault::Authentication`] and [`Fault::InsecureConnection`].
 pub async fn connect(target: &SshTarget) -> Outcome<ControlChannel> {
+    if !known_hosts::can_be_recorded(&target.host) {
+        let host = server_text::one_line(&target.host, server_text::SENTENCE);
+        return Err(tcp_words(&format!("cannot resolve the host name {host}")));
+    }
     let deadline = Instant::now() + target.connect_timeout;
     let identities = load_identities(target).await?;
     let mut rules = HostKeyRules::new(

@@ -130,3 +130,57 @@ fn stars_match_any_run_and_nothing_else() {
         assert_eq!(matched, expected, "{pattern} {name}");
     }
 }
+
+#[test]
+fn a_name_that_would_stand_for_others_is_never_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("known_hosts");
+    for host in [
+        "",
+        "*.example",
+        "a,b",
+        "!a",
+        "h?st",
+        "#h",
+        "@revoked",
+        "|1|x|y",
+        "h\nevil ssh-ed25519 AAAA",
+        "h evil",
+        "h\u{2028}x",
+        "[h]:22",
+    ] {
+        assert!(record(&path, host, 22, &new_key()).is_err(), "{host:?}");
+    }
+    assert!(!path.exists());
+    for host in [
+        "files.example",
+        "2001:db8::1",
+        "fe80::1%eth0",
+        "b\u{fc}cher.example",
+        "a_b-c",
+    ] {
+        assert!(can_be_recorded(host), "{host}");
+    }
+}
+
+#[test]
+fn revocation_reaches_every_port_and_every_pattern() {
+    let key = new_key();
+    for names in ["h", "*", "[h]:2222", "x,h*", &hashed("h")] {
+        let text = format!("[h]:2222 {0}\n@revoked {names} {0}\n", encoded(&key));
+        let known = KnownKeys::parse(&text, "h", 2222);
+        assert_eq!(known.judge(&key), Verdict::Revoked { line: 2 }, "{names}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_file_of_any_text_is_read_without_a_panic(
+        text in "[@|#*?!,\\[\\]:1=+/a-z \\n]{0,200}",
+        pattern in "[*?a]{0,12}",
+        name in "[a]{0,12}",
+    ) {
+        proptest::prop_assert_eq!(KnownKeys::parse(&text, "h", 22).judge(&new_key()), Verdict::Unknown);
+        glob(pattern.as_bytes(), name.as_bytes());
+    }
+}
