@@ -15,6 +15,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+mod hostile;
+
 use super::wire::{Fields, number};
 use super::*;
 use crate::control_channel::tests::skipped;
