@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fasp_core::fault::Fault;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,7 @@ use crate::server::{self, SessionRights};
 
 mod accounts;
 mod connection;
+mod guests;
 mod host_key_file;
 mod options;
 mod visitor;
@@ -28,12 +30,13 @@ mod visitor;
 pub use options::run;
 
 use accounts::Accounts;
+use guests::Guests;
 
-/// Connections that may be authenticating at once, on top of the running sessions.
-const MAX_GUESTS: usize = 64;
+/// Refusals are noted this often at most: a flood of clients is no flood of lines.
+const BETWEEN_NOTES: Duration = Duration::from_secs(10);
 
 /// How long running sessions get to end when the daemon stops.
-const STOP_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Everything the daemon is told at start.
 #[derive(Debug)]
@@ -143,12 +146,8 @@ impl Daemon {
 
     /// Accepts connections until `stop` completes, then ends all sessions.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
-        let guests = Arc::new(Semaphore::new(
-            self.service
-                .settings
-                .max_sessions
-                .saturating_add(MAX_GUESTS),
-        ));
+        let guests = Guests::new(self.service.settings.max_sessions);
+        let mut noted: Option<Instant> = None;
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -156,20 +155,20 @@ impl Daemon {
                 () = &mut stop => break,
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        let Ok(seat) = Arc::clone(&guests).try_acquire_owned() else {
-                            note(&format!("{peer}: refused, too many connections"));
+                        let Some(seat) = guests.admit(peer.ip()) else {
+                            if noted.is_none_or(|last| last.elapsed() > BETWEEN_NOTES) {
+                                note(&format!("{peer}: refused, too many connections"));
+                                noted = Some(Instant::now());
+                            }
                             continue;
                         };
                         let service = Arc::clone(&self.service);
-                        connections.spawn(async move {
-                            connection::attend(service, stream, peer).await;
-                            drop(seat);
-                        });
+                        connections.spawn(connection::attend(service, stream, peer, seat));
                     }
                     // Out of descriptors, or a peer that left again: not a reason to stop.
                     Err(error) => {
                         note(&format!("cannot accept a connection ({error})"));
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        tokio::time::sleep(Duration::from_millis(100)).await;
                     }
                 },
                 Some(_ended) = connections.join_next() => {}

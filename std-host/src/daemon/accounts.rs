@@ -7,6 +7,7 @@
 //! PHC strings of argon2id (RFC 9106).
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -18,17 +19,21 @@ use russh::{MethodKind, MethodSet};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::control_channel::server_text;
 use crate::failure::{Failure, Outcome};
 
 /// Password checks that may run at once: each takes tens of milliseconds and 19 MiB.
 const MAX_PASSWORD_CHECKS: usize = 2;
+
+/// Longest login name (the limit of Linux systems).
+const MAX_USER: usize = 256;
 
 /// The accounts of one daemon.
 pub(super) struct Accounts {
     authorized_keys: Option<PathBuf>,
     password_file: Option<PathBuf>,
     only_user: Option<String>,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
 }
 
 /// One line of the password file.
@@ -60,7 +65,7 @@ impl Accounts {
             authorized_keys,
             password_file,
             only_user,
-            checks: Semaphore::new(MAX_PASSWORD_CHECKS),
+            checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
         })
     }
 
@@ -98,13 +103,18 @@ impl Accounts {
             return Ok(false);
         };
         let password = Zeroizing::new(password.to_owned());
-        let _turn = self.checks.acquire().await;
-        let verified = tokio::task::spawn_blocking(move || verify(&line.hash, &password));
+        let turn = Arc::clone(&self.checks).acquire_owned().await;
+        let verified = tokio::task::spawn_blocking(move || {
+            // Held by the work itself: a client that hangs up does not make room for another.
+            let _turn = turn;
+            verify(&line.hash, &password)
+        });
         Ok(verified.await.unwrap_or(false) && knows)
     }
 
+    /// With keys alone any name will do, so it must at least be one: it goes into the log.
     fn knows(&self, user: &str) -> bool {
-        self.only_user.as_deref().is_none_or(|only| only == user)
+        is_a_name(user) && self.only_user.as_deref().is_none_or(|only| only == user)
     }
 }
 
@@ -114,8 +124,11 @@ impl Accounts {
 ///
 /// [`Fault::BadConfiguration`] for a login name that cannot be written in the file.
 pub(super) fn password_line(user: &str, password: &str) -> Outcome<String> {
-    if user.is_empty() || user.contains([':', '\n', '\r']) || user.starts_with('#') {
-        return Err(bad("the login name may not be empty or contain a colon"));
+    if !is_a_name(user) || user.contains(':') || user.starts_with('#') {
+        return Err(bad(
+            "the login name may not be empty, begin with # or a space, \
+             or contain a colon or control characters",
+        ));
     }
     if password.is_empty() {
         return Err(bad("the password on standard input is empty"));
@@ -124,6 +137,11 @@ pub(super) fn password_line(user: &str, password: &str) -> Outcome<String> {
         .hash_password(password.as_bytes())
         .map_err(|error| bad(&format!("cannot hash the password ({error})")))?;
     Ok(format!("{user}:{hash}"))
+}
+
+fn is_a_name(user: &str) -> bool {
+    let harmless = server_text::one_line(user, MAX_USER);
+    !user.is_empty() && user.len() <= MAX_USER && harmless == user
 }
 
 fn verify(hash: &str, password: &str) -> bool {
@@ -236,6 +254,26 @@ mod tests {
         assert!(!accounts.admits_password("eve", "right").await.unwrap());
         let limited = Accounts::new(None, path, Some("alice".to_owned())).unwrap();
         assert!(!limited.admits_password("bob", "right").await.unwrap());
+    }
+
+    #[test]
+    fn a_login_name_that_would_forge_log_lines_admits_nobody() {
+        let keys = file(&format!("{KEY}\n"));
+        let accounts = Accounts::new(Some(keys.path().to_owned()), None, None).unwrap();
+        let key = PublicKey::from_openssh(KEY).unwrap();
+        assert!(accounts.admits_key("bob", &key).unwrap());
+        assert!(accounts.admits_key("b\u{f6}b smith", &key).unwrap());
+        let long = "x".repeat(MAX_USER + 1);
+        for user in [
+            "",
+            "bob\nascpd: all is well",
+            "\x1b[2Jbob",
+            "bob\u{202e}",
+            " bob",
+            &long,
+        ] {
+            assert!(!accounts.admits_key(user, &key).unwrap(), "{user:?}");
+        }
     }
 
     #[test]

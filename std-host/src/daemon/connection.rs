@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::guests::Seat;
 use super::visitor::{Admitted, Visitor};
 use super::{HardClose, Service, note};
 use crate::control_channel::address_of;
@@ -43,6 +44,10 @@ const MAX_TRIES: usize = 6;
 
 /// A control channel carries few and small messages.
 const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Messages of a client that may wait for its session. The library does not hold clients to the
+/// window, so this is what bounds the memory of one: 16 packets of at most 256 KiB.
+const WAITING_MESSAGES: usize = 16;
 
 const SERVER_ID: &str = concat!("SSH-2.0-ascpd_", env!("CARGO_PKG_VERSION"));
 
@@ -73,6 +78,7 @@ pub(super) fn configuration(host_key: PrivateKey, methods: MethodSet) -> Config 
         auth_rejection_time_initial: Some(Duration::ZERO),
         keys: vec![host_key],
         window_size: WINDOW_BYTES,
+        channel_buffer_size: WAITING_MESSAGES,
         preferred: Preferred {
             kex: Cow::Borrowed(KEY_EXCHANGES),
             key: Cow::Owned(ALGORITHMS.to_vec()),
@@ -90,7 +96,12 @@ pub(super) fn configuration(host_key: PrivateKey, methods: MethodSet) -> Config 
 }
 
 /// Serves one connection; returns when nothing of it is left.
-pub(super) async fn attend(service: Arc<Service>, stream: TcpStream, peer: SocketAddr) {
+pub(super) async fn attend(
+    service: Arc<Service>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut seat: Seat,
+) {
     let deadline = Instant::now() + HANDSHAKE;
     let local = address_of(stream.local_addr());
     // A kernel that cannot is slower, not wrong.
@@ -113,7 +124,10 @@ pub(super) async fn attend(service: Arc<Service>, stream: TcpStream, peer: Socke
         admitted = timeout_at(deadline, admitted) => admitted,
     };
     match admitted {
-        Ok(Ok(admitted)) => host(&service, peer, session, admitted).await,
+        Ok(Ok(admitted)) => {
+            seat.on_logged_in();
+            host(&service, peer, session, admitted).await;
+        }
         // The client hung up, or was refused too often.
         Ok(Err(_gone)) => {
             let _ = timeout(LINGER, session).await;

@@ -380,3 +380,160 @@ async fn a_server_that_says_nothing_times_out() {
     let failure = refusal(&target).await;
     assert_eq!(failure, Failure::from(Fault::TransferTimeout));
 }
+
+/// A client of another make that believes every host key.
+struct Curious;
+
+impl russh::client::Handler for Curious {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        _key: &russh::keys::PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+async fn curious(fixture: &Fixture, key: PrivateKey) -> russh::client::Handle<Curious> {
+    let stream = TcpStream::connect(("127.0.0.1", fixture.port))
+        .await
+        .unwrap();
+    let config = Arc::new(russh::client::Config::default());
+    let mut handle = russh::client::connect_stream(config, stream, Curious)
+        .await
+        .unwrap();
+    assert!(!handle.authenticate_none("bob").await.unwrap().success());
+    let key = russh::keys::PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    let outcome = handle.authenticate_publickey("bob", key).await.unwrap();
+    assert!(outcome.success());
+    handle
+}
+
+#[tokio::test]
+async fn nothing_but_one_session_and_its_command_is_granted() {
+    let key = random_key(Algorithm::Ed25519);
+    let fixture = Fixture::echoing(&[&key]).await;
+    let client = curious(&fixture, key).await;
+    assert!(client.tcpip_forward("127.0.0.1", 0).await.is_err());
+    assert!(client.streamlocal_forward("/tmp/x").await.is_err());
+    let (host, port) = ("127.0.0.1", u32::from(fixture.port));
+    assert!(
+        client
+            .channel_open_direct_tcpip(host, port, host, 1)
+            .await
+            .is_err()
+    );
+    assert!(
+        client
+            .channel_open_direct_streamlocal("/tmp/x")
+            .await
+            .is_err()
+    );
+    assert!(client.channel_open_x11(host, 1).await.is_err());
+
+    let mut channel = client.channel_open_session().await.unwrap();
+    assert!(client.channel_open_session().await.is_err());
+    channel.set_env(true, "LD_PRELOAD", "/tmp/x").await.unwrap();
+    channel
+        .request_pty(true, "xterm", 80, 24, 0, 0, &[])
+        .await
+        .unwrap();
+    channel.agent_forward(true).await.unwrap();
+    channel
+        .request_x11(true, false, "MIT-MAGIC-COOKIE-1", "00", 0)
+        .await
+        .unwrap();
+    channel.request_subsystem(true, "sftp").await.unwrap();
+    for request in 0..5 {
+        let answer = tokio::time::timeout(Duration::from_secs(10), channel.wait()).await;
+        assert!(
+            matches!(answer, Ok(Some(russh::ChannelMsg::Failure))),
+            "{request}: {answer:?}"
+        );
+    }
+    // A shell says why not, and the channel ends.
+    channel.request_shell(true).await.unwrap();
+    let mut status = None;
+    while let Some(message) = channel.wait().await {
+        if let russh::ChannelMsg::ExitStatus { exit_status } = message {
+            status = Some(exit_status);
+        }
+    }
+    assert_eq!(status, Some(126));
+}
+
+#[tokio::test]
+async fn strangers_who_say_nothing_do_not_keep_others_out() {
+    let key = random_key(Algorithm::Ed25519);
+    let fixture = Fixture::echoing(&[&key]).await;
+    let mut silent = Vec::new();
+    let mut refused = 0;
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port))
+            .await
+            .unwrap();
+        let mut byte = [0];
+        match stream.read(&mut byte).await {
+            Ok(1) => silent.push(stream),
+            _ => refused += 1,
+        }
+    }
+    assert!(refused >= 20, "{refused} of 60 were refused");
+    // As soon as one of them leaves there is a seat again, even for the same address.
+    silent.truncate(1);
+    let target = fixture.target_with_key("bob", &key);
+    let mut heard = String::new();
+    for _ in 0..50 {
+        if let Ok(mut channel) = connect(&target).await {
+            channel.writer.shutdown().await.unwrap();
+            channel.reader.read_to_string(&mut heard).await.unwrap();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(heard, "bob from 127.0.0.1\n");
+}
+
+#[tokio::test]
+async fn a_login_name_that_would_forge_the_log_is_refused() {
+    let key = random_key(Algorithm::Ed25519);
+    let fixture = Fixture::echoing(&[&key]).await;
+    let target = fixture.target_with_key("bob\nascpd: user root: session started", &key);
+    assert_eq!(refusal(&target).await.fault, Fault::Authentication);
+}
+
+#[tokio::test]
+async fn bytes_of_any_kind_end_a_connection_and_not_the_daemon() {
+    let key = random_key(Algorithm::Ed25519);
+    let fixture = Fixture::echoing(&[&key]).await;
+    let mut state = 0x1234_5678_u32;
+    for round in 0..40 {
+        let mut stream = TcpStream::connect(("127.0.0.1", fixture.port))
+            .await
+            .unwrap();
+        let mut bytes = if round % 2 == 0 {
+            b"SSH-2.0-x\r\n".to_vec()
+        } else {
+            Vec::new()
+        };
+        if round % 4 == 0 {
+            bytes.extend([0, 0, 3, 0xfc, 4, 20]);
+        }
+        for _ in 0..2000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            bytes.push(state.to_be_bytes().first().copied().unwrap());
+        }
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+        let mut rest = Vec::new();
+        let ending = stream.read_to_end(&mut rest);
+        let _ = tokio::time::timeout(Duration::from_secs(10), ending)
+            .await
+            .expect("the daemon keeps a connection that makes no sense");
+    }
+    assert_eq!(
+        converse(&fixture.target_with_key("bob", &key)).await,
+        "bob from 127.0.0.1\nhello"
+    );
+}
