@@ -2,7 +2,8 @@
 //!
 //! Every attempt is complete from the start: a key comes with its signature, without asking
 //! first whether the server would take it, and the request for a session follows in the same
-//! flight where the server is known to cope with one that comes too early.
+//! flight where the server is known to cope with one that comes too early. Any other server is
+//! spared that: RFC 4252 section 6 wants it to hang up.
 //!
 //! Source: RFC 4252 (publickey, password), RFC 4256 (keyboard-interactive), RFC 8332 (RSA with
 //! SHA-2), RFC 8308 (`server-sig-algs`).
@@ -48,7 +49,8 @@ impl Attempt<'_> {
 
 /// What the server said to an attempt.
 enum Answer {
-    Admitted,
+    /// Whether the request that came along still awaits its answer.
+    Admitted { request_stands: bool },
     /// These methods may go on.
     Refused(Vec<String>),
 }
@@ -72,9 +74,7 @@ pub(super) async fn log_in(
     login.queue(&Message::new(number::SERVICE_REQUEST).string("ssh-userauth"))?;
     let mut refused = identities.problems.clone();
     let mut allowed: Option<Vec<String>> = None;
-    let mut left = attempts.len();
     for attempt in &attempts {
-        left = left.saturating_sub(1);
         let method = attempt.method();
         if allowed
             .as_ref()
@@ -82,14 +82,18 @@ pub(super) async fn log_in(
         {
             continue;
         }
-        let ahead = (is_patient || left == 0) && !matches!(attempt, Attempt::Questions(_));
+        let ahead = is_patient && !matches!(attempt, Attempt::Questions(_));
         let request = Some(request).filter(|_| ahead);
         match login.attempt(attempt, request).await {
-            Ok(Answer::Admitted) => return Ok(ahead),
+            Ok(Answer::Admitted { request_stands }) => return Ok(request_stands),
             Ok(Answer::Refused(methods)) => allowed = Some(methods),
             // A server that has seen enough hangs up instead of answering.
             Err(SshError::Disconnected(why)) => {
                 refused.push(server_text::one_line(&why, server_text::SENTENCE));
+                break;
+            }
+            Err(SshError::Closed) => {
+                refused.push(SshError::Closed.to_string());
                 break;
             }
             Err(error) => return Err(error.into()),
@@ -148,11 +152,13 @@ impl Login<'_> {
             Attempt::Password(_) => self.connection.outgoing.queue_veiled(message.bytes())?,
             Attempt::Key(_) | Attempt::Questions(_) => self.queue(&message)?,
         }
+        let mut early = None;
         if let Some(request) = request {
             self.queue(request)?;
+            early = Some(self.connection.outgoing.last_sequence());
         }
         self.connection.outgoing.flush().await?;
-        self.answer(attempt).await
+        self.answer(attempt, early).await
     }
 
     fn opening(&self, method: &str) -> Message {
@@ -197,13 +203,21 @@ impl Login<'_> {
         }
     }
 
-    async fn answer(&mut self, attempt: &Attempt<'_>) -> Result<Answer, SshError> {
+    /// Waits for the verdict; `early` is the number of the packet with the request.
+    async fn answer(
+        &mut self,
+        attempt: &Attempt<'_>,
+        mut early: Option<u32>,
+    ) -> Result<Answer, SshError> {
         let mut rounds = 0;
         loop {
             let packet = self.connection.receive().await?;
             let (kind, mut fields) = Fields::of(&packet)?;
             match kind {
-                number::USERAUTH_SUCCESS => return Ok(Answer::Admitted),
+                number::USERAUTH_SUCCESS => {
+                    let request_stands = early.is_some();
+                    return Ok(Answer::Admitted { request_stands });
+                }
                 number::USERAUTH_FAILURE => return Ok(Answer::Refused(fields.names()?)),
                 number::EXT_INFO => self.note_extensions(fields)?,
                 number::USERAUTH_INFO_REQUEST => {
@@ -219,11 +233,12 @@ impl Login<'_> {
                     self.connection.outgoing.queue_veiled(answers.bytes())?;
                     self.connection.outgoing.flush().await?;
                 }
-                // The request that followed a refused attempt came too early.
-                number::UNIMPLEMENTED
-                | number::SERVICE_ACCEPT
-                | number::USERAUTH_BANNER
-                | number::GLOBAL_REQUEST => {}
+                // The request came too early: before the verdict, or after a refusal.
+                number::UNIMPLEMENTED => {
+                    let refused = fields.number()?;
+                    early = early.filter(|number| *number != refused);
+                }
+                number::SERVICE_ACCEPT | number::USERAUTH_BANNER | number::GLOBAL_REQUEST => {}
                 _ => return Err(SshError::Protocol("an unexpected message during the login")),
             }
         }

@@ -224,6 +224,11 @@ impl<W: AsyncWrite + Unpin> Outgoing<W> {
         }
     }
 
+    /// The number of the packet queued last.
+    pub(super) fn last_sequence(&self) -> u32 {
+        self.sequence.wrapping_sub(1)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.backlog() == 0
     }

@@ -27,7 +27,6 @@ use super::{ed25519, ssh_keygen};
 use crate::control_channel::ControlChannel;
 use crate::failure::Failure;
 
-const SERVER_ID: &str = "SSH-2.0-OpenSSH_of_a_test";
 const PASSWORD: &str = "open sesame";
 
 /// No test waits longer for something that should happen.
@@ -36,6 +35,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// How the server behaves before the first keys.
 #[derive(Clone)]
 struct Manner {
+    server_id: &'static str,
     key: PrivateKey,
     strict: bool,
     cipher: (&'static str, Cipher),
@@ -48,6 +48,7 @@ struct Manner {
 impl Manner {
     fn proper() -> Self {
         Self {
+            server_id: "SSH-2.0-OpenSSH_of_a_test",
             key: ed25519(),
             strict: true,
             cipher: ("aes256-gcm@openssh.com", Cipher::Aes256Gcm),
@@ -76,7 +77,7 @@ impl Server {
             session_id: Vec::new(),
             manner,
         };
-        server.outgoing.queue_line(SERVER_ID);
+        server.outgoing.queue_line(server.manner.server_id);
         server.client_id = server.incoming.line().await?;
         Ok(server)
     }
@@ -159,7 +160,7 @@ impl Server {
         let public = share.public.clone();
         let covered = Message::fields()
             .string(&self.client_id)
-            .string(SERVER_ID)
+            .string(self.manner.server_id)
             .string(theirs)
             .string(ours.bytes())
             .string(&blob)
@@ -435,6 +436,62 @@ async fn the_passphrase_of_a_key_is_not_sent_as_a_password() {
         "{failure}"
     );
     assert!(!failure.text.contains(PASSWORD));
+}
+
+#[tokio::test]
+async fn a_request_that_came_before_the_verdict_is_made_again() {
+    let place = Place::new().await;
+    let (channel, _server) = place
+        .meet(|stream| async {
+            let mut server = Server::accept(stream, Manner::proper()).await.unwrap();
+            server.hear_login().await.unwrap();
+            let early = server.incoming.last_sequence();
+            let refusal = Message::new(number::UNIMPLEMENTED).number(early);
+            server.outgoing.queue(refusal.bytes()).unwrap();
+            server.send(&[number::USERAUTH_SUCCESS]).await.unwrap();
+            server.wanted(number::CHANNEL_OPEN).await.unwrap();
+            server.send(opened().bytes()).await.unwrap();
+            server.wanted(number::CHANNEL_REQUEST).await.unwrap();
+            server
+        })
+        .await;
+    assert!(channel.is_ok(), "{channel:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_a_login_has_refused_it() {
+    let place = Place::new().await;
+    let (outcome, ()) = place
+        .meet(|stream| async {
+            let mut server = Server::accept(stream, Manner::proper()).await.unwrap();
+            server.hear_login().await.unwrap();
+        })
+        .await;
+    assert_eq!(refused(outcome).fault, Fault::Authentication);
+}
+
+#[tokio::test]
+async fn a_server_of_another_make_is_asked_for_a_session_after_the_login_only() {
+    let place = Place::new().await;
+    let manner = Manner {
+        server_id: "SSH-2.0-another_make",
+        ..Manner::proper()
+    };
+    let (channel, _server) = place
+        .meet(|stream| async {
+            let mut server = Server::accept(stream, manner).await.unwrap();
+            server.wanted(number::SERVICE_REQUEST).await.unwrap();
+            server.wanted(number::USERAUTH_REQUEST).await.unwrap();
+            let early = timeout(Duration::from_millis(300), server.incoming.packet()).await;
+            assert!(early.is_err(), "{early:?}");
+            server.send(&[number::USERAUTH_SUCCESS]).await.unwrap();
+            server.wanted(number::CHANNEL_OPEN).await.unwrap();
+            server.send(opened().bytes()).await.unwrap();
+            server.wanted(number::CHANNEL_REQUEST).await.unwrap();
+            server
+        })
+        .await;
+    assert!(channel.is_ok(), "{channel:?}");
 }
 
 #[tokio::test]
