@@ -285,3 +285,9 @@ fn an_unproven_path_gets_no_file_bytes_before_it_answers() {
     world.run(60);
     world.assert_all_delivered();
 }
+
+#[test]
+fn thousands_of_files_cross_a_bad_link() {
+    let sizes: Vec<usize> = (0..3_000).map(|index| (index * 7_919) % 30_000 / (1 + index % 9)).collect();
+    deliver(Options { target: 50_000_000, ..Options::default() }, bad(77), &sizes);
+}
