@@ -279,5 +279,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
 
 /// Bytes that the record of `outcome` may take in a stream of `META` bytes.
 fn room_for<const META: usize>(outcome: Outcome) -> usize {
-    if outcome == Outcome::Resume { LONGEST.min(META) } else { SHORT }
+    if outcome == Outcome::Resume {
+        LONGEST.min(META)
+    } else {
+        SHORT
+    }
 }

@@ -150,7 +150,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         };
         if silent_for >= limit {
             self.fail(if self.heard {
-                Fault::ReceiverReceive
+                Fault::DataTransferTimeout
             } else {
                 Fault::ConnectionTimeout
             });

@@ -1,3 +1,5 @@
+//! What the tests of control channels share: keys, servers, the rule for skipping.
+
 use std::io::Write;
 
 /// Set in automation, where a missing component is a failure.

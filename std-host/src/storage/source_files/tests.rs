@@ -1,3 +1,5 @@
+//! Bytes read ahead are the bytes of the file, whatever the order and whatever happens to it.
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

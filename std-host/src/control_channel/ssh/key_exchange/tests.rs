@@ -1,3 +1,5 @@
+//! Key exchange against published and made-up peers.
+
 use super::*;
 
 fn names(list: &[&str]) -> Vec<String> {

@@ -1,3 +1,5 @@
+//! Full disks, quotas, read-only folders and many open files.
+
 use super::*;
 
 /// A file system of its own, if the test may mount one.
