@@ -34,6 +34,7 @@ const WRITER_THREADS: usize = 2;
 /// Runs one transfer and reports it.
 #[must_use]
 pub fn run(settings: TransferSettings) -> ExitCode {
+    crate::session::warm_up_randomness();
     let log = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
     let logger = match log {
         Ok(logger) => logger,

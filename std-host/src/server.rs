@@ -52,6 +52,7 @@ pub async fn serve(channel: ControlChannel, rights: SessionRights) {
 /// Serves one session over standard input and output.
 #[must_use]
 pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
+    crate::session::warm_up_randomness();
     let logger = match Logger::open_or_report(&settings.log, settings.debug_level, true) {
         Ok(logger) => logger,
         Err(failure) => {

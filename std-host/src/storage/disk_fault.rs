@@ -84,7 +84,7 @@ mod tests {
     fn a_full_disk_is_named_as_users_know_it() {
         let failure = write_failure(b"a/b", Errno::NOSPC);
         assert_eq!(failure.fault, Fault::NoSpaceLeft);
-        assert_eq!(failure.text, "a/b: No space left on disk");
+        assert_eq!(failure.text, "No space left on disk: a/b");
         assert_eq!(write_failure(b"a", Errno::DQUOT).fault, Fault::NoSpaceLeft);
     }
 
