@@ -227,7 +227,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let encoded = record::encode_decide(&decision, &mut bytes)
             .ok()
             .and_then(|length| bytes.get(..length));
-        if !encoded.is_some_and(|encoded| self.decide.write(encoded).is_ok()) {
+        if encoded.is_none_or(|encoded| self.decide.write(encoded).is_err()) {
             // Room was checked: only a stream smaller than one record comes here.
             self.fail(Fault::InternalError);
         }

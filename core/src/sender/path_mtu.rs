@@ -177,7 +177,10 @@ mod tests {
             assert!(!mtu.on_lost(now, 1_472));
             mtu.on_arrived(now, 1_472);
         }
-        assert!(!(0..BLACK_HOLE).any(|_| mtu.on_lost(now, 1_472)), "one burst is no black hole");
+        assert!(
+            !(0..BLACK_HOLE).any(|_| mtu.on_lost(now, 1_472)),
+            "one burst is no black hole"
+        );
         assert!(mtu.on_lost(now + BLACK_HOLE_TIME, 1_472));
         assert_eq!(mtu.current(), BASE_BYTES);
     }
