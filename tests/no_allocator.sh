@@ -9,13 +9,15 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 target="$1"
 folder="${CARGO_TARGET_DIR:-target}/$target/debug"
+# Procedural macros are programs of the machine that builds.
+host="${CARGO_TARGET_DIR:-target}/debug"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
 link() { # NAME, source on standard input
     cat >"$work/$1.rs"
     rustc --edition 2024 --target "$target" --crate-type staticlib --crate-name "$1" \
-        -C panic=abort -L "dependency=$folder/deps" \
+        -C panic=abort -L "dependency=$folder/deps" -L "dependency=$host/deps" \
         --extern "fasp_core=$folder/libfasp_core.rlib" -o "$work/$1.a" "$work/$1.rs"
 }
 names_an_allocator() { grep --text --quiet --fixed-strings '__rust_alloc' "$1"; }

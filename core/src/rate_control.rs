@@ -2,7 +2,7 @@
 //!
 //! Pure integer arithmetic, so the same reports give the same rates on every processor. It
 //! neither reads a clock nor sends anything; the sender feeds it and its pacer obeys.
-//! Source: PROTOCOL.md chapter 8; the target queueing delay and the tracking law are our choice.
+//! Source: PROTOCOL.md chapter 9; the target queueing delay and the tracking law are our choice.
 
 mod capacity_guard;
 mod delay_controller;

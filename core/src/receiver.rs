@@ -134,7 +134,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     pub fn close(&mut self, fault: Option<Fault>) {
         self.close_frames_left = 3;
         self.closed_with = fault;
-        self.failure = self.failure.or(Some(fault.unwrap_or(Fault::UserCancelled)));
+        self.failure = self
+            .failure
+            .or_else(|| Some(fault.unwrap_or(Fault::UserCancelled)));
         self.failure_told = true;
     }
 

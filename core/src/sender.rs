@@ -318,7 +318,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     pub fn close(&mut self, fault: Option<Fault>) {
         self.close_frames_left = 3;
         self.closed_with = fault;
-        self.failure = self.failure.or(Some(fault.unwrap_or(Fault::UserCancelled)));
+        self.failure = self
+            .failure
+            .or_else(|| Some(fault.unwrap_or(Fault::UserCancelled)));
     }
 
     /// Counters and measurements.

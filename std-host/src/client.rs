@@ -34,7 +34,15 @@ const WRITER_THREADS: usize = 2;
 /// Runs one transfer and reports it.
 #[must_use]
 pub fn run(settings: TransferSettings) -> ExitCode {
-    let logger = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
+    crate::session::warm_up_randomness();
+    let log = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
+    let logger = match log {
+        Ok(logger) => logger,
+        Err(failure) => {
+            terminal::print_stderr(&terminal::exiting_text(&failure));
+            return ExitStatus::Failed.into();
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -17,8 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use fasp_core::fault::Fault;
+
 use crate::cli::settings::LogTarget;
 use crate::cli::terminal::{print_stderr, print_stdout, printable};
+use crate::failure::{Failure, Outcome};
 
 /// The name of the log in the folder of `-L`.
 pub const LOG_FILE_NAME: &str = "aspera-scp-transfer.log";
@@ -84,23 +87,18 @@ impl Logger {
         Ok(Self::with(sink, debug_level))
     }
 
-    /// Opens the log of `target`, or says that it cannot and goes on without one.
+    /// Opens the log of `target`, or says on standard output, where programs look for it, that it cannot.
     ///
-    /// The sentence goes to standard output, where programs look for it; with `quiet` to
-    /// standard error.
-    #[must_use]
-    pub fn open_or_report(target: &LogTarget, debug_level: u8, quiet: bool) -> Self {
-        match Self::open(target, debug_level) {
-            Ok(logger) => logger,
-            Err(error) if quiet => {
-                print_stderr(&format!("{error}\n"));
-                Self::nowhere()
-            }
-            Err(error) => {
+    /// # Errors
+    ///
+    /// The same sentence: who asks for a log wants no transfer without one.
+    pub fn open_or_report(target: &LogTarget, debug_level: u8, quiet: bool) -> Outcome<Self> {
+        Self::open(target, debug_level).map_err(|error| {
+            if !quiet {
                 print_stdout(&format!("{error}\n"));
-                Self::nowhere()
             }
-        }
+            Failure::new(Fault::BadConfiguration, error.to_string())
+        })
     }
 
     /// Logs what everybody wants to know.

@@ -52,7 +52,14 @@ pub async fn serve(channel: ControlChannel, rights: SessionRights) {
 /// Serves one session over standard input and output.
 #[must_use]
 pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
-    let logger = Logger::open_or_report(&settings.log, settings.debug_level, true);
+    crate::session::warm_up_randomness();
+    let logger = match Logger::open_or_report(&settings.log, settings.debug_level, true) {
+        Ok(logger) => logger,
+        Err(failure) => {
+            crate::cli::terminal::print_stderr(&format!("ascp: {failure}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -42,6 +42,14 @@ pub(crate) fn random<const N: usize>() -> Outcome<[u8; N]> {
     Ok(bytes)
 }
 
+/// Seeds the random generator beside the first round trip: its first use costs tens of milliseconds.
+pub(crate) fn warm_up_randomness() {
+    // Without the thread the first use just takes longer.
+    let _ = std::thread::Builder::new()
+        .name("seed".to_owned())
+        .spawn(random::<1>);
+}
+
 /// A fresh share of the session keys.
 pub(crate) fn fresh_secret() -> Outcome<SessionSecret> {
     random().map(SessionSecret::new)

@@ -72,7 +72,11 @@ impl UdpPort {
         let state = UdpSocketState::new((&socket).into()).map_err(failed)?;
         // Smaller buffers only cost speed.
         let _ = state.set_send_buffer_size((&socket).into(), SOCKET_BUFFER);
-        let _ = state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER);
+        let forced =
+            rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER);
+        if forced.is_err() {
+            let _ = state.set_recv_buffer_size((&socket).into(), SOCKET_BUFFER);
+        }
         Ok(Self { socket, state })
     }
 

@@ -19,8 +19,8 @@ const SIZE: u64 = 10_000_000;
 /// [`SIZE`] takes 2 s at this rate.
 const RATE: [&str; 3] = ["-l", "40M", "--policy=fixed"];
 
-/// A transfer that runs through a relay while the test does harm.
-fn while_sending(harm: impl Fn(&Relay, &mut Running)) {
+/// A transfer that runs through a relay while the test does harm; tells how many datagrams the client refused.
+fn while_sending(harm: impl Fn(&Relay, &mut Running)) -> u64 {
     let world = World::new();
     tree::write_file(&world.local("f"), 1, SIZE);
     let daemon = Ascpd::new(&world);
@@ -35,11 +35,19 @@ fn while_sending(harm: impl Fn(&Relay, &mut Running)) {
     let ended = running.wait(Duration::from_secs(60));
     assert_eq!(ended.code(), Some(0), "{}", ended.err());
     tree::assert_same(&world.local("f"), &world.remote("f"));
+    let text = ended.err();
+    let counted = text
+        .lines()
+        .find_map(|line| line.strip_prefix("LOG refused datagrams: "));
+    counted
+        .expect("the log must count refused datagrams")
+        .parse()
+        .unwrap()
 }
 
 #[test]
-fn garbage_datagrams_are_dropped() {
-    while_sending(|relay, running| {
+fn garbage_datagrams_are_dropped_and_counted() {
+    let refused = while_sending(|relay, running| {
         let mut random = SplitMix64::new(9);
         let mut count = 0;
         while running.is_running() && count < 20_000 {
@@ -55,11 +63,12 @@ fn garbage_datagrams_are_dropped() {
         }
         assert!(count > 1000, "the transfer ended too early: {count}");
     });
+    assert!(refused > 500, "{refused}");
 }
 
 #[test]
-fn replayed_datagrams_are_dropped() {
-    while_sending(|relay, running| {
+fn replayed_datagrams_are_dropped_and_counted() {
+    let refused = while_sending(|relay, running| {
         let mut count = 0;
         while running.is_running() && count < 20_000 {
             for toward in [Toward::Server, Toward::Client] {
@@ -72,11 +81,12 @@ fn replayed_datagrams_are_dropped() {
         }
         assert!(count > 1000, "the transfer ended too early: {count}");
     });
+    assert!(refused > 500, "{refused}");
 }
 
 #[test]
 fn datagrams_reflected_to_their_sender_are_dropped() {
-    while_sending(|relay, running| {
+    let _ = while_sending(|relay, running| {
         let mut count = 0;
         while running.is_running() && count < 20_000 {
             for copy in relay.copies(Toward::Server).iter().take(30) {
@@ -95,7 +105,7 @@ fn datagrams_reflected_to_their_sender_are_dropped() {
 
 #[test]
 fn header_bits_changed_in_a_copy_do_no_harm() {
-    while_sending(|relay, running| {
+    let _ = while_sending(|relay, running| {
         let mut random = SplitMix64::new(12);
         let mut count = 0;
         while running.is_running() && count < 20_000 {

@@ -179,7 +179,7 @@ fn a_read_only_file_system_is_said() {
         .arg("f")
         .arg(server.at("disk"))
         .run();
-    run.failed_with(&["read-only"]);
+    run.failed_with(&["read only filesystem"]);
 }
 
 #[test]
@@ -276,7 +276,9 @@ fn a_refused_ssh_connection_is_said_with_its_port() {
     tree::write_file(&world.local("f"), 1, 100);
     let port = fasp_tests::server::free_tcp_port();
     let run = Ascp::new(&world)
-        .args(["-P", &port.to_string(), "f", "user@127.0.0.1:/"])
+        .args(["-P", &port.to_string(), "-i"])
+        .arg(world.client_key())
+        .args(["f", "user@127.0.0.1:/"])
         .run();
     run.failed_with(&["Failed to open TCP connection for SSH"]);
     assert!(run.took < Duration::from_secs(10), "{}", run.words());
@@ -287,6 +289,8 @@ fn a_name_that_does_not_resolve_is_said() {
     let world = World::new();
     tree::write_file(&world.local("f"), 1, 100);
     let run = Ascp::new(&world)
+        .arg("-i")
+        .arg(world.client_key())
         .args(["f", "user@no-such-host.invalid:/"])
         .within_secs(60)
         .run();
@@ -300,7 +304,9 @@ fn an_ssh_port_that_never_speaks_ends_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port().to_string();
     let run = Ascp::new(&world)
-        .args(["-P", &port, "f", "user@127.0.0.1:/"])
+        .args(["-P", &port, "-i"])
+        .arg(world.client_key())
+        .args(["f", "user@127.0.0.1:/"])
         .within_secs(60)
         .run();
     run.failed_with(&["SSH"]);

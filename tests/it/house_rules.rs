@@ -30,7 +30,7 @@ const FLOORS: &[&[&str]] = &[
         "stream",
         "statistics",
     ],
-    &["loss", "rate_control"],
+    &["lane", "loss", "rate_control"],
     &["negotiation"],
     &["sender", "receiver"],
 ];

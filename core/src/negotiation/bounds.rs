@@ -16,7 +16,7 @@ pub const DATAGRAM_SIZES: RangeInclusive<u64> = 296..=65_507;
 /// Report datagram sizes, bytes of UDP payload.
 pub const REPORT_SIZES: RangeInclusive<u64> = 128..=1_440;
 /// Object and packet windows.
-pub const WINDOWS: RangeInclusive<u64> = 16..=1 << 24;
+pub const WINDOWS: RangeInclusive<u64> = 16..=1 << 22;
 /// Metadata windows, bytes: at least one record of the largest size.
 pub const METADATA_WINDOWS: RangeInclusive<u64> = (PREFIX_LEN + MAX_RECORD) as u64..=1 << 24;
 /// Control message limits, bytes of body.

@@ -428,8 +428,8 @@ prop_compose! {
     fn capabilities()(
         max_datagram in 296_u16..=65_507,
         report_size in 128_u16..=1_440,
-        object_window in 16_u32..=1 << 24,
-        packet_window in 16_u32..=1 << 24,
+        object_window in 16_u32..=1 << 22,
+        packet_window in 16_u32..=1 << 22,
         metadata_window in 4_354_u32..=1 << 24,
         max_body in 4_608_u32..=1 << 24,
     ) -> Capabilities {

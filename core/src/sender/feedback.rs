@@ -161,14 +161,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             let end = start.saturating_add(u64::from(run.len)).min(next);
             for number in start.max(self.sent.floor())..end {
                 match run.fate {
-                    Fate::Received => self.on_arrived(number),
+                    Fate::Received => self.on_arrived(now, number),
                     Fate::Missing => self.on_lost(now, number),
                 }
             }
         }
     }
 
-    fn on_arrived(&mut self, number: u64) {
+    fn on_arrived(&mut self, now: Instant, number: u64) {
         let special: Contents = self
             .sent
             .contents_of(number)
@@ -178,7 +178,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return;
         };
         self.statistics.packets_recovered += u64::from(arrived.was_lost);
-        self.mtu.on_arrived(arrived.bytes);
+        self.mtu.on_arrived(now, arrived.bytes);
         for content in special {
             if content.kind == ContentKind::Probe {
                 self.mtu

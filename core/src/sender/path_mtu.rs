@@ -14,8 +14,10 @@ const RUNGS: [u16; 8] = [8_972, 8_952, 4_352, 2_048, 1_472, 1_452, 1_400, 1_300]
 const ROUNDS: u8 = 3;
 /// A search begins anew after this time.
 const RAISE_AFTER: Duration = Duration::from_secs(600);
-/// So many losses of large datagrams in a row mean a black hole.
+/// So many losses of large datagrams in a row, over some time, mean a black hole.
 const BLACK_HOLE: u16 = 48;
+/// A burst that overflows a buffer is shorter than this.
+const BLACK_HOLE_TIME: Duration = Duration::from_millis(500);
 
 /// The search and its result.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,7 @@ pub(super) struct PathMtu {
     round: u8,
     next_round_at: Instant,
     losses_in_a_row: u16,
+    arrived_at: Instant,
 }
 
 impl PathMtu {
@@ -41,6 +44,7 @@ impl PathMtu {
             round: 0,
             next_round_at: now,
             losses_in_a_row: 0,
+            arrived_at: now,
         }
     }
 
@@ -83,8 +87,9 @@ impl PathMtu {
     }
 
     /// A datagram of `size` with content arrived.
-    pub(super) fn on_arrived(&mut self, size: u16) {
+    pub(super) fn on_arrived(&mut self, now: Instant, size: u16) {
         if size > BASE_BYTES {
+            self.arrived_at = now;
             self.losses_in_a_row = 0;
         }
     }
@@ -94,8 +99,8 @@ impl PathMtu {
         if self.fixed || size <= BASE_BYTES {
             return false;
         }
-        self.losses_in_a_row += 1;
-        if self.losses_in_a_row < BLACK_HOLE {
+        self.losses_in_a_row = self.losses_in_a_row.saturating_add(1);
+        if self.losses_in_a_row < BLACK_HOLE || now.since(self.arrived_at) < BLACK_HOLE_TIME {
             return false;
         }
         self.losses_in_a_row = 0;
@@ -170,9 +175,13 @@ mod tests {
         mtu.on_probe_arrived(1_472);
         for _ in 0..200 {
             assert!(!mtu.on_lost(now, 1_472));
-            mtu.on_arrived(1_472);
+            mtu.on_arrived(now, 1_472);
         }
-        assert!((0..BLACK_HOLE).any(|_| mtu.on_lost(now, 1_472)));
+        assert!(
+            !(0..BLACK_HOLE).any(|_| mtu.on_lost(now, 1_472)),
+            "one burst is no black hole"
+        );
+        assert!(mtu.on_lost(now + BLACK_HOLE_TIME, 1_472));
         assert_eq!(mtu.current(), BASE_BYTES);
     }
 }

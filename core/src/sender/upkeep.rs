@@ -34,7 +34,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         };
         if silent_for >= limit {
             self.fail(if self.heard {
-                Fault::ReceiverSend
+                Fault::DataTransferTimeout
             } else {
                 Fault::ConnectionTimeout
             });

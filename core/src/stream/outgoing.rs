@@ -116,6 +116,8 @@ impl<const N: usize> Outgoing<N> {
         while let Some(edge) = self.islands.take_through(self.acknowledged) {
             self.acknowledged = self.acknowledged.max(edge);
         }
+        // What was to be sent again may have arrived meanwhile.
+        self.sent = self.sent.max(self.acknowledged);
         Ok(())
     }
 
@@ -174,6 +176,16 @@ mod tests {
         assert_eq!(stream.acknowledged(), 0);
         stream.on_acknowledged(0, 4).unwrap();
         assert_eq!(stream.acknowledged(), 8);
+    }
+
+    #[test]
+    fn what_arrives_after_a_rewind_is_not_sent_again() {
+        let mut stream = Outgoing::<16>::new(16);
+        stream.write(&[7; 12]).unwrap();
+        stream.on_sent(12);
+        stream.rewind(2);
+        stream.on_acknowledged(0, 6).unwrap();
+        assert_eq!(stream.unsent(16), Some((6, 6)));
     }
 
     #[test]

@@ -3,6 +3,12 @@
 //! The clock jumps exactly to the earliest deadline or arrival, so a machine that needs to be called
 //! earlier than its `poll_timeout` says stands still here.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a harness on small numbers of its own"
+)]
+
 mod link;
 mod world;
 
@@ -244,8 +250,8 @@ fn a_path_that_dies_on_the_way_ends_with_the_public_errors() {
     };
     let mut world = World::new(options, link, files(&[10_000_000]));
     world.run(120);
-    assert_eq!(world.sender_failure, Some(Fault::ReceiverSend));
-    assert_eq!(world.receiver_failure, Some(Fault::ReceiverReceive));
+    assert_eq!(world.sender_failure, Some(Fault::DataTransferTimeout));
+    assert_eq!(world.receiver_failure, Some(Fault::DataTransferTimeout));
 }
 
 #[test]
@@ -284,4 +290,19 @@ fn an_unproven_path_gets_no_file_bytes_before_it_answers() {
     let mut world = World::new(options, clean(), files(&[100_000]));
     world.run(60);
     world.assert_all_delivered();
+}
+
+#[test]
+fn thousands_of_files_cross_a_bad_link() {
+    let sizes: Vec<usize> = (0..3_000)
+        .map(|index| (index * 7_919) % 30_000 / (1 + index % 9))
+        .collect();
+    deliver(
+        Options {
+            target: 50_000_000,
+            ..Options::default()
+        },
+        bad(77),
+        &sizes,
+    );
 }

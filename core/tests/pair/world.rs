@@ -244,7 +244,16 @@ impl World {
             } else {
                 0
             };
-            assert!(idle_turns < 10_000, "time stands still at {:?}", self.now);
+            assert!(
+                idle_turns < 10_000,
+                "time stands still at {:?}: sender {:?} receiver {:?} {:?} {:?} {:?}",
+                self.now,
+                self.sender.poll_timeout(),
+                self.receiver.poll_timeout(),
+                self.forward.next_at(),
+                self.backward.next_at(),
+                self.sender.statistics()
+            );
         }
     }
 

@@ -1,7 +1,9 @@
+//! What the tests of control channels share: keys, servers, the rule for skipping.
+
 use std::io::Write;
 
 /// Set in automation, where a missing component is a failure.
-const NO_SKIP: &str = "FASP_TESTS_NO_SKIP";
+const NO_SKIP: &str = "FASP_NO_SKIP";
 
 /// Says that the machine lacks something; fails where nothing may be lacking.
 pub(crate) fn skipped(why: &str) {

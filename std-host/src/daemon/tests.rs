@@ -1,3 +1,5 @@
+//! The daemon over loopback: who gets in, and for what.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -25,7 +25,7 @@ use crate::storage::write_behind::{
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// File bytes that may wait for the disk on a short path.
-const LEAST_CAPACITY: u64 = 24 << 20;
+const LEAST_CAPACITY: u64 = 16 << 20;
 /// And on the longest one.
 const MOST_CAPACITY: u64 = 1 << 30;
 /// The progress line is refreshed this often.

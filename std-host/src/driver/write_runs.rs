@@ -6,6 +6,10 @@ use crate::storage::write_behind::{Job, WriteBehind};
 
 /// A run is written when it has this many bytes.
 const FULL: usize = 256 * 1024;
+/// A run of this size gets room for a full one, and no more.
+const LARGE: usize = 16 * 1024;
+/// The last block of a full run may go beyond it.
+const SLACK: usize = 16 * 1024;
 /// Runs gathered side by side: the front of the transfer and what is repeated behind it.
 const RUNS: usize = 4;
 
@@ -58,6 +62,9 @@ impl WriteRuns {
         let Some(run) = self.runs.get_mut(at) else {
             return;
         };
+        if run.bytes.len() >= LARGE && run.bytes.capacity() < FULL {
+            run.bytes.reserve_exact(FULL + SLACK - run.bytes.len());
+        }
         run.bytes.extend_from_slice(bytes);
         if run.bytes.len() >= FULL {
             self.submit(storage, at);

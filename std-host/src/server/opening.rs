@@ -94,18 +94,12 @@ pub(super) async fn open(
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
         Ok(proposal) => proposal,
         Err(refusal) => {
-            let failure = Failure::new(refusal.fault(), refusal.to_string());
-            refuse(writer, &failure).await?;
-            return Err(failure);
+            return refused(writer, Failure::new(refusal.fault(), refusal.to_string())).await;
         }
     };
-    let prepared = prepare(proposal.hello(), messages, rights, peer, local).await;
-    let (work, udp) = match prepared {
+    let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
         Ok(prepared) => prepared,
-        Err(failure) => {
-            refuse(writer, &failure).await?;
-            return Err(failure);
-        }
+        Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
@@ -134,6 +128,11 @@ pub(super) async fn open(
         work,
         program,
     })
+}
+
+async fn refused(writer: &mut MessageWriter, failure: Failure) -> Outcome<Opened> {
+    refuse(writer, &failure).await?;
+    Err(failure)
 }
 
 /// Tells the client why there is no session.

@@ -45,6 +45,7 @@ pub(crate) struct Session<'o> {
     peer_words: HashMap<u32, Failure>,
     file_errors_sent: u32,
     first_failure: Option<(Option<u32>, Failure)>,
+    foreign_failures: u64,
     settled: bool,
     summary_seen: bool,
     channel_ended: bool,
@@ -70,6 +71,7 @@ impl<'o> Session<'o> {
             peer_words: HashMap::new(),
             file_errors_sent: 0,
             first_failure: None,
+            foreign_failures: 0,
             settled: false,
             summary_seen: false,
             channel_ended: false,
@@ -314,6 +316,7 @@ impl<'o> Session<'o> {
 
     /// A source failed at the peer before it became an object: this side shows it too.
     fn on_foreign_source_failure(&mut self, path: &[u8], failure: Failure) {
+        self.foreign_failures += 1;
         self.first_failure
             .get_or_insert_with(|| (None, failure.clone()));
         self.observer.file(&FileReport {
@@ -366,6 +369,7 @@ impl<'o> Session<'o> {
     fn conclude(self) -> (SessionOutcome, MessageWriter) {
         let mut report = self.report.unwrap_or_default();
         let settled = self.settled;
+        report.totals.failed += self.foreign_failures;
         let session_failure = self
             .failure
             .or_else(|| report.failure.take().filter(|_| !settled));

@@ -35,7 +35,7 @@ pub fn write_failure(path: &[u8], error: Errno) -> Failure {
 /// A failure whose sentence is the name of the file and the public text.
 #[must_use]
 pub fn named(path: &[u8], fault: Fault) -> Failure {
-    Failure::new(fault, format!("{}: {}", shown(path), fault.text()))
+    Failure::new(fault, format!("{}: {}", fault.text(), shown(path)))
 }
 
 /// `path` for a terminal or a log: control characters escaped, foreign bytes replaced.
@@ -69,7 +69,7 @@ const fn common_fault(error: Errno) -> Option<Fault> {
 fn describe(path: &[u8], fault: Fault, error: Errno) -> Failure {
     match fault {
         Fault::DiskRead | Fault::DiskWrite => {
-            let text = format!("{}: {} ({error})", shown(path), fault.text());
+            let text = format!("{}: {} ({error})", fault.text(), shown(path));
             Failure::new(fault, text)
         }
         _ => named(path, fault),
@@ -84,7 +84,7 @@ mod tests {
     fn a_full_disk_is_named_as_users_know_it() {
         let failure = write_failure(b"a/b", Errno::NOSPC);
         assert_eq!(failure.fault, Fault::NoSpaceLeft);
-        assert_eq!(failure.text, "a/b: No space left on disk");
+        assert_eq!(failure.text, "No space left on disk: a/b");
         assert_eq!(write_failure(b"a", Errno::DQUOT).fault, Fault::NoSpaceLeft);
     }
 

@@ -192,6 +192,6 @@ pub(super) fn unreadable(item: &SourceItem, error: Errno) -> Failure {
 
 fn about(item: &SourceItem, what: &str) -> Failure {
     let fault = Fault::DiskRead;
-    let text = format!("{}: {fault}: {what}", shown(&item.open_path));
+    let text = format!("{fault}: {}: {what}", shown(&item.open_path));
     Failure::new(fault, text)
 }

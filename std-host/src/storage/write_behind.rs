@@ -28,7 +28,7 @@ use crate::failure::{Failure, Outcome};
 const LEAST_POOLED_BYTES: usize = 32 * 1024;
 
 /// Bytes of idle buffers kept for [`WriteBehind::take_buffer`].
-const MOST_POOLED_BYTES: usize = 16 * 1024 * 1024;
+const MOST_POOLED_BYTES: usize = 8 * 1024 * 1024;
 
 /// How a session writes.
 #[derive(Clone, Debug)]

@@ -1,11 +1,12 @@
 //! Speed on the loopback: `cargo run --release -p fasp-tests --bin bench_loopback [RUNS]`.
 //!
-//! Two measurements, each the median of RUNS runs (3 unless told otherwise) of the whole command
+//! Three measurements, each the median of RUNS runs (3 unless told otherwise) of the whole command
 //! as a user sees it, connecting included:
 //! * one file of 2 GiB, AES-128-GCM, one session through `ascpd`, both directions: rate,
 //!   processor time and peak memory of each side;
 //! * 10,000 files of 10 KB against `tar | nc` in the same run, as a ratio. Where `nc` is missing,
-//!   a plain copy between a pipe and a TCP connection stands in for it.
+//!   a plain copy between a pipe and a TCP connection stands in for it;
+//! * how well `--policy=fixed -l 50M` keeps its rate, by the sender's own statistics.
 //!
 //! Files lie in the temporary folder (`TMPDIR`); with one in memory the disk is left out.
 
@@ -29,6 +30,7 @@ use fasp_tests::tree;
 use fasp_tests::world::{World, is_installed};
 
 const LARGE_BYTES: u64 = 2 << 30;
+const PACED_BYTES: u64 = 30_000_000;
 const SMALL_FILES: u64 = 10_000;
 const SMALL_BYTES: u64 = 10_000;
 const LIMIT: Duration = Duration::from_secs(300);
@@ -48,6 +50,44 @@ fn main() {
     large_file(runs, "fair");
     large_file(runs, "fixed");
     many_files(runs);
+    pacing(runs);
+}
+
+/// The rate of datagrams that a fixed session sends, against what it was told.
+fn pacing(runs: u32) {
+    let world = World::new();
+    tree::write_file(&world.local("paced"), 1, PACED_BYTES);
+    let server = Ascpd::new(&world).start();
+    let rates: Vec<f64> = (0..runs)
+        .map(|_| {
+            let run = Ascp::to(&world, &server)
+                .args([
+                    "-q",
+                    "-L-",
+                    "-Z",
+                    "1472",
+                    "-l",
+                    "50M",
+                    "--policy=fixed",
+                    "paced",
+                ])
+                .arg(server.at("copy"))
+                .run();
+            let text = run.succeeded().err();
+            let rate = text
+                .split("ave_xmit_rate ")
+                .nth(1)
+                .and_then(|rest| rest.split("Mbps").next());
+            rate.expect("the log must tell the rate")
+                .parse()
+                .expect("a number")
+        })
+        .collect();
+    let rate = median(&rates);
+    println!(
+        "fixed at 50 Mbit/s: {rate:.2} Mbit/s sent, {:+.2} % of the target",
+        (rate / 50.0 - 1.0) * 100.0
+    );
 }
 
 fn large_file(runs: u32, policy: &str) {

@@ -1,3 +1,5 @@
+//! Which host keys are trusted.
+
 use russh::keys::PrivateKey;
 use russh::keys::key::safe_rng;
 

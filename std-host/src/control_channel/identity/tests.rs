@@ -1,3 +1,5 @@
+//! Private keys of every kind and form.
+
 use std::process::{Command, Stdio};
 
 use russh::keys::key::safe_rng;

@@ -1,3 +1,5 @@
+//! Lines of `known_hosts`, read and written.
+
 use std::os::unix::fs::PermissionsExt;
 
 use russh::keys::PrivateKey;

@@ -1,3 +1,5 @@
+//! Bytes read ahead are the bytes of the file, whatever the order and whatever happens to it.
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -220,7 +222,11 @@ fn a_file_that_shrinks_fails_instead_of_being_padded() {
     assert_eq!(it.read(object, 7_000_000, 1_000), Err(Fault::DiskRead));
     assert_eq!(it.finish(object), Err(Fault::DiskRead));
     let failure = it.files.failure(object).unwrap();
-    assert!(failure.text.starts_with("f: "), "{}", failure.text);
+    assert!(
+        failure.text.starts_with("Disk read error: f: "),
+        "{}",
+        failure.text
+    );
 }
 
 #[test]

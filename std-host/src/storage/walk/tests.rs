@@ -1,3 +1,5 @@
+//! Trees with every kind of name and trouble, walked.
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

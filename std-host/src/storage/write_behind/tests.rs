@@ -1,3 +1,5 @@
+//! Jobs through the writer threads, on real folders.
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;

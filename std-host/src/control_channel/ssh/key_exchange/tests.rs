@@ -1,3 +1,5 @@
+//! Key exchange against published and made-up peers.
+
 use russh::keys::key::safe_rng;
 use russh::keys::signature::Signer;
 use russh::keys::ssh_key::private::{KeypairData, RsaKeypair};

@@ -1,3 +1,5 @@
+//! Full disks, quotas, read-only folders and many open files.
+
 use super::*;
 
 /// A file system of its own, if the test may mount one.
@@ -53,7 +55,7 @@ fn a_full_disk_fails_the_file_and_gives_the_credit_back() {
         }
         assert_eq!(failures.len(), 1);
         assert_eq!(failures[0].fault, Fault::NoSpaceLeft);
-        assert_eq!(failures[0].text, "m/f: No space left on disk");
+        assert_eq!(failures[0].text, "No space left on disk: m/f");
         assert!(!it.path("m/f").exists());
         if resume_level == 0 {
             assert_eq!(fs::read_dir(it.path("m")).unwrap().count(), 0);

@@ -1,3 +1,5 @@
+//! Partial files: kept, trusted only when they fit, continued.
+
 use super::*;
 
 #[test]
