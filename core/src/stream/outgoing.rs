@@ -116,6 +116,8 @@ impl<const N: usize> Outgoing<N> {
         while let Some(edge) = self.islands.take_through(self.acknowledged) {
             self.acknowledged = self.acknowledged.max(edge);
         }
+        // After a rewind it may turn out that the other side has the bytes after all.
+        self.sent = self.sent.max(self.acknowledged);
         Ok(())
     }
 
@@ -174,6 +176,17 @@ mod tests {
         assert_eq!(stream.acknowledged(), 0);
         stream.on_acknowledged(0, 4).unwrap();
         assert_eq!(stream.acknowledged(), 8);
+    }
+
+    #[test]
+    fn what_arrived_although_it_was_to_be_sent_again_is_not_sent_again() {
+        let mut stream = Outgoing::<16>::new(16);
+        stream.write(&[7; 12]).unwrap();
+        stream.on_sent(8);
+        stream.rewind(0);
+        stream.on_acknowledged(0, 8).unwrap();
+        assert_eq!(stream.unsent(16), Some((8, 4)));
+        assert!(stream.copy_to(8, &mut [0; 4]));
     }
 
     #[test]
