@@ -152,12 +152,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.to_tell.pop_front();
                 continue;
             };
-            let needed = if outcome == Outcome::Resume {
-                LONGEST.min(META)
-            } else {
-                SHORT
-            };
-            if self.decide.room() < needed {
+            if self.decide.room() < room_for(outcome) {
                 return;
             }
             let last = self.take_neighbours(first, outcome);
@@ -168,6 +163,14 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 }
             }
         }
+    }
+
+    /// Whether [`Self::flush_outcomes`] would do something now.
+    pub(super) fn can_tell(&self) -> bool {
+        self.to_tell.front().is_some_and(|&first| {
+            let outcome = self.objects.get(first).and_then(|entry| entry.outcome);
+            outcome.is_none_or(|outcome| self.decide.room() >= room_for(outcome))
+        })
     }
 
     /// Takes `first` and the ids that follow it with the same outcome from the queue; returns the last.
@@ -224,7 +227,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let encoded = record::encode_decide(&decision, &mut bytes)
             .ok()
             .and_then(|length| bytes.get(..length));
-        if !encoded.is_some_and(|encoded| self.decide.write(encoded).is_ok()) {
+        if encoded.is_none_or(|encoded| self.decide.write(encoded).is_err()) {
             // Room was checked: only a stream smaller than one record comes here.
             self.fail(Fault::InternalError);
         }
@@ -271,5 +274,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.decide.rewind(piece.offset);
             }
         }
+    }
+}
+
+/// Bytes that the stream must have free before an outcome is written.
+const fn room_for(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Resume => LONGEST,
+        _ => SHORT,
     }
 }

@@ -127,7 +127,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             return Some(self.ping_due_at.min(self.last_heard + CONNECT_TIMEOUT));
         }
         let answers = self.path_answer.is_some() || self.pong_due.is_some();
-        if self.has_unsent_decisions() || !self.to_tell.is_empty() || answers {
+        if self.has_unsent_decisions() || self.can_tell() || answers {
             return Some(self.last_heard);
         }
         let mut next = self.last_heard + SESSION_TIMEOUT;
