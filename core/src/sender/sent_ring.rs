@@ -123,6 +123,14 @@ impl<const N: usize> SentRing<N> {
         self.next
     }
 
+    /// The lowest number of which nothing is known.
+    pub(super) fn first_in_flight(&self) -> Option<u64> {
+        (self.floor..self.next).find(|&number| {
+            self.get(number)
+                .is_some_and(|record| record.state == State::InFlight)
+        })
+    }
+
     /// Bytes of datagrams with content that were sent, neither acknowledged nor lost.
     pub(super) const fn in_flight_bytes(&self) -> u64 {
         self.in_flight_bytes

@@ -185,15 +185,15 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         Some(length)
     }
 
-    /// Until when the lowest unsettled packet may keep a full window waiting for news of it.
+    /// Until when the lowest unsettled packet may keep a full window waiting.
     pub(super) fn stuck_until(&self) -> Instant {
         let patience = self.round_trip.overdue().scaled(2, 1);
         self.stuck.1 + patience.max(LEAST_PATIENCE)
     }
 
-    /// When not even a word about where we stand finds a number, and nothing is heard of the lowest one,
-    /// it is taken for lost: the receiver may have got none of them, and asks for what it does not know of
-    /// only when it learns of it.
+    /// When not even a word about where we stand finds a number and nothing moves, the lowest packet of which
+    /// nothing is known is taken for lost: the receiver may have got none of them, and asks for what it
+    /// does not know of only when it learns of it.
     pub(super) fn watch_floor(&mut self, now: Instant) {
         let floor = self.sent.floor();
         if floor != self.stuck.0 {
@@ -201,7 +201,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         if !self.sent.has_room_for_upkeep() && now >= self.stuck_until() {
             self.stuck.1 = now;
-            if self.sent.lose(floor).is_some() {
+            if let Some(number) = self.sent.first_in_flight() {
+                self.sent.lose(number);
                 self.statistics.packets_lost += 1;
             }
         }

@@ -165,7 +165,7 @@ fn run<
 }
 
 fn run_seed(seed: u64) {
-    let small = seed % 3 == 0;
+    let small = seed.is_multiple_of(3);
     let scenario = scenario(seed, small);
     if small {
         run::<128, 16, 4_608, 4, 32>(seed, scenario);
