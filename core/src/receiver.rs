@@ -61,6 +61,8 @@ pub struct Receiver<
     reporting: Reporting,
     capacity: u64,
     outstanding: u64,
+    /// The largest id of an object that was offered.
+    offered: u32,
     ended: Option<u32>,
     settled_told: bool,
     path_answer: Option<u64>,
@@ -105,6 +107,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             reporting: Reporting::new(agreement.report_size(), largest, now),
             capacity,
             outstanding: 0,
+            offered: 0,
             ended: None,
             settled_told: false,
             path_answer: None,

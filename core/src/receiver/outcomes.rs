@@ -81,10 +81,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let Some(entry) = self
             .objects
             .get_mut(object)
-            .filter(|entry| entry.stage == Stage::Open)
+            .filter(|entry| entry.stage == Stage::Open && !entry.decided)
         else {
             return;
         };
+        entry.decided = true;
         match decision {
             Decision::Go => self.tell(object, Outcome::Go),
             Decision::Skip => {
@@ -114,7 +115,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             && missing.len() < self.gaps.room()
             && missing
                 .iter()
-                .all(|range| range.start < range.end && range.end <= size);
+                .all(|range| range.start < range.end && range.end <= size)
+            && missing
+                .iter()
+                .zip(missing.iter().skip(1))
+                .all(|(one, next)| one.end <= next.start);
         if !usable {
             return self.tell(object, Outcome::Go);
         }
