@@ -128,7 +128,7 @@ pub struct Sender<
     pong_due: Option<(u32, Instant)>,
     state_due_at: Instant,
     silence_step_at: Instant,
-    /// The lowest unsettled number and since when it is that.
+    /// The lowest unsettled number, and since when it fills the window.
     stuck: (u64, Instant),
     last_heard: Instant,
     heard: bool,

@@ -196,10 +196,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// does not know of only when it learns of it.
     pub(super) fn watch_floor(&mut self, now: Instant) {
         let floor = self.sent.floor();
-        if floor != self.stuck.0 {
+        if floor != self.stuck.0 || self.sent.has_room_for_upkeep() {
             self.stuck = (floor, now);
-        }
-        if !self.sent.has_room_for_upkeep() && now >= self.stuck_until() {
+        } else if now >= self.stuck_until() {
             self.stuck.1 = now;
             if let Some(number) = self.sent.first_in_flight() {
                 self.sent.lose(number);
