@@ -61,6 +61,8 @@ pub struct Receiver<
     reporting: Reporting,
     capacity: u64,
     outstanding: u64,
+    /// The largest id of an object that was offered.
+    offered: u32,
     ended: Option<u32>,
     settled_told: bool,
     path_answer: Option<u64>,
@@ -88,6 +90,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         capacity: u64,
         now: Instant,
     ) -> Self {
+        let largest = agreement.max_datagram();
+        let largest = agreement.fixed_datagram().unwrap_or(largest);
         Self {
             inbound: Inbound::new(opener, agreement.own_connection()),
             outbound: Outbound::new(sealer, agreement.peer_connection()),
@@ -100,9 +104,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             decide: Outgoing::new(agreement.metadata_window()),
             sent_decisions: SentDecisions::default(),
             decides_each: agreement.decides_each_object(),
-            reporting: Reporting::new(agreement.report_size(), now),
+            reporting: Reporting::new(agreement.report_size(), largest, now),
             capacity,
             outstanding: 0,
+            offered: 0,
             ended: None,
             settled_told: false,
             path_answer: None,
@@ -134,9 +139,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     pub fn close(&mut self, fault: Option<Fault>) {
         self.close_frames_left = 3;
         self.closed_with = fault;
-        self.failure = self
-            .failure
-            .or_else(|| Some(fault.unwrap_or(Fault::UserCancelled)));
+        self.failure = Some(self.failure.or(fault).unwrap_or(Fault::UserCancelled));
         self.failure_told = true;
     }
 

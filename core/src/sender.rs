@@ -37,7 +37,7 @@ use crate::units::ObjectId;
 
 use object_window::ObjectWindow;
 use pacer::Pacer;
-use path_mtu::PathMtu;
+use path_mtu::{BASE_BYTES, PathMtu};
 use resume_plan::ResumePlans;
 use sent_ring::SentRing;
 
@@ -128,6 +128,8 @@ pub struct Sender<
     pong_due: Option<(u32, Instant)>,
     state_due_at: Instant,
     silence_step_at: Instant,
+    /// The lowest unsettled number, and since when it fills the window.
+    stuck: (u64, Instant),
     last_heard: Instant,
     heard: bool,
     close_frames_left: u8,
@@ -160,10 +162,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             policy: agreement.policy(),
         };
         let rate = RateController::new(limits, now);
+        let sent = SentRing::new(agreement.packet_window());
+        // What is lost in one large datagram must find room in several small ones, even half filled.
+        let most = u64::from(BASE_BYTES) * sent.most_parts() / 2;
+        let most = match agreement.fixed_datagram() {
+            Some(fixed) => fixed,
+            None => agreement
+                .max_datagram()
+                .min(u16::try_from(most).unwrap_or(u16::MAX)),
+        };
         Self {
             inbound: Inbound::new(opener, agreement.own_connection()),
             outbound: Outbound::new(sealer, agreement.peer_connection()),
-            sent: SentRing::new(agreement.packet_window()),
+            sent,
             objects: ObjectWindow::new(agreement.object_window()),
             ready: Deque::new(),
             closing: Deque::new(),
@@ -177,7 +188,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             first_meta_sent: 0,
             pacer: Pacer::new(rate.rate(), now),
             rate,
-            mtu: PathMtu::new(agreement.max_datagram(), agreement.fixed_datagram(), now),
+            mtu: PathMtu::new(most, agreement.fixed_datagram(), now),
             round_trip: RoundTrip::new(),
             credit: FIRST_CREDIT,
             report_sequence: None,
@@ -195,6 +206,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             pong_due: None,
             state_due_at: now,
             silence_step_at: now + Duration::from_secs(1),
+            stuck: (0, now),
             last_heard: now,
             heard: false,
             close_frames_left: 0,
@@ -217,10 +229,15 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         most_segments: usize,
         source: &mut S,
     ) -> Option<Transmit> {
-        if self.failure.is_some() && self.close_frames_left == 0 {
-            return None;
+        if self.failure.is_some() {
+            let length = self.next_close(now, out)?;
+            return Some(Transmit {
+                length,
+                segment_size: length,
+            });
         }
         self.blocked = Blocked::No;
+        self.watch_floor(now);
         self.pacer.set_rate(self.rate.rate(), now);
         self.flush_closing(source);
         if let Some(length) = self.next_probe(now, out) {
@@ -286,9 +303,13 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return (self.close_frames_left > 0).then_some(self.last_heard);
         }
         let mut next = self.silence_step_at;
-        if self.sent.has_room_for_upkeep() {
-            next = next.min(self.state_due_at);
-        }
+        next = next.min(if !self.sent.has_room_for_upkeep() {
+            self.stuck_until()
+        } else if self.path_answer.is_some() || self.pong_due.is_some() {
+            self.last_heard
+        } else {
+            self.state_due_at
+        });
         if self.blocked == Blocked::No
             && let Some(opens_at) = self.pacer.opens_at()
         {
@@ -318,9 +339,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     pub fn close(&mut self, fault: Option<Fault>) {
         self.close_frames_left = 3;
         self.closed_with = fault;
-        self.failure = self
-            .failure
-            .or_else(|| Some(fault.unwrap_or(Fault::UserCancelled)));
+        self.failure = Some(self.failure.or(fault).unwrap_or(Fault::UserCancelled));
     }
 
     /// Counters and measurements.

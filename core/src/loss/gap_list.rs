@@ -90,6 +90,14 @@ impl<const N: usize> GapList<N> {
             .sum()
     }
 
+    /// Whether to fill `start..end` of `object` takes one more gap, because bytes on both sides stay missing.
+    #[must_use]
+    pub fn is_split_by(&self, object: ObjectId, start: u64, end: u64) -> bool {
+        let at = self.first_ending_after(object, start);
+        self.get(at)
+            .is_some_and(|gap| gap.object == object && gap.start < start && end < gap.end)
+    }
+
     /// Closes `start..end` of `object` and returns how many missing bytes that filled.
     ///
     /// # Errors
@@ -97,6 +105,9 @@ impl<const N: usize> GapList<N> {
     /// [`NoRoom`] if a gap would have to be split and the list is full; the list is unchanged.
     pub fn fill(&mut self, object: ObjectId, start: u64, end: u64) -> Result<u64, NoRoom> {
         let at = self.first_ending_after(object, start);
+        if start >= end {
+            return Ok(0);
+        }
         if let Some(gap) = self.get(at)
             && gap.object == object
             && gap.start < start
@@ -272,6 +283,29 @@ mod tests {
         gaps.forget(ObjectId(2));
         assert_eq!(gaps.fill(ObjectId(2), 0, 10), Ok(0));
         assert_eq!(gaps.len(), 2);
+    }
+
+    #[test]
+    fn only_bytes_inside_a_gap_split_it() {
+        let mut gaps = GapList::<4>::new();
+        gaps.add(gap(1, 10, 20)).unwrap();
+        for (start, end, splits) in [
+            (12, 15, true),
+            (10, 15, false),
+            (15, 20, false),
+            (5, 25, false),
+        ] {
+            assert_eq!(gaps.is_split_by(ObjectId(1), start, end), splits);
+        }
+        assert!(!gaps.is_split_by(ObjectId(2), 12, 15));
+    }
+
+    #[test]
+    fn filling_nothing_splits_nothing() {
+        let mut gaps = GapList::<1>::new();
+        gaps.add(gap(1, 10, 20)).unwrap();
+        assert_eq!(gaps.fill(ObjectId(1), 15, 15), Ok(0));
+        assert_eq!(gaps.missing_in(ObjectId(1), 0, 100), 10);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! What the host learns from a receiver: objects offered, complete or cancelled, and the session's end.
 
+use core::mem;
+
 use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
@@ -61,8 +63,12 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 return self.event_of(start);
             }
         }
-        if let Some(object) = self.completed.pop_front() {
-            return Some(ReceiverEvent::Complete(object));
+        while let Some(object) = self.completed.pop_front() {
+            // The host may have given its result already, because writing failed.
+            let entry = self.objects.get(object);
+            if entry.is_some_and(|entry| entry.stage == Stage::InHand) {
+                return Some(ReceiverEvent::Complete(object));
+            }
         }
         if !self.settled_told && self.all_told() {
             self.settled_told = true;
@@ -71,8 +77,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         None
     }
 
-    /// Whether the record at `start` of the META stream makes an event.
-    fn is_told(&self, start: u64) -> bool {
+    /// Whether the record at `start` of the META stream makes an event; a cancellation is told once.
+    fn is_told(&mut self, start: u64) -> bool {
         let Some((body, _)) = self.meta.record_at(start) else {
             return false;
         };
@@ -82,8 +88,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 fault.is_some()
                     && self
                         .objects
-                        .get(object)
-                        .is_some_and(|entry| entry.stage == Stage::InHand)
+                        .get_mut(object)
+                        .is_some_and(|entry| mem::take(&mut entry.cancelled))
             }
             Err(_) => false,
         }

@@ -1,19 +1,34 @@
 //! Taking datagrams: open, then one handler for each kind of content.
 
 use super::arrival::Arrival;
-use super::object_table::{Entry, ObjectTable, Place, Stage};
+use super::object_table::{Entry, Place, Stage};
 use super::{Receiver, reporting};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::DatagramError;
 use crate::loss::Gap;
-use crate::metadata::{MetaRecord, ObjectKind, OpenRecord, record};
+use crate::metadata::{MetaRecord, ObjectKind, record};
 use crate::time::Instant;
 use crate::units::{ObjectId, PacketNumber};
-use crate::wire::{DataBlock, Datagram, Frame, Frames, MAX_FRAMES, Payload};
+use crate::wire::{DataBlock, Datagram, Frame, Frames, Payload};
 
 /// Beyond its credit a sender may be this many bytes ahead, for reports on their way.
 const CREDIT_SLACK: u64 = 1 << 20;
+
+/// What a record says, without what only the host needs.
+#[derive(Clone, Copy, Debug)]
+enum Fact {
+    Offered(ObjectId, u64, ObjectKind),
+    Closed(ObjectId, Option<Fault>),
+    Ended(u32),
+}
+
+/// What the blocks of one datagram take that were checked so far.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: u64,
+    gaps: usize,
+}
 
 impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: usize, G: GcmBackend>
     Receiver<WORDS, OBJECTS, GAPS, META, G>
@@ -81,7 +96,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 
     fn on_data<'b>(&mut self, block: DataBlock<'b>) -> Result<Arrival<'b>, DatagramError> {
-        self.check_block(&block, 0)?;
+        self.check_block(&block, &mut Ahead::default())?;
         Ok(if self.place_block(&block) {
             Arrival::data(block)
         } else {
@@ -102,9 +117,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if blocks == 0 {
             return Ok(Arrival::nothing());
         }
-        let mut ahead = 0;
+        let mut ahead = Ahead::default();
         for frame in Frames::new(body) {
-            ahead += self.check_frame(&frame?, ahead)?;
+            self.check_frame(&frame?, &mut ahead)?;
         }
         let mut wanted = 0;
         for (index, frame) in Frames::new(body).enumerate() {
@@ -145,43 +160,84 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         self.meta
             .insert(offset, bytes)
             .map_err(|_| DatagramError::NoRoom)?;
-        while let Some((body, end)) = self.meta.record_at(self.meta_parsed) {
-            let closed = match record::decode_meta(body) {
-                Ok(MetaRecord::Open(open)) => open_object(&mut self.objects, &open),
-                Ok(MetaRecord::Close { object, fault }) => Some((object, fault)),
-                Ok(MetaRecord::End { objects, .. }) => {
-                    self.ended = Some(objects);
-                    None
-                }
-                Err(_) => {
-                    self.fail(Fault::Protocol);
-                    return Ok(());
-                }
+        while self.failure.is_none() {
+            let start = self.meta_parsed;
+            let taken = match record::next_record(self.meta.bytes_from(start)) {
+                Ok(None) => break,
+                Ok(Some((body, taken))) => record::decode_meta(body).map(|record| (record, taken)),
+                Err(error) => Err(error),
             };
-            self.meta_parsed = end;
-            if let Some((object, fault)) = closed {
-                self.on_closed(object, fault);
+            let Ok((record, taken)) = taken else {
+                self.fail(Fault::Protocol);
+                break;
+            };
+            let fact = match record {
+                MetaRecord::Open(open) => Fact::Offered(open.object, open.size, open.kind),
+                MetaRecord::Close { object, fault } => Fact::Closed(object, fault),
+                MetaRecord::End { objects, .. } => Fact::Ended(objects),
+            };
+            if !self.on_fact(fact) {
+                self.fail(Fault::Protocol);
+                break;
             }
+            self.meta_parsed = start + taken as u64;
         }
         Ok(())
     }
 
+    /// `false` if no honest sender would say so.
+    fn on_fact(&mut self, fact: Fact) -> bool {
+        match fact {
+            Fact::Offered(object, size, kind) => {
+                self.ended.is_none() && self.on_offered(object, size, kind)
+            }
+            Fact::Closed(object, fault) => self.on_closed(object, fault),
+            Fact::Ended(objects) => {
+                let keeps_rules = self.ended.is_none() && objects >= self.offered;
+                if keeps_rules {
+                    self.ended = Some(objects);
+                }
+                keeps_rules
+            }
+        }
+    }
+
+    /// Enters an offered object; a folder has nothing to wait for and counts as closed.
+    fn on_offered(&mut self, object: ObjectId, size: u64, kind: ObjectKind) -> bool {
+        let place = self.objects.get_mut(object);
+        let Some(entry) = place.filter(|entry| entry.stage == Stage::Unknown) else {
+            return false;
+        };
+        *entry = Entry {
+            stage: Stage::Open,
+            size,
+            ..Entry::default()
+        };
+        self.offered = self.offered.max(object.0);
+        kind == ObjectKind::File || self.on_closed(object, None)
+    }
+
     /// The sender closed `object`; with a fault, the event that cancels it comes from the record itself.
-    fn on_closed(&mut self, object: ObjectId, fault: Option<Fault>) {
-        let Some(entry) = self.objects.get_mut(object) else {
-            return;
+    fn on_closed(&mut self, object: ObjectId, fault: Option<Fault>) -> bool {
+        let entry = match self.objects.place(object) {
+            Place::Past => return true,
+            Place::Beyond => return false,
+            Place::Here(entry) => entry,
         };
         match (fault, entry.stage) {
+            (None, Stage::Unknown) => return false,
             (None, Stage::Open) => {
                 entry.closed = true;
                 self.check_complete(object);
             }
             (Some(_), Stage::Open | Stage::Unknown) => {
                 entry.stage = Stage::InHand;
+                entry.cancelled = true;
                 self.gaps.forget(object);
             }
             _ => {}
         }
+        true
     }
 
     fn check_complete(&mut self, object: ObjectId) {
@@ -195,8 +251,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         }
     }
 
-    /// Bytes of the frame's block; an error if it cannot be taken now.
-    fn check_frame(&mut self, frame: &Frame<'_>, ahead: u64) -> Result<u64, DatagramError> {
+    /// An error if the frame's block cannot be taken now, together with those before it.
+    fn check_frame(&mut self, frame: &Frame<'_>, ahead: &mut Ahead) -> Result<(), DatagramError> {
         match *frame {
             Frame::Chunk(ref block) => self.check_block(block, ahead),
             Frame::Whole {
@@ -204,39 +260,39 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 record,
                 data,
             } => self.check_whole(object, record, data, ahead),
-            _ => Ok(0),
+            _ => Ok(()),
         }
     }
 
-    fn check_block(&mut self, block: &DataBlock<'_>, ahead: u64) -> Result<u64, DatagramError> {
-        let bytes = match block.payload {
-            Payload::Bytes(bytes) => bytes.len() as u64,
-            Payload::Zeros(_) => 0,
+    fn check_block(
+        &mut self,
+        block: &DataBlock<'_>,
+        ahead: &mut Ahead,
+    ) -> Result<(), DatagramError> {
+        let entry = match self.objects.place(block.object) {
+            Place::Past => return Ok(()),
+            Place::Beyond => return Err(DatagramError::NoRoom),
+            Place::Here(entry) => *entry,
         };
-        // A datagram may open one gap a frame: that many places are kept free.
-        let gaps_full = self.gaps.room() <= MAX_FRAMES.min(GAPS / 2);
-        self.check_credit(bytes + ahead)?;
-        match self.objects.place(block.object) {
-            Place::Past => Ok(0),
-            Place::Beyond => Err(DatagramError::NoRoom),
-            Place::Here(entry) => match entry.stage {
-                Stage::Unknown => Err(DatagramError::NoRoom),
-                Stage::Open if block.end() > entry.size => Err(DatagramError::OutOfFile),
-                Stage::Open if block.offset != entry.high && gaps_full => {
-                    // A block that only closes gaps is always welcome.
-                    let inside = block.end() <= entry.high;
-                    let missing = self
-                        .gaps
-                        .missing_in(block.object, block.offset, block.end());
-                    if inside && missing == block.end() - block.offset {
-                        Ok(bytes)
-                    } else {
-                        Err(DatagramError::NoRoom)
-                    }
-                }
-                _ => Ok(bytes),
-            },
+        let is_wanted = entry.decided || !self.decides_each;
+        match entry.stage {
+            Stage::Open if block.end() > entry.size => return Err(DatagramError::OutOfFile),
+            Stage::Open if is_wanted => {}
+            Stage::Unknown | Stage::Open => return Err(DatagramError::NoRoom),
+            _ => return Ok(()),
         }
+        if let Payload::Bytes(bytes) = block.payload {
+            self.check_credit(bytes.len() as u64, ahead)?;
+        }
+        // A block that needs no place of its own in the list of gaps is always welcome.
+        let inside = block.end().min(entry.high);
+        let opens_gap =
+            block.offset > entry.high || self.gaps.is_split_by(block.object, block.offset, inside);
+        ahead.gaps += usize::from(opens_gap);
+        if opens_gap && ahead.gaps > self.gaps.room() {
+            return Err(DatagramError::NoRoom);
+        }
+        Ok(())
     }
 
     fn check_whole(
@@ -244,27 +300,28 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         object: ObjectId,
         record: &[u8],
         data: &[u8],
-        ahead: u64,
-    ) -> Result<u64, DatagramError> {
+        ahead: &mut Ahead,
+    ) -> Result<(), DatagramError> {
         let bytes = data.len() as u64;
         let open = record::decode_open(record).map_err(|_| DatagramError::OutOfFile)?;
         if open.object != object
             || open.size != bytes
             || open.kind != ObjectKind::File
             || self.decides_each
+            || self.ended.is_some_and(|objects| object.0 > objects)
         {
             return Err(DatagramError::OutOfFile);
         }
-        self.check_credit(bytes + ahead)?;
         match self.objects.place(object) {
-            Place::Past => Ok(0),
+            Place::Past => Ok(()),
             Place::Beyond => Err(DatagramError::NoRoom),
-            Place::Here(_) => Ok(bytes),
+            Place::Here(_) => self.check_credit(bytes, ahead),
         }
     }
 
-    const fn check_credit(&self, bytes: u64) -> Result<(), DatagramError> {
-        if self.outstanding + bytes > self.capacity.saturating_add(CREDIT_SLACK) {
+    const fn check_credit(&self, bytes: u64, ahead: &mut Ahead) -> Result<(), DatagramError> {
+        ahead.bytes += bytes;
+        if self.outstanding + ahead.bytes > self.capacity.saturating_add(CREDIT_SLACK) {
             return Err(DatagramError::NoRoom);
         }
         Ok(())
@@ -284,13 +341,14 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             .get_mut(object)
             .filter(|entry| entry.stage == Stage::Unknown)
         else {
-            self.statistics.file_bytes_repeated += bytes;
+            count(&mut self.statistics.file_bytes_repeated, bytes);
             return false;
         };
+        self.offered = self.offered.max(object.0);
         entry.stage = Stage::InHand;
         entry.size = bytes;
         self.outstanding += bytes;
-        self.statistics.file_bytes_received += bytes;
+        count(&mut self.statistics.file_bytes_received, bytes);
         true
     }
 
@@ -303,7 +361,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             .filter(|entry| entry.stage == Stage::Open)
             .copied();
         let Some(mut entry) = entry else {
-            self.statistics.file_bytes_repeated += end - start;
+            count(&mut self.statistics.file_bytes_repeated, end - start);
             return false;
         };
         let mut fresh = 0;
@@ -333,8 +391,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if let Some(place) = self.objects.get_mut(block.object) {
             *place = entry;
         }
-        self.statistics.file_bytes_received += fresh;
-        self.statistics.file_bytes_repeated += (end - start) - fresh;
+        count(&mut self.statistics.file_bytes_received, fresh);
+        count(
+            &mut self.statistics.file_bytes_repeated,
+            (end - start) - fresh,
+        );
         if fresh > 0
             && let Payload::Bytes(bytes) = block.payload
         {
@@ -345,18 +406,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 }
 
-/// Enters an offered object; a folder has nothing to wait for and counts as closed.
-fn open_object<const N: usize>(
-    objects: &mut ObjectTable<N>,
-    open: &OpenRecord<'_>,
-) -> Option<(ObjectId, Option<Fault>)> {
-    let entry = objects
-        .get_mut(open.object)
-        .filter(|entry| entry.stage == Stage::Unknown)?;
-    *entry = Entry {
-        stage: Stage::Open,
-        size: open.size,
-        ..Entry::default()
-    };
-    (open.kind == ObjectKind::Directory).then_some((open.object, None))
+/// Runs of zero bytes cost their sender nothing, so that sums of file bytes may exceed any number.
+const fn count(sum: &mut u64, bytes: u64) {
+    *sum = sum.saturating_add(bytes);
 }

@@ -40,6 +40,10 @@ pub(super) enum Stage {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Entry {
     pub(super) stage: Stage,
+    /// The host wants its bytes; matters only where it decides on each.
+    pub(super) decided: bool,
+    /// The host is to be told that it is cancelled.
+    pub(super) cancelled: bool,
     /// The sender closed it: all its bytes were sent once.
     pub(super) closed: bool,
     /// It waits in the queue of outcomes to tell.

@@ -81,10 +81,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let Some(entry) = self
             .objects
             .get_mut(object)
-            .filter(|entry| entry.stage == Stage::Open)
+            .filter(|entry| entry.stage == Stage::Open && !entry.decided)
         else {
             return;
         };
+        entry.decided = true;
         match decision {
             Decision::Go => self.tell(object, Outcome::Go),
             Decision::Skip => {
@@ -114,7 +115,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             && missing.len() < self.gaps.room()
             && missing
                 .iter()
-                .all(|range| range.start < range.end && range.end <= size);
+                .all(|range| range.start < range.end && range.end <= size)
+            && missing
+                .iter()
+                .zip(missing.iter().skip(1))
+                .all(|(one, next)| one.end <= next.start);
         if !usable {
             return self.tell(object, Outcome::Go);
         }
@@ -152,7 +157,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.to_tell.pop_front();
                 continue;
             };
-            if self.decide.room() < room_for::<META>(outcome) {
+            if self.decide.room() < room_for(outcome) {
                 return;
             }
             let last = self.take_neighbours(first, outcome);
@@ -165,11 +170,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         }
     }
 
-    /// Whether an outcome is queued and the stream has room for it.
+    /// Whether [`Self::flush_outcomes`] would do something now.
     pub(super) fn can_tell(&self) -> bool {
         self.to_tell.front().is_some_and(|&first| {
             let outcome = self.objects.get(first).and_then(|entry| entry.outcome);
-            outcome.is_none_or(|outcome| self.decide.room() >= room_for::<META>(outcome))
+            outcome.is_none_or(|outcome| self.decide.room() >= room_for(outcome))
         })
     }
 
@@ -277,11 +282,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 }
 
-/// Bytes that the record of `outcome` may take in a stream of `META` bytes.
-fn room_for<const META: usize>(outcome: Outcome) -> usize {
-    if outcome == Outcome::Resume {
-        LONGEST.min(META)
-    } else {
-        SHORT
+/// Bytes that the stream must have free before an outcome is written.
+const fn room_for(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Resume => LONGEST,
+        _ => SHORT,
     }
 }

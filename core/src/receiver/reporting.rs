@@ -58,6 +58,8 @@ struct Interval {
 pub(super) struct Reporting {
     interval: Interval,
     report_limit: usize,
+    /// No datagram of ours may be larger, whatever the path carries.
+    largest_datagram: usize,
     /// The largest datagram the path has carried towards us.
     path_carried: usize,
     sequence: u16,
@@ -80,13 +82,14 @@ pub(super) struct Reporting {
 }
 
 impl Reporting {
-    pub(super) fn new(report_size: u16, now: Instant) -> Self {
+    pub(super) fn new(report_size: u16, largest_datagram: u16, now: Instant) -> Self {
         Self {
             interval: Interval {
                 started: now,
                 ..Interval::default()
             },
             report_limit: usize::from(report_size),
+            largest_datagram: usize::from(largest_datagram),
             path_carried: BASE_DATAGRAM,
             sequence: 0,
             received_total: 0,
@@ -111,7 +114,9 @@ impl Reporting {
     /// Bytes of UDP payload that a datagram of ours may have: what the path has carried, and no more than
     /// reports were agreed to have, except that decisions may use the size every path carries.
     pub(super) fn datagram_limit(&self) -> usize {
-        self.path_carried.min(self.report_limit.max(BASE_DATAGRAM))
+        self.path_carried
+            .min(self.report_limit.max(BASE_DATAGRAM))
+            .min(self.largest_datagram)
     }
 
     pub(super) const fn on_written(&mut self, bytes: u64) {
@@ -229,8 +234,7 @@ impl Reporting {
         let start = self
             .map_goes_on_at
             .filter(|&at| at > floor && at < end)
-            .unwrap_or(floor)
-            & !63;
+            .unwrap_or(floor);
         let described_end = known_end(window, self.ripe_end.max(start), end);
         let limit = self
             .report_limit
@@ -373,15 +377,28 @@ fn describe<const WORDS: usize>(
 ) {
     let mut at = start;
     while at < end {
-        let valid = u16::try_from((end - at).min(512)).unwrap_or(512);
+        let mut valid = u16::try_from((end - at).min(512)).unwrap_or(512);
         let mut words = [0; 8];
         for (index, word) in (0_u64..).zip(words.iter_mut()) {
-            *word = window.missing_word(at + 64 * index);
+            *word = missing_from(window, at + 64 * index);
         }
-        if map.push_block(&words, valid).is_err() {
-            break;
+        // A first block that is too long for a small report is cut, or no report would ever tell of it.
+        while map.push_block(&words, valid).is_err() {
+            valid /= 2;
+            if valid == 0 || map.described() > 0 {
+                return;
+            }
         }
         at += u64::from(valid);
+    }
+}
+
+/// The numbers `at` to `at + 63` that did not arrive, the first in the lowest bit.
+fn missing_from<const WORDS: usize>(window: &ReplayWindow<WORDS>, at: u64) -> u64 {
+    let missing = window.missing_word(at) >> (at % 64);
+    match at % 64 {
+        0 => missing,
+        taken => missing | window.missing_word(at + 64) << (64 - taken),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::object_source::{FinishOutcome, ObjectSource, ReadOutcome};
 use super::object_window::Stage;
-use super::sent_ring::{Content, ContentKind, Contents, MAX_CONTENTS};
+use super::sent_ring::{Content, ContentKind, Contents};
 use super::{Blocked, Sender};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
@@ -163,7 +163,21 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if packed.is_empty() {
             return Ok(None);
         }
+        let repeated: u64 = packed.iter().map(|part| self.file_bytes_of(*part)).sum();
+        self.statistics.file_bytes_repeated += repeated;
         Ok(self.dispatch(now, PacketKind::Frames, true, room, length, &packed))
+    }
+
+    /// File bytes in a piece of content.
+    fn file_bytes_of(&self, content: Content) -> u64 {
+        match content.kind {
+            ContentKind::Bytes => u64::from(content.length),
+            ContentKind::Whole => self
+                .objects
+                .get(content.object)
+                .map_or(0, |offered| offered.size),
+            ContentKind::Meta | ContentKind::Probe => 0,
+        }
     }
 
     /// Records, whole files and ends of files in one datagram.
@@ -179,7 +193,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let mut writer = FrameWriter::new(body);
         let mut contents = Contents::new();
         self.put_new_meta(&mut writer, &mut contents);
-        while contents.len() < MAX_CONTENTS
+        while contents.len() < self.sent.most_contents()
             && self.put_small_object(&mut writer, &mut contents, limit, source)
         {}
         if contents.is_empty() {

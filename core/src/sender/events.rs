@@ -56,15 +56,23 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        while let Some((body, end)) = self.decide.record_at(self.decide.consumed()) {
-            let decoded = record::decode_decide(body);
-            self.decide.consume(end);
-            let Ok(decision) = decoded else {
+        while self.failure.is_none() {
+            let start = self.decide.consumed();
+            let taken = match record::next_record(self.decide.bytes_from(start)) {
+                Ok(None) => break,
+                Ok(Some((body, taken))) => record::decode_decide(body).map(|said| (said, taken)),
+                Err(error) => Err(error),
+            };
+            let Ok((decision, taken)) = taken else {
                 self.fail(Fault::Protocol);
                 return self.events.pop_front();
             };
-            if let Some(event) = self.on_decision(decision) {
-                return Some(event);
+            let (event, is_done) = self.on_decision(decision);
+            if is_done {
+                self.decide.consume(start + taken as u64);
+            }
+            if event.is_some() {
+                return event;
             }
         }
         if !self.settled_told && self.is_settled() {
@@ -74,24 +82,28 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         None
     }
 
-    fn on_decision(&mut self, decision: DecideRecord) -> Option<SenderEvent> {
+    /// What a decision tells the host, and whether that is all it tells.
+    fn on_decision(&mut self, decision: DecideRecord) -> (Option<SenderEvent>, bool) {
         self.blocked = Blocked::No;
         match decision {
             DecideRecord::Go { first, last } => {
-                let (first, last) = self.objects.clip(first, last)?;
-                for id in first.0..=last.0 {
-                    self.on_go(ObjectId(id));
+                if let Some((first, last)) = self.objects.clip(first, last) {
+                    for id in first.0..=last.0 {
+                        self.on_go(ObjectId(id));
+                    }
                 }
-                None
+                (None, true)
             }
             DecideRecord::Skip { first, last } => {
-                let (first, last) = self.finish_range(first, last)?;
-                Some(SenderEvent::Skipped { first, last })
+                let (ended, is_done) = self.finish_range(first, last);
+                let event = ended.map(|(first, last)| SenderEvent::Skipped { first, last });
+                (event, is_done)
             }
-            DecideRecord::Resume { object, missing } => self.on_resume(object, missing),
+            DecideRecord::Resume { object, missing } => (self.on_resume(object, missing), true),
             DecideRecord::Result { first, last, fault } => {
-                let (first, last) = self.finish_range(first, last)?;
-                Some(SenderEvent::Finished { first, last, fault })
+                let (ended, is_done) = self.finish_range(first, last);
+                let event = ended.map(|(first, last)| SenderEvent::Finished { first, last, fault });
+                (event, is_done)
             }
         }
     }
@@ -135,12 +147,21 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         })
     }
 
-    fn finish_range(&mut self, first: ObjectId, last: ObjectId) -> Option<Range> {
-        let (first, last) = self.objects.clip(first, last)?;
-        for id in first.0..=last.0 {
-            self.plans.drop_plan(ObjectId(id));
-            self.objects.finish(ObjectId(id));
+    /// Ends the first unfinished objects of a range that follow one another, so that none is told twice;
+    /// and whether none is left in it.
+    fn finish_range(&mut self, first: ObjectId, last: ObjectId) -> (Option<Range>, bool) {
+        let Some((first, last)) = self.objects.clip(first, last) else {
+            return (None, true);
+        };
+        let mut ended: Option<Range> = None;
+        for id in (first.0..=last.0).map(ObjectId) {
+            if self.objects.finish(id) {
+                self.plans.drop_plan(id);
+                ended = Some((ended.map_or(id, |(first, _)| first), id));
+            } else if ended.is_some() {
+                return (ended, false);
+            }
         }
-        Some((first, last))
+        (ended, true)
     }
 }

@@ -1,7 +1,9 @@
 //! Offering objects: records into the META stream, and the CLOSE record after the last byte.
 
+use heapless::Deque;
+
 use super::object_source::{FinishOutcome, ObjectSource};
-use super::object_window::{Offered, Stage};
+use super::object_window::{ObjectWindow, Offered, Stage};
 use super::{Blocked, Sender};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
@@ -118,11 +120,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         };
         offered.stage = Stage::Ready;
         let nothing_to_send = offered.size == 0 && !offered.whole;
-        // Each object is queued once, and there are as many places as objects.
         if nothing_to_send {
             self.all_sent(object);
         } else {
-            let _ = self.ready.push_back(object);
+            enqueue(&mut self.ready, &self.objects, Stage::Ready, object);
         }
     }
 
@@ -134,7 +135,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         };
         if offered.stage != Stage::Closing {
             offered.stage = Stage::Closing;
-            let _ = self.closing.push_back(object);
+            enqueue(&mut self.closing, &self.objects, Stage::Closing, object);
         }
     }
 
@@ -199,4 +200,28 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             Err(_) => false,
         }
     }
+}
+
+/// Queues `object`, which is at `stage`. There are as many places as unfinished objects, but those that were
+/// finished before their turn came are still queued.
+fn enqueue<const N: usize>(
+    queue: &mut Deque<ObjectId, N>,
+    objects: &ObjectWindow<N>,
+    stage: Stage,
+    object: ObjectId,
+) {
+    if queue.is_full() {
+        for _ in 0..N {
+            let Some(queued) = queue.pop_front() else {
+                break;
+            };
+            if objects
+                .get(queued)
+                .is_some_and(|offered| offered.stage == stage)
+            {
+                let _ = queue.push_back(queued);
+            }
+        }
+    }
+    let _ = queue.push_back(object);
 }

@@ -1,7 +1,8 @@
 //! What each packet number carried, until its fate is known and dealt with.
 //!
 //! One record a packet and one entry a piece of content, both in rings; nothing else is kept per
-//! packet. Lost records form a list through the ring, oldest first, so losing never needs more room.
+//! packet. The lowest lost number always travels again first, and places are kept free for it: its new
+//! number is what moves a full window.
 
 use crate::units::ObjectId;
 
@@ -42,7 +43,7 @@ pub(super) enum ContentKind {
 }
 
 /// Packet numbers that new content leaves free for upkeep and repetition, so that a full window can move.
-const RESERVE: u64 = 64;
+const RESERVE: u64 = 256;
 
 /// Most contents of one packet.
 pub(super) const MAX_CONTENTS: usize = 64;
@@ -64,16 +65,13 @@ enum State {
     #[default]
     Done,
     InFlight,
-    /// Missing at the receiver; in the list.
+    /// Missing at the receiver.
     Lost,
-    /// Arrived after all, but still in the list.
-    Recovered,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Record {
     first_content: u32,
-    next_lost: u32,
     bytes: u16,
     contents: u8,
     state: State,
@@ -87,8 +85,9 @@ pub(super) struct SentRing<const N: usize> {
     floor: u64,
     next: u64,
     next_content: u32,
-    lost_head: Option<u64>,
-    lost_tail: Option<u64>,
+    /// Numbers lost, none of them below `lost_from`.
+    lost: u32,
+    lost_from: u64,
     in_flight_bytes: u64,
     content_in_flight: u32,
     window: u64,
@@ -107,8 +106,8 @@ impl<const N: usize> SentRing<N> {
             floor: 0,
             next: 0,
             next_content: 0,
-            lost_head: None,
-            lost_tail: None,
+            lost: 0,
+            lost_from: 0,
             in_flight_bytes: 0,
             content_in_flight: 0,
             window: u64::from(window).min(N as u64),
@@ -124,29 +123,57 @@ impl<const N: usize> SentRing<N> {
         self.next
     }
 
-    /// Bytes of datagrams sent, neither acknowledged nor lost.
+    /// The lowest number of which nothing is known.
+    pub(super) fn first_in_flight(&self) -> Option<u64> {
+        (self.floor..self.next).find(|&number| {
+            self.get(number)
+                .is_some_and(|record| record.state == State::InFlight)
+        })
+    }
+
+    /// Bytes of datagrams with content that were sent, neither acknowledged nor lost.
     pub(super) const fn in_flight_bytes(&self) -> u64 {
         self.in_flight_bytes
     }
 
     /// Packets with content in flight or lost.
     pub(super) const fn has_content_unresolved(&self) -> bool {
-        self.content_in_flight > 0 || self.lost_head.is_some()
+        self.content_in_flight > 0 || self.lost > 0
     }
 
-    /// Whether a packet with new content can be recorded; some numbers stay reserved for the others.
+    /// Most pieces of content that a packet may carry: several such packets always fit the ring.
+    pub(super) const fn most_contents(&self) -> usize {
+        let share = N / 8;
+        if share < MAX_CONTENTS {
+            share
+        } else {
+            MAX_CONTENTS
+        }
+    }
+
+    /// Over so many packets the content of one can be spread when the path carries less than before:
+    /// the places kept for the lowest number, and its own.
+    pub(super) fn most_parts(&self) -> u64 {
+        self.kept_for_floor() + 1
+    }
+
+    /// Whether a packet with new content can be recorded; some places stay reserved for the others.
     pub(super) fn has_room(&self) -> bool {
         self.span() + self.reserve() < self.window && self.has_content_room()
     }
 
     /// Whether a packet without content can be recorded.
     pub(super) fn has_room_for_upkeep(&self) -> bool {
-        self.span() + self.reserve() / 2 < self.window
+        self.span() + self.reserve() / 4 * 3 < self.window
     }
 
-    /// Whether lost content can be recorded under a new number, which is what moves a stuck floor.
+    /// Whether the lowest lost content can be recorded under a new number. The last places are for the floor.
     pub(super) fn has_room_for_lost(&self) -> bool {
-        self.span() < self.window && self.has_content_room()
+        if self.is_lost(self.floor) {
+            self.span() < self.window && self.content_room() >= self.most_contents()
+        } else {
+            self.span() + self.kept_for_floor() < self.window && self.has_content_room()
+        }
     }
 
     const fn span(&self) -> u64 {
@@ -157,9 +184,22 @@ impl<const N: usize> SentRing<N> {
         (self.window / 4).min(RESERVE)
     }
 
-    fn has_content_room(&self) -> bool {
+    fn kept_for_floor(&self) -> u64 {
+        self.reserve() / 2
+    }
+
+    fn content_room(&self) -> usize {
         let used = self.next_content.wrapping_sub(self.first_content_kept());
-        used as usize + MAX_CONTENTS <= N
+        N.saturating_sub(used as usize)
+    }
+
+    fn has_content_room(&self) -> bool {
+        self.content_room() >= 3 * self.most_contents()
+    }
+
+    fn is_lost(&self, number: u64) -> bool {
+        self.get(number)
+            .is_some_and(|record| record.state == State::Lost)
     }
 
     /// Records packet `number`, which must be the next one and have found room.
@@ -178,15 +218,16 @@ impl<const N: usize> SentRing<N> {
         }
         let record = Record {
             first_content,
-            next_lost: 0,
             bytes: u16::try_from(bytes).unwrap_or(u16::MAX),
             contents: u8::try_from(contents.len()).unwrap_or(u8::MAX),
             state: State::InFlight,
         };
         self.put(number, record);
         self.next += 1;
-        self.in_flight_bytes += u64::from(record.bytes);
-        self.content_in_flight += u32::from(!contents.is_empty());
+        if !contents.is_empty() {
+            self.in_flight_bytes += u64::from(record.bytes);
+            self.content_in_flight += 1;
+        }
     }
 
     /// The receiver has `number`; tells about it if that is news.
@@ -194,13 +235,11 @@ impl<const N: usize> SentRing<N> {
         let mut record = self.get(number)?;
         let was_lost = record.state == State::Lost;
         match record.state {
-            State::InFlight => {
-                record.state = State::Done;
-                self.leave_flight(record);
-            }
-            State::Lost => record.state = State::Recovered,
-            State::Done | State::Recovered => return None,
+            State::InFlight => self.leave_flight(record),
+            State::Lost => self.lost -= 1,
+            State::Done => return None,
         }
+        record.state = State::Done;
         self.put(number, record);
         self.raise_floor();
         Some(Arrived {
@@ -216,54 +255,45 @@ impl<const N: usize> SentRing<N> {
             return None;
         }
         self.leave_flight(record);
-        if record.contents == 0 {
+        let travels_again = self
+            .contents_of(number)
+            .any(|content| content.kind != ContentKind::Probe);
+        if travels_again {
+            record.state = State::Lost;
+            self.lost_from = match self.lost {
+                0 => number,
+                _ => self.lost_from.min(number),
+            };
+            self.lost += 1;
+        } else {
             record.state = State::Done;
-            self.put(number, record);
-            self.raise_floor();
-            return Some(record.bytes);
         }
-        record.state = State::Lost;
         self.put(number, record);
-        match self.lost_tail {
-            Some(tail) => {
-                if let Some(mut last) = self.get(tail) {
-                    last.next_lost = low_bits(number);
-                    self.put(tail, last);
-                }
-            }
-            None => self.lost_head = Some(number),
-        }
-        self.lost_tail = Some(number);
+        self.raise_floor();
         Some(record.bytes)
     }
 
-    /// The oldest lost packet that did not arrive after all.
+    /// The lowest lost number.
     pub(super) fn first_lost(&mut self) -> Option<u64> {
-        while let Some(number) = self.lost_head {
-            if self
-                .get(number)
-                .is_some_and(|record| record.state == State::Lost)
-            {
-                return Some(number);
-            }
-            self.settle_first_lost();
+        if self.lost == 0 {
+            return None;
         }
-        None
+        self.lost_from = self.lost_from.max(self.floor);
+        while self.lost_from < self.next && !self.is_lost(self.lost_from) {
+            self.lost_from += 1;
+        }
+        Some(self.lost_from)
     }
 
-    /// The content of the oldest lost packet travels again (or is no longer wanted).
+    /// The content of the lowest lost packet travels again (or is no longer wanted).
     pub(super) fn settle_first_lost(&mut self) {
-        let Some(number) = self.lost_head else { return };
+        let Some(number) = self.first_lost() else {
+            return;
+        };
         let Some(mut record) = self.get(number) else {
             return;
         };
-        if self.lost_tail == Some(number) {
-            self.lost_head = None;
-            self.lost_tail = None;
-        } else {
-            self.lost_head =
-                Some(number + u64::from(record.next_lost.wrapping_sub(low_bits(number))));
-        }
+        self.lost -= 1;
         record.state = State::Done;
         self.put(number, record);
         self.raise_floor();
@@ -299,8 +329,10 @@ impl<const N: usize> SentRing<N> {
     }
 
     fn leave_flight(&mut self, record: Record) {
-        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(record.bytes));
-        self.content_in_flight -= u32::from(record.contents > 0);
+        if record.contents > 0 {
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(record.bytes));
+            self.content_in_flight -= 1;
+        }
     }
 
     fn first_content_kept(&self) -> u32 {
@@ -362,6 +394,56 @@ mod tests {
             ring.push(number, 140, &bytes_at(number * 100));
         }
         ring
+    }
+
+    #[test]
+    fn the_lowest_lost_packet_comes_first_in_whatever_order_they_were_told() {
+        let mut ring = ring_with(6);
+        ring.lose(4);
+        ring.lose(1);
+        assert_eq!(ring.first_lost(), Some(1));
+        ring.lose(0);
+        assert_eq!(ring.first_lost(), Some(0));
+    }
+
+    #[test]
+    fn a_floor_that_is_lost_last_still_finds_room_to_move_the_window() {
+        let mut ring = ring_with(48);
+        for number in 1..48 {
+            ring.lose(number);
+        }
+        let mut next = 48;
+        while ring.has_room_for_lost() {
+            ring.settle_first_lost();
+            ring.push(next, 140, &bytes_at(0));
+            next += 1;
+        }
+        ring.lose(0);
+        assert_eq!(ring.first_lost(), Some(0));
+        assert!(ring.has_room_for_lost());
+    }
+
+    #[test]
+    fn contents_leave_room_to_repeat_the_floor() {
+        let mut ring = SentRing::<128>::new(128);
+        let mut next = 0;
+        while ring.has_room() {
+            let contents = std::vec![bytes_at(0)[0]; ring.most_contents()];
+            ring.push(next, 1_000, &contents);
+            next += 1;
+        }
+        assert!(next >= 4, "{next}");
+        for number in 1..next {
+            ring.lose(number);
+        }
+        while ring.has_room_for_lost() {
+            let contents = std::vec![bytes_at(0)[0]; ring.most_contents()];
+            ring.settle_first_lost();
+            ring.push(next, 1_000, &contents);
+            next += 1;
+        }
+        ring.lose(0);
+        assert!(ring.has_room_for_lost());
     }
 
     #[test]

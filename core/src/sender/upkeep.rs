@@ -15,6 +15,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// An unproven address is asked this often.
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
+/// A full window waits at least this long for news of its lowest packet.
+const LEAST_PATIENCE: Duration = Duration::from_millis(300);
+/// A datagram that tells where the sender stands is about this long,
+const STATE_BYTES: u64 = 60;
+/// and takes no more than this part of the rate.
+const UPKEEP_SHARE: u64 = 16;
 /// Largest body of an upkeep datagram.
 const UPKEEP_BYTES: usize = 400;
 
@@ -59,7 +65,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// Whether content may leave at all.
     pub(super) fn may_send_content(&mut self, now: Instant) -> bool {
-        if self.failure.is_some() || !self.pacer.is_open(now) {
+        if !self.pacer.is_open(now) {
             return false;
         }
         let in_flight = self.sent.in_flight_bytes() + u64::from(self.mtu.current());
@@ -124,7 +130,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if !self.sent.has_room_for_upkeep() {
             return None;
         }
-        let state_due = now >= self.state_due_at && self.failure.is_none();
+        let state_due = now >= self.state_due_at;
         let answer = self.path_answer.take();
         let pong = self.pong_due.take();
         let challenge = self.path.filter(|_| {
@@ -133,12 +139,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                     .path_challenged_at
                     .is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL)
         });
-        if !state_due
-            && answer.is_none()
-            && pong.is_none()
-            && challenge.is_none()
-            && self.close_frames_left == 0
-        {
+        if !state_due && answer.is_none() && pong.is_none() && challenge.is_none() {
             return None;
         }
         let state = self.state_frame();
@@ -146,15 +147,6 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
         let mut writer = FrameWriter::new(body);
         // All of these together are far below the size of the body.
-        if self.close_frames_left > 0 {
-            self.close_frames_left -= 1;
-            let fault = self.closed_with;
-            let code = fault.map_or(0, Fault::number);
-            let _ = writer.push(&Frame::Close {
-                code,
-                text: fault.map_or("", Fault::text),
-            });
-        }
         let _ = answer.map(|bits| writer.push(&Frame::PathResponse(bits)));
         let _ = challenge.map(|bits| writer.push(&Frame::PathChallenge(bits)));
         let _ = pong.map(|(id, at)| {
@@ -169,6 +161,50 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         self.state_due_at = now + self.state_interval(now);
         self.dispatch(now, PacketKind::Frames, false, room, length, &[])
+    }
+
+    /// Tells the receiver that the session is over; nothing else is sent any more.
+    pub(super) fn next_close(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
+        self.close_frames_left = self.close_frames_left.checked_sub(1)?;
+        let fault = self.closed_with;
+        let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
+        let mut writer = FrameWriter::new(body);
+        writer
+            .push(&Frame::Close {
+                code: fault.map_or(0, Fault::number),
+                text: fault.map_or("", Fault::text),
+            })
+            .ok()?;
+        let length = writer.len() + lane::PACKET_OVERHEAD;
+        let datagram = room.get_mut(..length)?;
+        self.outbound
+            .pack(now, PacketKind::Frames, false, datagram)
+            .ok()?;
+        self.statistics.packets_sent += 1;
+        self.statistics.bytes_sent += length as u64;
+        Some(length)
+    }
+
+    /// Until when the lowest unsettled packet may keep a full window waiting.
+    pub(super) fn stuck_until(&self) -> Instant {
+        let patience = self.round_trip.overdue().scaled(2, 1);
+        self.stuck.1 + patience.max(LEAST_PATIENCE)
+    }
+
+    /// When not even a word about where we stand finds a number and nothing moves, the lowest packet of which
+    /// nothing is known is taken for lost: the receiver may have got none of them, and asks for what it
+    /// does not know of only when it learns of it.
+    pub(super) fn watch_floor(&mut self, now: Instant) {
+        let floor = self.sent.floor();
+        if floor != self.stuck.0 || self.sent.has_room_for_upkeep() {
+            self.stuck = (floor, now);
+        } else if now >= self.stuck_until() {
+            self.stuck.1 = now;
+            if let Some(number) = self.sent.first_in_flight() {
+                self.sent.lose(number);
+                self.statistics.packets_lost += 1;
+            }
+        }
     }
 
     fn state_frame(&self) -> Frame<'static> {
@@ -229,11 +265,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if !self.heard || now.since(self.last_heard) > Duration::from_secs(1) {
             return Duration::from_millis(500);
         }
-        match self.phase() {
+        let interval = match self.phase() {
             SendPhase::Running => between(1, 4, 2, 50),
             SendPhase::Tail => between(1, 8, 1, 25),
             SendPhase::Done => between(1, 1, 20, 250),
-        }
+        };
+        // At a low rate this must leave room for content.
+        let share = self.rate.rate().time_for(UPKEEP_SHARE * STATE_BYTES);
+        interval.max(share.min(Duration::from_millis(500)))
     }
 }
 

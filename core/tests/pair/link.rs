@@ -17,6 +17,8 @@ pub(crate) struct Link {
     pub(crate) shrink_to: usize,
     pub(crate) dies_at_us: u64,
     pub(crate) outage_us: Option<(u64, u64)>,
+    /// Only the way from the sender to the receiver is out.
+    pub(crate) outage_is_one_way: bool,
 }
 
 impl Default for Link {
@@ -34,6 +36,29 @@ impl Default for Link {
             shrink_to: usize::MAX,
             dies_at_us: u64::MAX,
             outage_us: None,
+            outage_is_one_way: false,
+        }
+    }
+}
+
+impl Link {
+    /// The link as it is on the way from the receiver to the sender.
+    pub(crate) fn backward(&self) -> Self {
+        Self {
+            outage_us: self.outage_us.filter(|_| !self.outage_is_one_way),
+            ..self.clone()
+        }
+    }
+
+    /// The same link with its times counted from `start_us`.
+    pub(crate) fn starting_at(self, start_us: u64) -> Self {
+        Self {
+            shrink_at_us: self.shrink_at_us.saturating_add(start_us),
+            dies_at_us: self.dies_at_us.saturating_add(start_us),
+            outage_us: self
+                .outage_us
+                .map(|(from, to)| (from + start_us, to + start_us)),
+            ..self
         }
     }
 }

@@ -6,10 +6,13 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "a harness on small numbers of its own"
+    clippy::print_stdout,
+    reason = "a test harness may panic, and prints what a failing seed stands for"
 )]
 
 mod link;
+mod source;
+mod swarm;
 mod world;
 
 use fasp_core::control::choices::RatePolicy;
@@ -266,6 +269,64 @@ fn an_outage_of_seconds_is_survived() {
         ..Options::default()
     };
     deliver(options, link, &[5_000_000]);
+}
+
+#[test]
+fn a_long_outage_with_the_smallest_window_is_survived() {
+    let link = Link {
+        outage_us: Some((300_000, 25_300_000)),
+        outage_is_one_way: true,
+        ..clean()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 2_000_000,
+        packet_window: 16,
+        object_window: 16,
+        ..Options::default()
+    };
+    deliver(options, link, &[500_000]);
+}
+
+#[test]
+fn a_low_target_on_a_short_path_leaves_room_for_content() {
+    let link = Link {
+        delay_us: 50,
+        ..Link::default()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        target: 100_000,
+        ..Options::default()
+    };
+    let world = deliver(options, link, &[100_000]);
+    assert!(world.now_us() < 10_000_000, "{}", world.now_us());
+}
+
+#[test]
+fn a_sender_that_is_stopped_while_its_window_is_full_says_so_and_then_rests() {
+    let link = Link {
+        dies_at_us: 100_000,
+        ..clean()
+    };
+    let options = Options {
+        policy: RatePolicy::Fixed,
+        packet_window: 16,
+        ..Options::default()
+    };
+    let mut world = World::new(options, link, files(&[1_000_000]));
+    world.run(2);
+    world.sender.close(Some(Fault::UserCancelled));
+    let mut out = vec![0; 2_000];
+    let now = world.now();
+    for _ in 0..3 {
+        assert!(world.sender.poll_timeout().is_some_and(|at| at <= now));
+        let sent = world
+            .sender
+            .poll_transmit(now, &mut out, 1, &mut world.source);
+        assert!(sent.is_some());
+    }
+    assert_eq!(world.sender.poll_timeout(), None);
 }
 
 #[test]

@@ -1,18 +1,19 @@
 //! Both machines, their host's storage in memory, and the loop that drives them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
+use fasp_core::metadata::ByteRange;
 use fasp_core::negotiation::{Agreement, Terms};
 use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
-use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
+use fasp_core::sender::{PathTrust, Sender, SenderEvent};
 use fasp_core::time::Instant;
 use fasp_core::units::{BitRate, ConnectionId, ObjectId};
 
 use crate::link::{Direction, Link};
+use crate::source::{Random, Source};
 
 /// What differs from test to test.
 #[derive(Clone, Debug)]
@@ -27,6 +28,12 @@ pub(crate) struct Options {
     pub(crate) object_window: u32,
     pub(crate) max_datagram: u16,
     pub(crate) unproven: bool,
+    pub(crate) report_size: u16,
+    pub(crate) metadata_window: u32,
+    /// Clock of both hosts at the start.
+    pub(crate) starts_at_us: u64,
+    /// Decisions, results and finished writes come up to this much later.
+    pub(crate) storage_delay_us: u64,
 }
 
 impl Default for Options {
@@ -42,81 +49,63 @@ impl Default for Options {
             object_window: 512,
             max_datagram: 1_472,
             unproven: false,
+            report_size: 1_440,
+            metadata_window: 8_192,
+            starts_at_us: 1,
+            storage_delay_us: 0,
         }
     }
 }
 
-/// Files in memory.
-#[derive(Debug)]
-pub(crate) struct Source {
-    files: Vec<Vec<u8>>,
-    path: Vec<u8>,
-    /// Reading this object beyond this offset fails.
-    pub(crate) fail_at: Option<(u32, u64)>,
+/// What the receiving host's storage does later.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Written(u64),
+    Decide(ObjectId),
+    Result(ObjectId, Option<Fault>),
+    PollSender,
 }
-
-fn record<'a>(object: ObjectId, size: usize, path: &'a mut Vec<u8>) -> OpenRecord<'a> {
-    *path = format!("folder/file {}", object.0).into_bytes();
-    OpenRecord {
-        object,
-        path,
-        kind: ObjectKind::File,
-        size: size as u64,
-        modified_ns: 1,
-        accessed_ns: 2,
-        mode: 0o644,
-    }
-}
-
-impl ObjectSource for Source {
-    fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
-        let end = offset + buffer.len() as u64;
-        if self
-            .fail_at
-            .is_some_and(|(id, at)| id == object.0 && end > at)
-        {
-            return ReadOutcome::Failed(Fault::DiskRead);
-        }
-        let file = &self.files[object.0 as usize - 1];
-        buffer.copy_from_slice(&file[offset as usize..end as usize]);
-        ReadOutcome::Filled
-    }
-
-    fn finish(&mut self, _: ObjectId) -> FinishOutcome {
-        FinishOutcome::Unchanged
-    }
-
-    fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
-        let size = self.files[object.0 as usize - 1].len();
-        Some(record(object, size, &mut self.path))
-    }
-}
-
-type TestSender = Sender<4096, 512, 16384>;
-type TestReceiver = Receiver<1024, 512, 1024, 16384>;
 
 /// Everything.
-pub(crate) struct World {
-    pub(crate) sender: Box<TestSender>,
-    pub(crate) receiver: Box<TestReceiver>,
+pub(crate) struct Machines<
+    const PACKETS: usize,
+    const OBJECTS: usize,
+    const META: usize,
+    const WORDS: usize,
+    const GAPS: usize,
+> {
+    pub(crate) sender: Box<Sender<PACKETS, OBJECTS, META>>,
+    pub(crate) receiver: Box<Receiver<WORDS, OBJECTS, GAPS, META>>,
     pub(crate) source: Source,
     pub(crate) results: BTreeMap<u32, Option<Fault>>,
     pub(crate) sender_failure: Option<Fault>,
     pub(crate) receiver_failure: Option<Fault>,
     pub(crate) most_outstanding: u64,
+    /// The receiving host fails these objects as soon as they are offered.
+    pub(crate) refused: BTreeSet<u32>,
     options: Options,
     now: Instant,
     forward: Direction,
     backward: Direction,
     offered: u32,
+    told: BTreeSet<u32>,
     delivered: BTreeMap<u32, Vec<u8>>,
     complete: BTreeSet<u32>,
+    cancelled: BTreeSet<u32>,
     skips: BTreeSet<u32>,
     resumes: BTreeMap<u32, Vec<ByteRange>>,
-    writes: VecDeque<(u64, u64)>,
+    tasks: BTreeMap<(u64, u64), Task>,
+    tasks_made: u64,
+    outstanding: u64,
     write_free_at: u64,
+    random: Random,
     settled: (bool, bool),
 }
+
+/// Roomy machines.
+pub(crate) type World = Machines<4096, 512, 16_384, 1024, 1024>;
+/// The smallest that the protocol allows.
+pub(crate) type SmallWorld = Machines<128, 16, 4_608, 4, 32>;
 
 fn terms(options: &Options, sends: bool) -> Terms {
     let (own, peer) = if sends { (11, 22) } else { (22, 11) };
@@ -131,7 +120,7 @@ fn terms(options: &Options, sends: bool) -> Terms {
         policy: options.policy,
         max_datagram: options.max_datagram,
         fixed_datagram: None,
-        report_size: 1_440,
+        report_size: options.report_size,
         resume: if options.decides {
             ResumeLevel::Attributes
         } else {
@@ -141,7 +130,7 @@ fn terms(options: &Options, sends: bool) -> Terms {
         preserve: Preserve::default(),
         object_window: options.object_window.max(16),
         packet_window: options.packet_window,
-        metadata_window: 8_192,
+        metadata_window: options.metadata_window,
         peer_max_body: 1 << 20,
         lanes: 1,
     }
@@ -155,9 +144,17 @@ fn keys() -> KeySchedule {
     )
 }
 
-impl World {
+impl<
+    const PACKETS: usize,
+    const OBJECTS: usize,
+    const META: usize,
+    const WORDS: usize,
+    const GAPS: usize,
+> Machines<PACKETS, OBJECTS, META, WORDS, GAPS>
+{
     pub(crate) fn new(options: Options, link: Link, files: Vec<Vec<u8>>) -> Self {
-        let now = Instant::from_micros(1);
+        let now = Instant::from_micros(options.starts_at_us);
+        let link = link.starting_at(options.starts_at_us);
         let path = if options.unproven {
             PathTrust::Unproven { challenge: 77 }
         } else {
@@ -178,32 +175,38 @@ impl World {
         Self {
             sender,
             receiver,
-            source: Source {
-                files,
-                path: Vec::new(),
-                fail_at: None,
-            },
+            source: Source::new(files, link.seed),
             results: BTreeMap::new(),
             sender_failure: None,
             receiver_failure: None,
             most_outstanding: 0,
+            refused: BTreeSet::new(),
             options,
             now,
             forward: Direction::new(&link, 1),
-            backward: Direction::new(&link, 2),
+            backward: Direction::new(&link.backward(), 2),
             offered: 0,
+            told: BTreeSet::new(),
             delivered: BTreeMap::new(),
             complete: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
             skips: BTreeSet::new(),
             resumes: BTreeMap::new(),
-            writes: VecDeque::new(),
+            tasks: BTreeMap::new(),
+            tasks_made: 0,
+            outstanding: 0,
             write_free_at: 0,
+            random: Random(link.seed ^ 0xABCD),
             settled: (false, false),
         }
     }
 
     pub(crate) fn now_us(&self) -> u64 {
-        self.now.as_micros()
+        self.now.as_micros() - self.options.starts_at_us
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
     }
 
     pub(crate) fn skip(&mut self, object: u32) {
@@ -227,7 +230,7 @@ impl World {
 
     /// Runs until both sides are settled or have failed, or `seconds` of virtual time have passed.
     pub(crate) fn run(&mut self, seconds: u64) {
-        let end = seconds * 1_000_000;
+        let end = self.options.starts_at_us + seconds * 1_000_000;
         let mut idle_turns = 0;
         while self.now.as_micros() < end && !self.is_over() {
             let before = self.now;
@@ -245,14 +248,12 @@ impl World {
                 0
             };
             assert!(
-                idle_turns < 10_000,
-                "time stands still at {:?}: sender {:?} receiver {:?} {:?} {:?} {:?}",
+                idle_turns < 50,
+                "time stands still at {:?}: {:?} {:?} {:?}",
                 self.now,
                 self.sender.poll_timeout(),
                 self.receiver.poll_timeout(),
-                self.forward.next_at(),
-                self.backward.next_at(),
-                self.sender.statistics()
+                self.tasks.first_key_value()
             );
         }
     }
@@ -271,11 +272,11 @@ impl World {
         while let Some(mut datagram) = self.backward.receive(self.now.as_micros()) {
             let _ = self.sender.handle_datagram(self.now, &mut datagram);
         }
-        while let Some(&(at, bytes)) = self.writes.front()
-            && at <= self.now.as_micros()
+        while let Some(entry) = self.tasks.first_entry()
+            && entry.key().0 <= self.now.as_micros()
         {
-            self.writes.pop_front();
-            self.receiver.handle_written(bytes);
+            let task = entry.remove();
+            self.perform(task);
         }
         self.offer();
         self.sender.handle_timeout(self.now);
@@ -287,12 +288,18 @@ impl World {
             self.sender
                 .poll_transmit(self.now, &mut out, 10, &mut self.source)
         {
+            assert!(transmit.segment_size <= usize::from(self.options.max_datagram));
             for datagram in out[..transmit.length].chunks(transmit.segment_size) {
                 self.forward.send(self.now.as_micros(), datagram);
             }
         }
         while let Some(length) = self.receiver.poll_transmit(self.now, &mut out) {
+            assert!(length <= usize::from(self.options.max_datagram));
             self.backward.send(self.now.as_micros(), &out[..length]);
+        }
+        if std::mem::take(&mut self.source.waits) {
+            let delay = 1 + self.source.random.below(3_000);
+            self.later(delay, Task::PollSender);
         }
     }
 
@@ -302,7 +309,7 @@ impl World {
         let arrivals = [
             self.forward.next_at(),
             self.backward.next_at(),
-            self.writes.front().map(|&(at, _)| at),
+            self.tasks.keys().next().map(|&(at, _)| at),
         ];
         deadlines.chain(arrivals.into_iter().flatten()).min()
     }
@@ -312,9 +319,9 @@ impl World {
             let Some(object) = self.sender.next_object() else {
                 return;
             };
-            let size = self.source.files[object.0 as usize - 1].len();
             let mut path = Vec::new();
-            if self.sender.offer(&record(object, size, &mut path)).is_err() {
+            let record = self.source.record(object, &mut path);
+            if self.sender.offer(&record).is_err() {
                 return;
             }
             self.offered = object.0;
@@ -336,10 +343,13 @@ impl World {
                 SenderEvent::Skipped { first, last } => {
                     for id in first.0..=last.0 {
                         assert!(self.skips.contains(&id));
-                        self.results.insert(id, None);
+                        assert!(self.results.insert(id, None).is_none(), "two results");
                     }
                 }
-                SenderEvent::Settled => self.settled.0 = true,
+                SenderEvent::Settled => {
+                    assert!(!self.settled.0, "settled twice");
+                    self.settled.0 = true;
+                }
                 SenderEvent::Failed(fault) => self.sender_failure = Some(fault),
                 _ => {}
             }
@@ -369,7 +379,7 @@ impl World {
 
     fn records(&mut self) -> Vec<ObjectId> {
         let mut completed = Vec::new();
-        let mut decisions = Vec::new();
+        let mut offered = Vec::new();
         let mut cancelled = Vec::new();
         while let Some(event) = self.receiver.poll_event() {
             match event {
@@ -378,35 +388,79 @@ impl World {
                         record.path,
                         format!("folder/file {}", record.object.0).as_bytes()
                     );
+                    assert!(self.told.insert(record.object.0), "offered twice");
                     let size = record.size as usize;
                     self.delivered
                         .entry(record.object.0)
                         .or_insert_with(|| vec![0xEE; size]);
-                    decisions.push(record.object);
+                    offered.push(record.object);
                 }
                 ReceiverEvent::Complete(object) => completed.push(object),
                 ReceiverEvent::Cancelled { object, fault } => cancelled.push((object, fault)),
-                ReceiverEvent::Settled => self.settled.1 = true,
+                ReceiverEvent::Settled => {
+                    assert!(!self.settled.1, "settled twice");
+                    self.settled.1 = true;
+                }
                 ReceiverEvent::Failed(fault) => self.receiver_failure = Some(fault),
                 _ => {}
             }
         }
-        for object in decisions.into_iter().filter(|_| self.options.decides) {
-            match self.resumes.get(&object.0) {
-                _ if self.skips.contains(&object.0) => self.receiver.decide(object, Decision::Skip),
-                Some(missing) => self.receiver.decide(object, Decision::Resume(missing)),
-                None => self.receiver.decide(object, Decision::Go),
+        for object in offered {
+            if self.refused.contains(&object.0) {
+                self.later(0, Task::Result(object, Some(Fault::NoPermissions)));
+            } else if self.options.decides {
+                let delay = self.storage_delay();
+                self.later(delay, Task::Decide(object));
             }
         }
         for (object, fault) in cancelled {
-            self.receiver.handle_result(object, Some(fault));
+            assert!(self.cancelled.insert(object.0), "cancelled twice");
+            assert!(!self.complete.contains(&object.0), "cancelled after all");
+            let delay = self.storage_delay();
+            self.later(delay, Task::Result(object, Some(fault)));
         }
         completed
     }
 
+    fn storage_delay(&mut self) -> u64 {
+        match self.options.storage_delay_us {
+            0 => 0,
+            most => self.random.below(most),
+        }
+    }
+
+    fn later(&mut self, delay_us: u64, task: Task) {
+        if delay_us == 0 {
+            return self.perform(task);
+        }
+        self.tasks_made += 1;
+        let at = self.now.as_micros() + delay_us;
+        self.tasks.insert((at, self.tasks_made), task);
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Written(bytes) => {
+                self.outstanding -= bytes;
+                self.receiver.handle_written(bytes);
+            }
+            Task::Result(object, fault) => self.receiver.handle_result(object, fault),
+            Task::Decide(object) => match self.resumes.get(&object.0) {
+                _ if self.skips.contains(&object.0) => {
+                    self.receiver.decide(object, Decision::Skip);
+                }
+                Some(missing) => self.receiver.decide(object, Decision::Resume(missing)),
+                None => self.receiver.decide(object, Decision::Go),
+            },
+            Task::PollSender => {}
+        }
+    }
+
     fn finish(&mut self, object: ObjectId) {
         assert!(self.complete.insert(object.0), "completed twice");
-        self.receiver.handle_result(object, None);
+        assert!(!self.cancelled.contains(&object.0), "cancelled before");
+        let delay = self.storage_delay();
+        self.later(delay, Task::Result(object, None));
     }
 
     fn write(&mut self, block: Block<'_>) {
@@ -447,15 +501,19 @@ impl World {
     }
 
     fn written(&mut self, bytes: u64) {
-        if self.options.write_rate == u64::MAX {
-            self.receiver.handle_written(bytes);
-            return;
+        self.outstanding += bytes;
+        self.most_outstanding = self.most_outstanding.max(self.outstanding);
+        let mut delay = self.storage_delay();
+        if self.options.write_rate < u64::MAX {
+            self.write_free_at = self.write_free_at.max(self.now.as_micros());
+            self.write_free_at += bytes * 8_000_000 / self.options.write_rate;
+            delay += self.write_free_at - self.now.as_micros();
         }
-        self.write_free_at = self.write_free_at.max(self.now.as_micros());
-        self.write_free_at += bytes * 8_000_000 / self.options.write_rate;
-        self.writes.push_back((self.write_free_at, bytes));
-        let outstanding = self.writes.iter().map(|&(_, bytes)| bytes).sum();
-        self.most_outstanding = self.most_outstanding.max(outstanding);
+        self.later(delay, Task::Written(bytes));
+    }
+
+    pub(crate) fn is_skipped(&self, object: u32) -> bool {
+        self.skips.contains(&object)
     }
 
     pub(crate) fn assert_delivered(&self, object: u32) {

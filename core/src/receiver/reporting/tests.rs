@@ -17,7 +17,7 @@ struct World {
 
 impl World {
     fn new(report_size: u16) -> Self {
-        let reporting = Reporting::new(report_size, Instant::from_micros(0));
+        let reporting = Reporting::new(report_size, 1_472, Instant::from_micros(0));
         Self {
             reporting,
             window: ReplayWindow::new(),
@@ -130,6 +130,39 @@ fn a_map_that_does_not_fit_goes_on_in_the_next_report() {
     }
     let missing = (0..8_192).filter(|number| number % 7 == 3).collect();
     assert_eq!(told, missing);
+}
+
+#[test]
+fn the_smallest_report_tells_of_a_path_that_loses_every_other_packet() {
+    let mut world = World::new(128);
+    for number in (0..2_000).filter(|number| number % 2 == 1) {
+        world.receive(1_000, number);
+    }
+    let mut told = std::collections::BTreeSet::new();
+    let mut now = 1_000;
+    for _ in 0..300 {
+        told.extend(world.report(now).0);
+        now = match world.reporting.due_at(&world.window) {
+            Some(at) => at.as_micros(),
+            None => break,
+        };
+    }
+    let missing = (0..2_000).filter(|number| number % 2 == 0).collect();
+    assert_eq!(told, missing);
+}
+
+#[test]
+fn a_datagram_is_never_larger_than_was_agreed() {
+    let mut reporting = Reporting::new(128, 296, Instant::from_micros(0));
+    assert_eq!(reporting.datagram_limit(), 296);
+    let packet = Packet {
+        now: Instant::from_micros(1),
+        number: PacketNumber(0),
+        clock: 0,
+        length: 1_400,
+    };
+    reporting.on_packet(&packet, None);
+    assert_eq!(reporting.datagram_limit(), 296);
 }
 
 #[test]
