@@ -342,6 +342,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.failure = Some(self.failure.or(fault).unwrap_or(Fault::UserCancelled));
     }
 
+    /// Goes on as if so many packets had been exchanged in both directions.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, own: u64, peers: u64) {
+        self.outbound.skip_to(crate::units::PacketNumber(own));
+        self.sent.skip_to(own);
+        self.inbound.skip_to(crate::units::PacketNumber(peers));
+    }
+
     /// Counters and measurements.
     #[must_use]
     pub fn statistics(&self) -> SenderStatistics {
