@@ -11,6 +11,8 @@ pub mod crypto;
 pub mod destination;
 pub mod fault;
 pub mod lane;
+#[cfg(test)]
+mod long_sessions;
 pub mod loss;
 pub mod metadata;
 pub mod negotiation;

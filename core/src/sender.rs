@@ -236,6 +236,23 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 segment_size: length,
             });
         }
+        loop {
+            let floor = self.sent.floor();
+            let transmit = self.next_batch(now, out, most_segments, source);
+            // What turned out not to be wanted any more may have made room for something else.
+            if transmit.is_some() || self.sent.floor() == floor {
+                return transmit;
+            }
+        }
+    }
+
+    fn next_batch<S: ObjectSource>(
+        &mut self,
+        now: Instant,
+        out: &mut [u8],
+        most_segments: usize,
+        source: &mut S,
+    ) -> Option<Transmit> {
         self.blocked = Blocked::No;
         self.watch_floor(now);
         self.pacer.set_rate(self.rate.rate(), now);
@@ -340,6 +357,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.close_frames_left = 3;
         self.closed_with = fault;
         self.failure = Some(self.failure.or(fault).unwrap_or(Fault::UserCancelled));
+    }
+
+    /// Goes on as if so many packets had been exchanged in both directions.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, own: u64, peers: u64) {
+        self.outbound.skip_to(crate::units::PacketNumber(own));
+        self.sent.skip_to(own);
+        self.inbound.skip_to(crate::units::PacketNumber(peers));
     }
 
     /// Counters and measurements.

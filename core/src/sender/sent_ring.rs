@@ -202,6 +202,14 @@ impl<const N: usize> SentRing<N> {
             .is_some_and(|record| record.state == State::Lost)
     }
 
+    /// Goes on as if every number below `number` had been sent and settled.
+    #[cfg(test)]
+    pub(super) fn skip_to(&mut self, number: u64) {
+        self.floor = number;
+        self.next = number;
+        self.next_content = u32::MAX - 100;
+    }
+
     /// Records packet `number`, which must be the next one and have found room.
     pub(super) fn push(&mut self, number: u64, bytes: usize, contents: &[Content]) {
         assert!(
