@@ -68,9 +68,8 @@ impl CapacityGuard {
         let growth = sent.0.saturating_sub(reference.sent.0);
         let expected = reference
             .delivered
-            .0
-            .saturating_mul(reference.sent.0 + growth / 2)
-            / reference.sent.0.max(1);
+            .scaled(reference.sent.0 + growth / 2, reference.sent.0.max(1))
+            .0;
         if delivered.0 < expected {
             self.cap = Some(delivered.max(reference.delivered).scaled(51, 50));
             self.probe_at = now + Duration::from_secs(3).max(round_trip.scaled(20, 1));
@@ -109,6 +108,18 @@ mod tests {
     #[test]
     fn random_loss_sets_no_cap() {
         assert_eq!(ramp(|rate| rate * 9 / 10), None);
+    }
+
+    #[test]
+    fn rates_of_many_gigabits_are_compared_as_well_as_small_ones() {
+        let mut guard = CapacityGuard::default();
+        let (sent, more) = (BitRate(40_000_000_000), BitRate(50_000_000_000));
+        let carried = BitRate(39_000_000_000);
+        let start = Instant::from_micros(0);
+        guard.on_window(start, ROUND_TRIP, sent, carried, 25_000);
+        let later = start + Duration::from_secs(1);
+        let cap = guard.on_window(later, ROUND_TRIP, more, carried, 220_000);
+        assert!(cap.is_some_and(|cap| cap < sent), "{cap:?}");
     }
 
     #[test]
