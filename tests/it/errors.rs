@@ -164,6 +164,11 @@ fn a_full_disk_at_the_client_is_said_and_no_half_file_is_left_as_whole() {
         .arg(world.local("disk"))
         .run();
     run.failed_with(&["no space left"]);
+    assert!(
+        !run.failure().contains("Server aborted"),
+        "the full disk is the client's own: {}",
+        run.words()
+    );
     assert!(!world.local("disk/large").exists());
 }
 
@@ -373,6 +378,27 @@ fn a_server_that_dies_midway_is_noticed() {
     let run = fasp_tests::client::Outcome(running.wait(Duration::from_secs(90)));
     assert!(!run.failure().is_empty());
     assert!(run.took < Duration::from_secs(75), "{}", run.words());
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_is_no_cancellation_by_the_user() {
+    let world = World::new();
+    let ascp = fasp_tests::binaries::ascp().display().to_string();
+    let command = format!("timeout --foreground 2 {ascp} --server");
+    let Some(server) = OpenSsh::new().forced_command(command).start(&world) else {
+        return;
+    };
+    tree::write_file(&world.local("f"), 1, 40_000_000);
+    let run = Ascp::to(&world, &server)
+        .args(["-l", "40M", "--policy=fixed", "f"])
+        .arg(server.at(""))
+        .run();
+    run.failed_with(&["Server aborted session"]);
+    assert!(
+        !run.failure().contains("Cancelled by user"),
+        "{}",
+        run.words()
+    );
 }
 
 #[test]

@@ -188,17 +188,20 @@ fn counted(files: u64) -> String {
 
 /// `name` in exactly `width` columns, cut or filled at the right.
 fn padded(name: &str, width: usize) -> String {
-    let mut shown = String::with_capacity(width);
-    let mut used = 0;
-    for character in name.chars() {
-        if used + columns(character) > width {
-            break;
-        }
-        used += columns(character);
-        shown.push(character);
-    }
+    let mut shown = cut(name, width);
+    let used: usize = shown.chars().map(columns).sum();
     shown.extend(std::iter::repeat_n(' ', width.saturating_sub(used)));
     shown
+}
+
+/// As much of `text` as fits into `width` columns.
+fn cut(text: &str, width: usize) -> String {
+    let mut used = 0;
+    let fits = |character: &char| {
+        used += columns(*character);
+        used <= width
+    };
+    text.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]

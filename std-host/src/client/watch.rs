@@ -248,6 +248,7 @@ impl Observer for ClientWatch {
 
     fn progress(&mut self, progress: &Progress) {
         let now = Instant::now();
+        self.printer.follow_terminal();
         let rate = self.rate.rate_bps(now, progress.session_bytes);
         let left = progress.total.saturating_sub(progress.done);
         let eta = rate

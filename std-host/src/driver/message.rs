@@ -46,6 +46,8 @@ pub struct FileReport {
     pub elapsed: Option<Duration>,
     /// How it ended.
     pub verdict: FileVerdict,
+    /// The peer gave it up and this side only heard of it, so the peer need not be told.
+    pub peer_gave_up: bool,
     /// A folder: counted and shown nowhere unless it failed.
     pub is_folder: bool,
 }

@@ -341,7 +341,7 @@ impl Receiving {
             .map(|in_hand| in_hand.name.clone())
             .unwrap_or_default();
         let failure = super::message::peer_failure(fault, &String::from_utf8_lossy(&name));
-        self.over(object, FileVerdict::Failed(failure));
+        self.over(object, FileVerdict::Failed(failure), true);
     }
 
     fn take_completions(&mut self) {
@@ -359,6 +359,7 @@ impl Receiving {
                             start_byte: 0,
                             elapsed: None,
                             verdict: FileVerdict::Failed(failure),
+                            peer_gave_up: false,
                             is_folder: true,
                         }));
                         self.report.totals.failed += 1;
@@ -390,7 +391,7 @@ impl Receiving {
             }
             Stored::Skip => {
                 self.receiver.decide(object, Decision::Skip);
-                self.over(object, FileVerdict::Skipped);
+                self.over(object, FileVerdict::Skipped, false);
             }
         }
     }
@@ -403,10 +404,11 @@ impl Receiving {
         self.over(
             object,
             result.map_or_else(FileVerdict::Failed, |()| FileVerdict::Delivered),
+            false,
         );
     }
 
-    fn over(&mut self, object: ObjectId, verdict: FileVerdict) {
+    fn over(&mut self, object: ObjectId, verdict: FileVerdict, peer_gave_up: bool) {
         let Some(in_hand) = self.in_hand.remove(&object) else {
             return;
         };
@@ -425,6 +427,7 @@ impl Receiving {
             start_byte: in_hand.present,
             elapsed: Some(in_hand.started.elapsed()),
             verdict,
+            peer_gave_up,
             is_folder: in_hand.is_folder,
         }));
     }

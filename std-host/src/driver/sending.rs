@@ -314,6 +314,7 @@ impl Sending {
             start_byte: 0,
             elapsed: None,
             verdict: FileVerdict::Failed(failure),
+            peer_gave_up: false,
             is_folder: false,
         }));
     }
@@ -375,12 +376,21 @@ impl Sending {
             .get(&object)
             .map(|offered| offered.name.clone())
             .unwrap_or_default();
-        let own = self
-            .source
-            .files
-            .failure(object)
-            .filter(|own| own.fault == fault);
-        own.unwrap_or_else(|| super::message::peer_failure(fault, &String::from_utf8_lossy(&name)))
+        self.own_failure(object, fault)
+            .unwrap_or_else(|| super::message::peer_failure(fault, &String::from_utf8_lossy(&name)))
+    }
+
+    fn own_failure(&self, object: ObjectId, fault: Fault) -> Option<Failure> {
+        let own = self.source.files.failure(object);
+        own.filter(|own| own.fault == fault)
+    }
+
+    /// The file failed, and not for a reason found here.
+    fn failed_there(&self, object: ObjectId, verdict: &FileVerdict) -> bool {
+        match verdict {
+            FileVerdict::Failed(failure) => self.own_failure(object, failure.fault).is_none(),
+            FileVerdict::Delivered | FileVerdict::Skipped => false,
+        }
     }
 
     fn range_over(
@@ -402,6 +412,7 @@ impl Sending {
         let Some(offered) = self.offered.remove(&object) else {
             return;
         };
+        let peer_gave_up = self.failed_there(object, &verdict);
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
@@ -422,6 +433,7 @@ impl Sending {
             start_byte: offered.present,
             elapsed: offered.started.map(|started| started.elapsed()),
             verdict,
+            peer_gave_up,
             is_folder: offered.is_folder,
         }));
     }

@@ -108,7 +108,7 @@ impl<'o> Session<'o> {
                 message = self.messages.next(), if !self.channel_ended => self.on_message(message).await,
                 () = interrupted => {
                     interrupt = None;
-                    self.cancel(Failure::from(Fault::UserCancelled)).await;
+                    self.cancel(self.interruption()).await;
                 }
                 _ = progress.tick() => self.show_progress(),
                 _ = keepalive.tick() => {
@@ -122,6 +122,14 @@ impl<'o> Session<'o> {
             }
         }
         self.conclude()
+    }
+
+    fn interruption(&self) -> Failure {
+        if self.side.is_client {
+            Failure::from(Fault::UserCancelled)
+        } else {
+            Failure::new(Fault::UserCancelled, "the server process was told to stop")
+        }
     }
 
     fn show_progress(&mut self) {
@@ -163,7 +171,9 @@ impl<'o> Session<'o> {
             let failure = words.unwrap_or_else(|| failure.clone());
             self.first_failure
                 .get_or_insert_with(|| (report.object, failure.clone()));
-            self.tell_failed_file(&report, &failure).await;
+            if !report.peer_gave_up {
+                self.tell_failed_file(&report, &failure).await;
+            }
             report.verdict = FileVerdict::Failed(failure);
         }
         self.observer.file(&report);
@@ -238,12 +248,27 @@ impl<'o> Session<'o> {
             let _ = tokio::time::timeout(Duration::from_millis(50), self.read_last_words()).await;
         }
         self.report = Some(report);
+        self.blame_peer_for_its_cancel();
+    }
+
+    /// A cancellation that did not begin here is the peer's, also where only its datagrams say so.
+    fn blame_peer_for_its_cancel(&mut self) {
+        let heard = self
+            .report
+            .as_ref()
+            .and_then(|report| report.failure.as_ref());
+        let cancelled = heard.is_some_and(|failure| failure.fault == Fault::UserCancelled);
+        if cancelled && self.failure.is_none() && !self.settled {
+            self.on_cancel(Fault::UserCancelled.number(), "");
+        }
     }
 
     async fn read_last_words(&mut self) {
         while let Some(Ok(message)) = self.messages.next().await {
-            if let Ok(Some(ControlMessage::FileError(error))) = message.raw().decode() {
-                self.on_file_error(&error);
+            match message.raw().decode() {
+                Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
+                Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
+                _ => {}
             }
         }
     }
@@ -326,6 +351,7 @@ impl<'o> Session<'o> {
             start_byte: 0,
             elapsed: None,
             verdict: FileVerdict::Failed(failure),
+            peer_gave_up: true,
             is_folder: false,
         });
     }

@@ -6,7 +6,9 @@
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::time::{Duration, Instant};
 
-use super::{Completion, DEFAULT_WIDTH, FileState, ProgressFacts, completion_text, progress_line};
+use super::{
+    Completion, DEFAULT_WIDTH, FileState, ProgressFacts, completion_text, cut, progress_line,
+};
 use crate::cli::terminal::session_stop_text;
 use crate::failure::Failure;
 
@@ -47,14 +49,25 @@ impl ProgressPrinter<Stdout> {
         let display = if quiet {
             Display::Quiet
         } else if output.is_terminal() {
-            let columns = rustix::termios::tcgetwinsize(&output).map(|size| size.ws_col);
-            let columns = columns.ok().filter(|columns| *columns > 0);
-            Display::Terminal(columns.map_or(DEFAULT_WIDTH, usize::from))
+            Display::Terminal(width_of(&output))
         } else {
             Display::Stream
         };
         Self::new(output, display)
     }
+
+    /// Takes over the width that the terminal has now.
+    pub fn follow_terminal(&mut self) {
+        if matches!(self.display, Display::Terminal(_)) {
+            self.display = Display::Terminal(width_of(&self.output));
+        }
+    }
+}
+
+fn width_of(terminal: &Stdout) -> usize {
+    let columns = rustix::termios::tcgetwinsize(terminal).map(|size| size.ws_col);
+    let columns = columns.ok().filter(|columns| *columns > 0);
+    columns.map_or(DEFAULT_WIDTH, usize::from)
 }
 
 impl<W: Write> ProgressPrinter<W> {
@@ -85,7 +98,9 @@ impl<W: Write> ProgressPrinter<W> {
             (Display::Terminal(width), FileState::InFlight(_)) => {
                 if is_due(self.drawn_at, BETWEEN_REDRAWS, now) {
                     self.flush_waiting();
-                    self.draw_open(&progress_line(facts, width), now);
+                    // A line that wraps could not be rewritten: every redraw would scroll.
+                    let line = progress_line(facts, width);
+                    self.draw_open(&cut(&line, width.saturating_sub(1)), now);
                 }
             }
             (Display::Terminal(width), FileState::Complete(_)) => {
@@ -194,6 +209,18 @@ mod tests {
         let text = shown(Display::Terminal(80), &steps);
         assert_eq!(text.matches("\rf ").count(), 4);
         assert_eq!(text.matches('\n').count(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_rewritten_never_wraps_on_a_narrow_terminal() {
+        for width in [1, 20, 40, 43, 44, 80] {
+            let text = shown(
+                Display::Terminal(width),
+                &[(0, facts("a long name of a file", FileState::InFlight(None)))],
+            );
+            let line = text.trim_matches(['\r', '\n']);
+            assert!(line.chars().count() < width, "{width} columns: {line:?}");
+        }
     }
 
     #[test]
