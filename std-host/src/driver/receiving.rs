@@ -283,6 +283,9 @@ impl Receiving {
                 offset,
                 length,
             } => {
+                if !self.in_hand.contains_key(&object) {
+                    return;
+                }
                 self.runs.flush_object(&self.storage, object);
                 self.storage.submit(Job::Zeros {
                     object,
@@ -309,10 +312,10 @@ impl Receiving {
     }
 
     fn note_received(&mut self, object: ObjectId, bytes: u64) {
-        self.report.bytes += bytes;
+        self.report.bytes = self.report.bytes.saturating_add(bytes);
         self.latest = Some(object);
         if let Some(in_hand) = self.in_hand.get_mut(&object) {
-            in_hand.received += bytes;
+            in_hand.received = in_hand.received.saturating_add(bytes);
         }
     }
 
