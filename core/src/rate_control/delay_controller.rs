@@ -101,7 +101,10 @@ impl RateController {
     pub fn on_report(&mut self, facts: &ReportFacts) {
         self.silent = false;
         self.window.on_report(facts);
-        self.delay.on_sample(facts.now, facts.least_delay_us);
+        if facts.received_packets > 0 {
+            // A report of nothing measured no delay.
+            self.delay.on_sample(facts.now, facts.least_delay_us);
+        }
         if self.limits.policy == RatePolicy::Fixed {
             self.rate = self.limits.target;
             return;

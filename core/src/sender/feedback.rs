@@ -118,7 +118,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             self.report_sequence = Some(fields.sequence);
             self.credit = u64::from(fields.credit_kib) * 1024;
             self.rate.on_report(&self.facts(now, fields));
-            self.delay_zero.get_or_insert(fields.least_delay_us);
+            if fields.received > 0 {
+                self.delay_zero.get_or_insert(fields.least_delay_us);
+            }
             self.marks_seen = fields.congestion_marks;
         }
         self.blocked = Blocked::No;

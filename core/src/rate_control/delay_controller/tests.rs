@@ -132,3 +132,26 @@ fn silence_takes_an_adaptive_session_down_but_not_below_its_minimum() {
     controller.on_silence(Duration::from_secs(4));
     assert_eq!(controller.rate(), BitRate(5_000_000));
 }
+
+#[test]
+fn reports_of_nothing_do_not_shift_the_base_delay() {
+    let limits = limits(RatePolicy::Fair, 50_000_000);
+    let mut controller = RateController::new(limits, Instant::from_micros(0));
+    run(&mut controller, &mut path(100_000_000, 0, 100_000), 5);
+    let round_trip = Duration::from_millis(50);
+    for second in 6..30 {
+        controller.on_silence(Duration::from_secs(second - 5));
+        controller.on_report(&ReportFacts {
+            now: Instant::from_micros(second * 1_000_000),
+            interval: Duration::from_secs(1),
+            // What an empty interval says about delay means nothing.
+            least_delay_us: -3_000_000,
+            round_trip,
+            least_round_trip: round_trip,
+            application_limited: true,
+            ..ReportFacts::default()
+        });
+    }
+    run(&mut controller, &mut path(100_000_000, 0, 100_000), 5);
+    assert_eq!(controller.rate(), BitRate(50_000_000));
+}
