@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
+use crate::matrix::Extent;
 use crate::{matrix, paths, results, scenario, timeline};
 
 #[derive(Debug, Parser)]
@@ -34,8 +35,11 @@ enum Command {
         /// A name from the list.
         name: String,
         /// Only a few cells; fails on a breach only.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "brief")]
         smoke: bool,
+        /// Without the largest cells.
+        #[arg(long)]
+        brief: bool,
         /// Seeds; odd ones are for reports, even ones for tuning.
         #[arg(long, value_delimiter = ',', default_value = "1")]
         seeds: Vec<u64>,
@@ -47,6 +51,9 @@ enum Command {
     Results {
         #[arg(long, value_delimiter = ',', default_value = "1")]
         seeds: Vec<u64>,
+        /// Without the largest cells.
+        #[arg(long)]
+        brief: bool,
         #[arg(long, default_value = "sim/RESULTS.md")]
         file: std::path::PathBuf,
     },
@@ -60,10 +67,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Matrix {
             name,
             smoke,
+            brief,
             seeds,
             csv,
-        } => run_matrix(&name, &seeds, smoke, csv.as_deref()),
-        Command::Results { seeds, file } => results::write(&seeds, &file).map(|()| true),
+        } => run_matrix(&name, &seeds, extent(smoke, brief), csv.as_deref()),
+        Command::Results { seeds, brief, file } => {
+            results::write(&seeds, extent(false, brief), &file).map(|()| true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -73,6 +83,14 @@ pub(crate) fn main() -> ExitCode {
             let _ = writeln!(io::stderr(), "sim: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+const fn extent(smoke: bool, brief: bool) -> Extent {
+    match (smoke, brief) {
+        (true, _) => Extent::Smoke,
+        (false, true) => Extent::Brief,
+        (false, false) => Extent::Full,
     }
 }
 
@@ -116,11 +134,11 @@ fn run(name: &str, seed: u64) -> io::Result<bool> {
 fn run_matrix(
     name: &str,
     seeds: &[u64],
-    smoke: bool,
+    extent: Extent,
     csv: Option<&std::path::Path>,
 ) -> io::Result<bool> {
     let started = Instant::now();
-    let table = matrix::run(name, seeds, smoke).ok_or_else(|| unknown("matrix", name))?;
+    let table = matrix::run(name, seeds, extent).ok_or_else(|| unknown("matrix", name))?;
     let seconds = started.elapsed().as_secs_f64();
     let mut out = io::stdout().lock();
     write!(out, "{}", table.to_markdown())?;

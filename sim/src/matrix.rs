@@ -16,6 +16,17 @@ pub(crate) const NAMES: [(&str, &str); 3] = [
     ("policies", "high against fair, low against fair"),
 ];
 
+/// How much of a matrix is run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Extent {
+    /// A few small cells.
+    Smoke,
+    /// Without the cells of more than 1.2 million packets.
+    Brief,
+    /// Everything.
+    Full,
+}
+
 /// One run of a matrix: what to run, with which seed, and how to make a row of it.
 struct Cell {
     scenario: Scenario,
@@ -57,21 +68,21 @@ pub(crate) struct Table {
     main_least: f64,
 }
 
-/// Runs the matrix called `name` with `seeds`; a smoke is a few cells of it.
-pub(crate) fn run(name: &str, seeds: &[u64], smoke: bool) -> Option<Table> {
+/// Runs the matrix called `name` with `seeds`.
+pub(crate) fn run(name: &str, seeds: &[u64], extent: Extent) -> Option<Table> {
     Some(match name {
-        "grid" => table("grid", "steady", grid::header(), grid::cells(seeds, smoke)),
+        "grid" => table("grid", "steady", grid::header(), grid::cells(seeds, extent)),
         "fairness" => table(
             "fairness",
             "Jain",
             fairness::header(),
-            fairness::cells(seeds, smoke),
+            fairness::cells(seeds, extent),
         ),
         "policies" => table(
             "policies",
             "ratio",
             policies::header(),
-            policies::cells(seeds, smoke),
+            policies::cells(seeds, extent),
         ),
         _ => return None,
     })

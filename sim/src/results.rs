@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use crate::matrix;
+use crate::matrix::{self, Extent};
 
 /// Days since 1970 as year, month and day (proleptic Gregorian).
 fn date_of(days: u64) -> String {
@@ -22,7 +22,7 @@ fn date_of(days: u64) -> String {
 }
 
 /// Runs every matrix with `seeds` and writes what came of it to `file`.
-pub(crate) fn write(seeds: &[u64], file: &Path) -> io::Result<()> {
+pub(crate) fn write(seeds: &[u64], extent: Extent, file: &Path) -> io::Result<()> {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
@@ -31,9 +31,14 @@ pub(crate) fn write(seeds: &[u64], file: &Path) -> io::Result<()> {
         .map(u64::to_string)
         .collect::<Vec<_>>()
         .join(",");
+    let option = if extent == Extent::Brief {
+        " --brief"
+    } else {
+        ""
+    };
     let mut text = format!(
         "# What the simulation measures\n\n\
-         Written by `cargo sim results --seeds {seeds_text}` on {}; do not edit. A cell that misses a goal says which.\n\n\
+         Written by `cargo sim results --seeds {seeds_text}{option}` on {}; do not edit. A cell that misses a goal says which.\n\n\
          One fair flow, unless said otherwise; goodput is file bytes, relative to C(1-p) after Ethernet, IP, UDP and our\n\
          headers. `steady`: from a quarter to 95 % of the bytes. `t90`: first time, in round trips, that a quarter\n\
          round trip (20 ms at least) arrived at 90 % of the possible rate. `queue`: waiting time at the bottleneck.\n\
@@ -42,7 +47,7 @@ pub(crate) fn write(seeds: &[u64], file: &Path) -> io::Result<()> {
         date_of(since / 86_400)
     );
     for (name, about) in matrix::NAMES {
-        let Some(table) = matrix::run(name, seeds, false) else {
+        let Some(table) = matrix::run(name, seeds, extent) else {
             continue;
         };
         // Writing to a String cannot fail.

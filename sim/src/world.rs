@@ -24,6 +24,21 @@ pub(crate) struct Flow {
     over: bool,
 }
 
+impl Flow {
+    /// Never inlined: making machines takes a stack of megabytes, which only those may touch that make them.
+    #[inline(never)]
+    fn new(index: usize, options: &FlowOptions, now_us: u64) -> Self {
+        let name = format!("flow {index}");
+        Self {
+            sender: SendingHost::new(&name, options, now_us),
+            receiver: ReceivingHost::new(&name, options, now_us),
+            sender_at: Some(now_us),
+            receiver_at: Some(now_us),
+            over: false,
+        }
+    }
+}
+
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct WorldOptions {
@@ -166,14 +181,7 @@ impl World {
         for (index, slot) in self.flows.iter_mut().enumerate() {
             let options = &self.options.flows[index];
             if slot.is_none() && options.start_us <= now {
-                let name = format!("flow {index}");
-                *slot = Some(Flow {
-                    sender: SendingHost::new(&name, options, now),
-                    receiver: ReceivingHost::new(&name, options, now),
-                    sender_at: Some(now),
-                    receiver_at: Some(now),
-                    over: false,
-                });
+                *slot = Some(Flow::new(index, options, now));
             }
         }
         self.deliver();

@@ -2,7 +2,7 @@
 //!
 //! Shares are those of the last 15 seconds, when the youngest flow has run for 20 s and 30 round trips.
 
-use super::{Cell, Verdict, rate_name};
+use super::{Cell, Extent, Verdict, rate_name};
 use crate::host::FlowOptions;
 use crate::measure::{goodput, jain_index};
 use crate::paths::Path;
@@ -42,7 +42,8 @@ pub(super) fn header() -> Vec<&'static str> {
     ]
 }
 
-pub(super) fn cells(seeds: &[u64], smoke: bool) -> Vec<Cell> {
+pub(super) fn cells(seeds: &[u64], extent: Extent) -> Vec<Cell> {
+    let smoke = extent == Extent::Smoke;
     let cases = CASES
         .iter()
         .filter(|case| !smoke || (case.0 == 2 && case.1 == 10_000_000));

@@ -3,8 +3,8 @@
 //! A transfer lasts at least 60 round trips. Paths of 10 Gbit/s carry jumbo frames, the others Ethernet frames.
 //! The buffer is one round trip, 20 ms at least; the target rate is twice that of the path.
 
-use super::{Cell, Verdict, rate_name};
-use crate::paths::{JUMBO, Path};
+use super::{Cell, Extent, Verdict, rate_name};
+use crate::paths::{ETHERNET, JUMBO, Path};
 use crate::scenario::{Outcome, Scenario, TransferMarks};
 
 const ROUND_TRIPS_MS: [u64; 5] = [1, 10, 100, 300, 600];
@@ -16,6 +16,8 @@ const RATES: [(u64, f64); 4] = [
     (1_000_000_000, 4.0),
     (10_000_000_000, 2.0),
 ];
+/// Packets of the largest cell of a brief matrix.
+const BRIEF_PACKETS: f64 = 1.2e6;
 /// Cells of a smoke: round trip, loss, rate.
 const SMOKE: [(u64, u64, u64); 4] = [
     (10, 0, 10_000_000),
@@ -41,7 +43,8 @@ pub(super) fn header() -> Vec<&'static str> {
     ]
 }
 
-pub(super) fn cells(seeds: &[u64], smoke: bool) -> Vec<Cell> {
+pub(super) fn cells(seeds: &[u64], extent: Extent) -> Vec<Cell> {
+    let smoke = extent == Extent::Smoke;
     let mut cells = Vec::new();
     for (rate_bps, least_seconds) in RATES {
         for round_trip_ms in ROUND_TRIPS_MS {
@@ -51,6 +54,9 @@ pub(super) fn cells(seeds: &[u64], smoke: bool) -> Vec<Cell> {
                 }
                 let least = if smoke { 3.0 } else { least_seconds };
                 let seconds = (60.0 * round_trip_ms as f64 / 1e3).max(least);
+                if extent == Extent::Brief && packets(rate_bps, seconds) > BRIEF_PACKETS {
+                    continue;
+                }
                 cells.extend(
                     seeds
                         .iter()
@@ -62,11 +68,21 @@ pub(super) fn cells(seeds: &[u64], smoke: bool) -> Vec<Cell> {
     cells
 }
 
+const fn datagram(rate_bps: u64) -> u16 {
+    if rate_bps >= 10_000_000_000 {
+        JUMBO
+    } else {
+        ETHERNET
+    }
+}
+
+fn packets(rate_bps: u64, seconds: f64) -> f64 {
+    rate_bps as f64 * seconds / 8.0 / f64::from(datagram(rate_bps))
+}
+
 fn cell(rate_bps: u64, round_trip_ms: u64, loss_ppm: u64, seconds: f64, seed: u64) -> Cell {
     let mut path = Path::plain(rate_bps, round_trip_ms * 1_000, loss_ppm);
-    if rate_bps >= 10_000_000_000 {
-        path.datagram = JUMBO;
-    }
+    path.datagram = datagram(rate_bps);
     Cell {
         scenario: Scenario::transfer(path, seconds),
         seed,

@@ -2,7 +2,7 @@
 
 use fasp_core::control::choices::RatePolicy;
 
-use super::{Cell, Verdict, rate_name};
+use super::{Cell, Extent, Verdict, rate_name};
 use crate::host::FlowOptions;
 use crate::measure::goodput;
 use crate::paths::Path;
@@ -19,7 +19,8 @@ pub(super) fn header() -> Vec<&'static str> {
     vec!["case", "rate", "RTT ms", "ratio", "used", "back"]
 }
 
-pub(super) fn cells(seeds: &[u64], smoke: bool) -> Vec<Cell> {
+pub(super) fn cells(seeds: &[u64], extent: Extent) -> Vec<Cell> {
+    let smoke = extent == Extent::Smoke;
     let mut cells = Vec::new();
     for (rate_bps, round_trip_ms) in PATHS {
         if smoke && rate_bps > 10_000_000 {
