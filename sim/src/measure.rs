@@ -102,13 +102,17 @@ pub(crate) fn time_to_rate(
     let of = |sample: &Sample| sample.flows.get(flow).map_or(0, |flow| flow.received);
     let mut first = 0;
     for sample in samples {
-        while samples[first].at_us + window_us < sample.at_us {
+        // The latest sample that is a whole window older.
+        while samples
+            .get(first + 1)
+            .is_some_and(|next| next.at_us + window_us <= sample.at_us)
+        {
             first += 1;
         }
         let before = &samples[first];
-        let span = sample.at_us - before.at_us;
+        let span = sample.at_us.saturating_sub(before.at_us);
         let bits = (of(sample) - of(before)) as f64 * 8.0;
-        if span * 10 >= window_us * 9 && span > 0 && bits * 1e6 / span as f64 >= wanted_bps {
+        if span >= window_us && bits * 1e6 / span as f64 >= wanted_bps {
             return Some(sample.at_us.saturating_sub(start_us));
         }
     }
@@ -154,6 +158,31 @@ mod tests {
                 least_of(bucket) <= value && value < least_of(bucket + 1),
                 "{value}"
             );
+        }
+    }
+
+    #[test]
+    fn the_time_to_a_rate_is_found_whatever_the_distance_of_samples() {
+        for step_us in [3_000, 20_000, 33_000] {
+            let samples: Vec<Sample> = (0..200_u64)
+                .map(|index| {
+                    let at_us = index * step_us;
+                    // Nothing for half a second, then 8 Mbit/s.
+                    let received = at_us.saturating_sub(500_000);
+                    let flow = FlowSample {
+                        received,
+                        ..FlowSample::default()
+                    };
+                    Sample {
+                        at_us,
+                        queue_us: 0,
+                        flows: vec![flow],
+                    }
+                })
+                .collect();
+            let found = time_to_rate(&samples, 0, 0, 75_000, 7.9e6).expect("it is reached");
+            assert!((575_000..690_000).contains(&found), "{step_us}: {found}");
+            assert_eq!(time_to_rate(&samples, 0, 0, 75_000, 8.1e6), None);
         }
     }
 

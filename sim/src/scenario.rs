@@ -203,7 +203,7 @@ pub(crate) struct TransferMarks {
     pub(crate) overhead: f64,
     /// File bytes that came twice, to all.
     pub(crate) duplicates: f64,
-    /// Time of the transfer to the ideal.
+    /// Time of the transfer to the ideal; infinite if it did not end.
     pub(crate) completion: f64,
     /// From the last new byte to completion less the way there, in round trips.
     pub(crate) tail_round_trips: f64,
@@ -239,8 +239,16 @@ impl TransferMarks {
             t90_round_trips: t90.map(|at_us| at_us as f64 / round_trip),
             overhead: sent / size.max(1) as f64 - 1.0,
             duplicates: flow.duplicates as f64 / size.max(1) as f64,
-            completion: flow.completed_at as f64 / ideal_us,
-            tail_round_trips: tail_us / round_trip,
+            completion: if flow.over {
+                flow.completed_at as f64 / ideal_us
+            } else {
+                f64::INFINITY
+            },
+            tail_round_trips: if flow.over {
+                tail_us / round_trip
+            } else {
+                f64::INFINITY
+            },
         }
     }
 }
