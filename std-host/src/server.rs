@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use fasp_core::crypto::Role;
 
-use crate::cli::settings::ServerModeSettings;
+use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
@@ -46,7 +46,8 @@ pub struct SessionRights {
 /// Serves one client, whatever it sends, to the end.
 pub async fn serve(channel: ControlChannel, rights: SessionRights) {
     let never = std::future::pending();
-    serve_until(channel, rights, &Logger::nowhere(), never).await;
+    let logger = Logger::open(&LogTarget::Stderr, 0).unwrap_or_else(|_| Logger::nowhere());
+    serve_until(channel, rights, &logger, never).await;
 }
 
 /// Serves one session over standard input and output.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use fasp_core::fault::Fault;
 use tokio::signal::unix::{SignalKind, signal};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::accounts::password_line;
@@ -115,13 +116,38 @@ fn settings(arguments: Arguments) -> Outcome<DaemonSettings> {
     })
 }
 
+/// Keeps what is typed off the screen while it lives.
+struct EchoOff(Termios);
+
+impl EchoOff {
+    /// Nothing if standard input is no terminal.
+    fn on_terminal() -> Option<Self> {
+        let before = tcgetattr(std::io::stdin()).ok()?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &silent).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for EchoOff {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no echo.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+        let _ = writeln!(std::io::stderr());
+    }
+}
+
 fn print_password_line(user: &str) -> Outcome<()> {
     let mut password = Zeroizing::new(String::new());
     let trouble = |error: std::io::Error| Failure::new(Fault::InternalError, error.to_string());
-    std::io::stdin()
-        .lock()
-        .read_line(&mut password)
-        .map_err(trouble)?;
+    let echo = EchoOff::on_terminal();
+    if echo.is_some() {
+        write!(std::io::stderr(), "Password for {user}: ").map_err(trouble)?;
+    }
+    let read = std::io::stdin().lock().read_line(&mut password);
+    drop(echo);
+    read.map_err(trouble)?;
     let line = password_line(user, password.trim_end_matches(['\n', '\r']))?;
     writeln!(std::io::stdout(), "{line}").map_err(trouble)
 }

@@ -1,0 +1,34 @@
+//! Deterministic simulation of transfers: `core`'s machines on model paths in virtual time.
+//!
+//! Nothing here talks to a network or reads the clock of this machine (except to say how long a command
+//! took); every number follows from the command and its seed.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::indexing_slicing,
+    reason = "a simulation calculates with numbers of its own; a panic ends the run and is a finding"
+)]
+
+mod cheap_seal;
+mod checks;
+mod command_line;
+mod datagram;
+mod host;
+mod link;
+mod matrix;
+mod measure;
+mod paths;
+mod pattern;
+mod random;
+mod results;
+mod scenario;
+mod storage;
+mod timeline;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command_line::main()
+}

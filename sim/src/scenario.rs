@@ -1,0 +1,329 @@
+//! One run and what came of it.
+
+use fasp_core::control::choices::RatePolicy;
+
+use crate::host::{FlowOptions, Progress, STACK_BYTES};
+use crate::link::RateSchedule;
+use crate::measure::{Sample, goodput, time_to_rate};
+use crate::paths::{self, Path};
+use crate::storage::StorageOptions;
+use crate::world::{Flow, World, WorldOptions};
+
+/// Longest virtual time that a transfer may take, in times of the ideal.
+const MOST_TIMES_IDEAL: u64 = 8;
+
+/// What is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) path: Path,
+    pub(crate) flows: Vec<FlowOptions>,
+    pub(crate) limit_us: u64,
+    pub(crate) measure_from_us: u64,
+    /// Whether a flow that is not over at the limit is a breach.
+    pub(crate) must_end: bool,
+}
+
+/// What came of one flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct FlowOutcome {
+    pub(crate) received: u64,
+    /// Objects complete at the receiver, and with a good result at the sender.
+    pub(crate) complete: u32,
+    pub(crate) confirmed: usize,
+    /// When the latest object was complete, µs.
+    pub(crate) completed_at: u64,
+    /// When bytes not sent before were last read, µs.
+    pub(crate) newest_read_at: u64,
+    pub(crate) over: bool,
+    pub(crate) file_bytes_sent: u64,
+    pub(crate) file_bytes_repeated: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) most_waiting: u64,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) flows: Vec<FlowOutcome>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) ended_us: u64,
+    pub(crate) trace: u64,
+    pub(crate) queue_mean_us: f64,
+    pub(crate) queue_p95_us: u64,
+    pub(crate) dropped: u64,
+    pub(crate) packets: u64,
+    pub(crate) lost: u64,
+    pub(crate) breaches: Vec<String>,
+}
+
+/// A flow that sends `files` as fast as the path allows.
+pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
+    FlowOptions {
+        policy: RatePolicy::Fair,
+        target_bps: 2 * path.rate_bps,
+        minimum_bps: 0,
+        files,
+        start_us: 0,
+        datagram: path.datagram,
+        extra_us: 0,
+        storage: StorageOptions::default(),
+    }
+}
+
+impl Scenario {
+    /// One fair flow with one file that takes `seconds` if all goes well.
+    pub(crate) fn transfer(path: Path, seconds: f64) -> Self {
+        let bytes = (path.ceiling_bps() * seconds / 8.0) as u64;
+        let ideal_us = (seconds * 1e6) as u64;
+        let flow = flow(&path, vec![bytes]);
+        Self {
+            limit_us: ideal_us * MOST_TIMES_IDEAL + 20 * path.round_trip_us + 5_000_000,
+            measure_from_us: ideal_us / 4,
+            flows: vec![flow],
+            path,
+            must_end: true,
+        }
+    }
+
+    /// Runs it once, on a thread of its own: machines need a large stack while they are made.
+    pub(crate) fn run(&self, seed: u64) -> Outcome {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, || self.run_here(seed))
+                .expect("a thread can be started")
+                .join()
+                .expect("a run does not panic")
+        })
+    }
+
+    /// Runs it twice; a difference is a breach.
+    pub(crate) fn run_twice(&self, seed: u64) -> Outcome {
+        let mut outcome = self.run(seed);
+        let again = self.run(seed);
+        if (outcome.trace, outcome.ended_us) != (again.trace, again.ended_us) {
+            outcome.breaches.push(format!(
+                "two runs with seed {seed} differ: {:016x} and {:016x}",
+                outcome.trace, again.trace
+            ));
+        }
+        outcome
+    }
+
+    fn run_here(&self, seed: u64) -> Outcome {
+        let mut world = World::new(WorldOptions {
+            seed,
+            forward: self.path.forward.clone(),
+            backward: self.path.backward.clone(),
+            flows: self.flows.clone(),
+            limit_us: self.limit_us,
+            sample_us: (self.path.round_trip_us / 8).clamp(2_000, 20_000),
+            measure_from_us: self.measure_from_us,
+        });
+        world.run();
+        let flows: Vec<FlowOutcome> = world
+            .flows
+            .iter()
+            .map(|flow| flow.as_ref().map_or_else(FlowOutcome::default, outcome_of))
+            .collect();
+        for (index, flow) in flows.iter().enumerate() {
+            if self.must_end && !flow.over {
+                let (now, got) = (world.now_us(), flow.received);
+                let text =
+                    || format!("flow {index} is not over after {now} us; {got} bytes arrived");
+                world.breaches.add(text);
+            }
+        }
+        let mut breaches = world.breaches.texts().to_vec();
+        if world.breaches.count() > breaches.len() as u64 {
+            breaches.push(format!("{} breaches in all", world.breaches.count()));
+        }
+        let (packets, lost, ended_us, trace) = (
+            world.forward.entered,
+            world.forward.lost,
+            world.now_us(),
+            world.trace(),
+        );
+        let bottleneck = world.forward.bottleneck();
+        let queue = bottleneck.map(|part| {
+            (
+                part.delays().mean(),
+                part.delays().quantile(950),
+                part.dropped(),
+            )
+        });
+        let (queue_mean_us, queue_p95_us, dropped) = queue.unwrap_or_default();
+        Outcome {
+            flows,
+            samples: world.samples,
+            ended_us,
+            trace,
+            queue_mean_us,
+            queue_p95_us,
+            dropped,
+            packets,
+            lost,
+            breaches,
+        }
+    }
+}
+
+fn outcome_of(flow: &Flow) -> FlowOutcome {
+    let sent = flow.sender.statistics();
+    let (complete, completed_at) = flow.receiver.completed();
+    let settled =
+        flow.sender.progress == Progress::Settled && flow.receiver.progress == Progress::Settled;
+    FlowOutcome {
+        received: flow.receiver.received(),
+        complete,
+        confirmed: flow
+            .sender
+            .results
+            .values()
+            .filter(|result| result.is_none())
+            .count(),
+        completed_at,
+        newest_read_at: flow.sender.newest_read_at(),
+        over: settled,
+        file_bytes_sent: sent.file_bytes_sent,
+        file_bytes_repeated: sent.file_bytes_repeated,
+        duplicates: flow.receiver.statistics().file_bytes_repeated,
+        most_waiting: flow.receiver.most_waiting(),
+    }
+}
+
+/// What one transfer of one file is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransferMarks {
+    /// Goodput between the first quarter and 95 % of the bytes, to what is possible.
+    pub(crate) efficiency: f64,
+    /// Round trips until 90 % of what is possible; `None` if never.
+    pub(crate) t90_round_trips: Option<f64>,
+    /// File bytes sent for each one that had to be, less one.
+    pub(crate) overhead: f64,
+    /// File bytes that came twice, to all.
+    pub(crate) duplicates: f64,
+    /// Time of the transfer to the ideal; infinite if it did not end.
+    pub(crate) completion: f64,
+    /// From the last new byte to completion less the way there, in round trips.
+    pub(crate) tail_round_trips: f64,
+}
+
+impl TransferMarks {
+    /// The marks of flow 0 of `outcome`, which ran `scenario`.
+    pub(crate) fn of(scenario: &Scenario, outcome: &Outcome) -> Self {
+        let (path, flow) = (&scenario.path, outcome.flows[0]);
+        let size: u64 = scenario.flows[0].files.iter().sum();
+        let ceiling = path.ceiling_bps();
+        let reached = |bytes: u64| {
+            let mut samples = outcome.samples.iter();
+            let sample = samples.find(|sample| sample.flows[0].received >= bytes);
+            sample.map_or(outcome.ended_us, |sample| sample.at_us)
+        };
+        let (from, to) = (reached(size / 4), reached(size / 100 * 95));
+        let window_us = (path.round_trip_us / 4).max(20_000);
+        let t90 = time_to_rate(
+            &outcome.samples,
+            0,
+            scenario.flows[0].start_us,
+            window_us,
+            0.9 * ceiling,
+        );
+        let round_trip = path.round_trip_us as f64;
+        let sent = (flow.file_bytes_sent + flow.file_bytes_repeated) as f64;
+        let ideal_us = size as f64 * 8e6 / ceiling + round_trip / 2.0;
+        let tail_us =
+            flow.completed_at.saturating_sub(flow.newest_read_at) as f64 - round_trip / 2.0;
+        Self {
+            efficiency: goodput(&outcome.samples, 0, from, to) / ceiling,
+            t90_round_trips: t90.map(|at_us| at_us as f64 / round_trip),
+            overhead: sent / size.max(1) as f64 - 1.0,
+            duplicates: flow.duplicates as f64 / size.max(1) as f64,
+            completion: if flow.over {
+                flow.completed_at as f64 / ideal_us
+            } else {
+                f64::INFINITY
+            },
+            tail_round_trips: if flow.over {
+                tail_us / round_trip
+            } else {
+                f64::INFINITY
+            },
+        }
+    }
+}
+
+/// Runs with names, apart from the named paths.
+pub(crate) const NAMES: [(&str, &str); 5] = [
+    (
+        "torture",
+        "everything that can go wrong, 40 files of all sizes",
+    ),
+    (
+        "many_files",
+        "20,000 files of 1 KiB, 100 Mbit/s, 200 ms, 1 % loss",
+    ),
+    (
+        "slow_disk",
+        "1 Gbit/s, 20 ms; the disk writes 80 Mbit/s and stands still from 2 to 4 s",
+    ),
+    (
+        "full_disk",
+        "100 Mbit/s, 20 ms; the disk is full after 4 of 8 files",
+    ),
+    (
+        "four_flows",
+        "four fair flows one after another on 100 Mbit/s, 50 ms",
+    ),
+];
+
+/// The run called `name`: a named path with one transfer over it, or one of [`NAMES`].
+pub(crate) fn named(name: &str) -> Option<Scenario> {
+    let mut scenario = match name {
+        "torture" => Scenario::transfer(paths::torture(), 10.0),
+        "many_files" => Scenario::transfer(Path::plain(100_000_000, 200_000, 10_000), 5.0),
+        "slow_disk" => Scenario::transfer(Path::plain(1_000_000_000, 20_000, 0), 1.0),
+        "full_disk" => Scenario::transfer(Path::plain(100_000_000, 20_000, 0), 2.0),
+        "four_flows" => Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0),
+        other => Scenario::transfer(
+            paths::named(other)?,
+            if other == "leo_handover" { 40.0 } else { 20.0 },
+        ),
+    };
+    let first = scenario.flows[0].clone();
+    match name {
+        "torture" => {
+            let sizes = [0, 1, 700, 1_200, 5_000, 90_000, 400_000, 1_300_000];
+            scenario.flows[0].files = sizes.repeat(5);
+        }
+        "many_files" => scenario.flows[0].files = vec![1_024; 20_000],
+        "slow_disk" => {
+            let speed = RateSchedule::constant(80_000_000)
+                .then(2_000_000, 0)
+                .then(4_000_000, 80_000_000);
+            scenario.limit_us = 60_000_000;
+            scenario.flows[0].storage = StorageOptions {
+                speed: Some(speed),
+                buffer: 8 << 20,
+                ..StorageOptions::default()
+            };
+        }
+        "full_disk" => {
+            scenario.flows[0].files = vec![2_000_000; 8];
+            scenario.flows[0].storage.space = 8_500_000;
+        }
+        "four_flows" => {
+            scenario.flows = (0..4_u64)
+                .map(|index| FlowOptions {
+                    start_us: index * 5_000_000,
+                    ..first.clone()
+                })
+                .collect();
+        }
+        _ => {}
+    }
+    Some(scenario)
+}
+
+#[cfg(test)]
+mod tests;

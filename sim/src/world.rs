@@ -1,0 +1,294 @@
+//! Hosts, the path between them and the clock, which jumps exactly to the next thing that happens.
+//!
+//! A host is only called when a datagram arrives for it or when the time it named has come, so a machine
+//! that needs to be called earlier than its `poll_timeout` says stands still here.
+
+use crate::checks::Breaches;
+use crate::datagram::Datagram;
+use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
+use crate::link::{Link, MICROSECOND, Part};
+use crate::measure::{FlowSample, Sample};
+
+/// So many turns without time passing are a breach of the contract of `poll_timeout`.
+const MOST_IDLE_TURNS: u32 = 2_000;
+/// Room for the largest datagram.
+const DATAGRAM_BYTES: usize = 1 << 16;
+
+/// Two ends of one session.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) sender: SendingHost,
+    pub(crate) receiver: ReceivingHost,
+    sender_at: Option<u64>,
+    receiver_at: Option<u64>,
+    over: bool,
+}
+
+impl Flow {
+    /// Never inlined: making machines takes a stack of megabytes, which only those may touch that make them.
+    #[inline(never)]
+    fn new(index: usize, options: &FlowOptions, now_us: u64) -> Self {
+        let name = format!("flow {index}");
+        Self {
+            sender: SendingHost::new(&name, options, now_us),
+            receiver: ReceivingHost::new(&name, options, now_us),
+            sender_at: Some(now_us),
+            receiver_at: Some(now_us),
+            over: false,
+        }
+    }
+}
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct WorldOptions {
+    pub(crate) seed: u64,
+    pub(crate) forward: Vec<Part>,
+    pub(crate) backward: Vec<Part>,
+    pub(crate) flows: Vec<FlowOptions>,
+    /// Virtual time after which it ends, whatever has happened.
+    pub(crate) limit_us: u64,
+    /// Time between samples.
+    pub(crate) sample_us: u64,
+    /// When measuring the queue begins.
+    pub(crate) measure_from_us: u64,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    options: WorldOptions,
+    now_us: u64,
+    pub(crate) forward: Link,
+    pub(crate) backward: Link,
+    pub(crate) flows: Vec<Option<Flow>>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) breaches: Breaches,
+    measuring: bool,
+    next_sample: u64,
+    trace: u64,
+    buffer: Vec<u8>,
+}
+
+fn mix(trace: u64, parts: [u64; 4]) -> u64 {
+    parts.into_iter().fold(trace, |hash, part| {
+        (hash ^ part)
+            .wrapping_mul(0x9FB2_1C65_1E98_DF25)
+            .rotate_left(29)
+    })
+}
+
+impl World {
+    pub(crate) fn new(options: WorldOptions) -> Self {
+        let extra: Vec<u64> = options
+            .flows
+            .iter()
+            .map(|flow| flow.extra_us * MICROSECOND)
+            .collect();
+        Self {
+            now_us: 1,
+            forward: Link::new(options.seed, "forward", &options.forward, extra.clone()),
+            backward: Link::new(options.seed, "backward", &options.backward, extra),
+            flows: options.flows.iter().map(|_| None).collect(),
+            samples: Vec::new(),
+            breaches: Breaches::default(),
+            measuring: false,
+            next_sample: 0,
+            trace: options.seed,
+            buffer: vec![0; DATAGRAM_BYTES],
+            options,
+        }
+    }
+
+    pub(crate) const fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// A hash of everything that was sent and when: equal runs have equal traces.
+    pub(crate) const fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// Runs until every session is over or the limit has come.
+    pub(crate) fn run(&mut self) {
+        let mut idle_turns = 0;
+        loop {
+            self.turn();
+            if self.is_over() {
+                break;
+            }
+            let Some(next) = self.next_at() else {
+                self.breaches
+                    .add(|| "no session is over, and nothing will happen".to_owned());
+                break;
+            };
+            if next > self.now_us {
+                idle_turns = 0;
+            } else {
+                idle_turns += 1;
+            }
+            if idle_turns > MOST_IDLE_TURNS {
+                let now_us = self.now_us;
+                self.breaches
+                    .add(|| format!("time stands still at {now_us} us"));
+                break;
+            }
+            if next >= self.options.limit_us {
+                self.now_us = self.options.limit_us;
+                break;
+            }
+            self.now_us = self.now_us.max(next);
+            self.sample_until_now();
+        }
+        self.next_sample = 0;
+        self.sample_until_now();
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.flows.iter_mut().all(|flow| {
+            flow.as_mut().is_some_and(|flow| {
+                flow.over = flow.over
+                    || flow.sender.progress != Progress::Running && flow.receiver.is_over();
+                flow.over
+            })
+        })
+    }
+
+    fn next_at(&self) -> Option<u64> {
+        let mut next = [self.forward.next_at(), self.backward.next_at()]
+            .into_iter()
+            .flatten()
+            .min();
+        let mut sooner = |at: Option<u64>| {
+            if let Some(at) = at {
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        };
+        for (flow, options) in self.flows.iter().zip(&self.options.flows) {
+            match flow {
+                Some(flow) => {
+                    sooner(flow.sender_at);
+                    sooner(flow.receiver_at);
+                }
+                None => sooner(Some(options.start_us.max(1))),
+            }
+        }
+        next
+    }
+
+    fn turn(&mut self) {
+        let now = self.now_us;
+        for (index, slot) in self.flows.iter_mut().enumerate() {
+            let options = &self.options.flows[index];
+            if slot.is_none() && options.start_us <= now {
+                *slot = Some(Flow::new(index, options, now));
+            }
+        }
+        self.deliver();
+        for index in 0..self.flows.len() {
+            self.turn_of_sender(index);
+            self.turn_of_receiver(index);
+        }
+    }
+
+    fn deliver(&mut self) {
+        let now = self.now_us;
+        while let Some((index, datagram)) = self.forward.receive(now) {
+            let length = datagram.write(&mut self.buffer);
+            if let Some(Some(flow)) = self.flows.get_mut(index) {
+                let bytes = &mut self.buffer[..length];
+                flow.receiver.receive(now, bytes, &mut self.breaches);
+                flow.receiver_at = Some(now);
+            }
+        }
+        while let Some((index, datagram)) = self.backward.receive(now) {
+            let length = datagram.write(&mut self.buffer);
+            if let Some(Some(flow)) = self.flows.get_mut(index) {
+                flow.sender.receive(now, &mut self.buffer[..length]);
+                flow.sender_at = Some(now);
+            }
+        }
+    }
+
+    fn turn_of_sender(&mut self, index: usize) {
+        let now = self.now_us;
+        let Some(Some(flow)) = self.flows.get_mut(index) else {
+            return;
+        };
+        if flow.sender_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let (link, trace) = (&mut self.forward, &mut self.trace);
+        flow.sender.turn(now, &mut self.breaches, |number, bytes| {
+            *trace = mix(
+                *trace,
+                [now, index as u64, bytes.len() as u64, number.into()],
+            );
+            link.send(now, index, Datagram::new(bytes));
+        });
+        flow.sender_at = flow.sender.next_at();
+    }
+
+    fn turn_of_receiver(&mut self, index: usize) {
+        let now = self.now_us;
+        let Some(Some(flow)) = self.flows.get_mut(index) else {
+            return;
+        };
+        if flow.receiver_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let (link, trace) = (&mut self.backward, &mut self.trace);
+        flow.receiver
+            .turn(now, &mut self.breaches, |number, bytes| {
+                *trace = mix(
+                    *trace,
+                    [now, !(index as u64), bytes.len() as u64, number.into()],
+                );
+                link.send(now, index, Datagram::new(bytes));
+            });
+        flow.receiver_at = flow.receiver.next_at();
+    }
+
+    /// Takes the samples that are due: nothing has changed since the moments they are for.
+    fn sample_until_now(&mut self) {
+        if !self.measuring && self.now_us >= self.options.measure_from_us {
+            self.measuring = true;
+            if let Some(bottleneck) = self.forward.bottleneck() {
+                bottleneck.restart_measuring();
+            }
+        }
+        while self.next_sample <= self.now_us {
+            let at_us = if self.next_sample == 0 {
+                self.now_us
+            } else {
+                self.next_sample
+            };
+            let flows = self
+                .flows
+                .iter()
+                .map(|flow| flow.as_ref().map_or_else(FlowSample::default, sample_of));
+            let flows = flows.collect();
+            let queue_us = self
+                .forward
+                .bottleneck()
+                .map_or(0, |part| part.latest_delay_us());
+            self.samples.push(Sample {
+                at_us,
+                queue_us,
+                flows,
+            });
+            self.next_sample = at_us + self.options.sample_us.max(1);
+        }
+    }
+}
+
+fn sample_of(flow: &Flow) -> FlowSample {
+    let statistics = flow.sender.statistics();
+    FlowSample {
+        received: flow.receiver.received(),
+        rate_bps: statistics.rate.0,
+        seen_queue_us: statistics.queueing_delay.as_micros(),
+        sent: statistics.packets_sent,
+        lost: statistics.packets_lost,
+    }
+}
