@@ -33,6 +33,8 @@ const FLOORS: &[&[&str]] = &[
     &["lane", "loss", "rate_control"],
     &["negotiation"],
     &["sender", "receiver"],
+    // Tests of both machines together.
+    &["long_sessions"],
 ];
 
 #[derive(Debug)]
