@@ -179,7 +179,8 @@ impl Receiving {
             let Ok(arrival) = self.receiver.handle_datagram(now, datagram) else {
                 continue;
             };
-            self.peer = Some(source);
+            // The first authentic address stays: a copy sent on from elsewhere moves nothing.
+            self.peer.get_or_insert(source);
             // Records come before the blocks that need them, completions after.
             let complete = self.take_records();
             for block in arrival.blocks() {

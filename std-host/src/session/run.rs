@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fasp_core::control::{ControlMessage, FileError, Summary};
 use fasp_core::fault::Fault;
+use fasp_core::negotiation::bounds::check_rate;
 use fasp_core::units::ObjectId;
 use tokio::time::{Instant, interval, sleep_until};
 
@@ -286,7 +287,13 @@ impl<'o> Session<'o> {
             }
             Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
             Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
-            Ok(Some(ControlMessage::Rate(rate))) => self.transfer.command(Command::Limits(rate)),
+            Ok(Some(ControlMessage::Rate(rate))) => match check_rate(&rate) {
+                Ok(()) => self.transfer.command(Command::Limits(rate)),
+                Err(error) => {
+                    let text = format!("the peer asked for impossible rates: {error}");
+                    self.cancel(Failure::new(Fault::Protocol, text)).await;
+                }
+            },
             Ok(_) => {}
             Err(error) => {
                 let text = format!("the peer sent a malformed message: {error}");
