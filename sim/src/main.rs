@@ -13,7 +13,9 @@
 mod cheap_seal;
 mod checks;
 mod command_line;
+mod cross_traffic;
 mod datagram;
+mod frames;
 mod host;
 mod link;
 mod matrix;
