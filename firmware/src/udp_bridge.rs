@@ -7,7 +7,7 @@
 
 use fasp_core::sender::Transmit;
 use fasp_core::time::Instant;
-use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
+use smoltcp::iface::{Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::Device;
 use smoltcp::socket::udp::{RecvError, SendError, Socket};
 use smoltcp::wire::IpEndpoint;
@@ -89,6 +89,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UdpBridge<B> {
 
     /// Polls the stack and hands every datagram that has arrived to `handle`, with where it came from.
     ///
+    /// Frame by frame, so that many at once do not overflow the socket.
     /// Whether a datagram is authentic is for the machine to say; `handle` may change its bytes.
     pub fn receive<D: Device + ?Sized>(
         &mut self,
@@ -98,8 +99,22 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UdpBridge<B> {
         sockets: &mut SocketSet<'_>,
         mut handle: impl FnMut(IpEndpoint, &mut [u8]),
     ) {
+        loop {
+            let polled = interface.poll_ingress_single(stack_time(now), device, sockets);
+            if polled == PollIngressSingleResult::None {
+                break;
+            }
+            self.take_from(sockets.get_mut(self.socket), &mut handle);
+        }
+        // Upkeep of the stack and its own answers.
         interface.poll(stack_time(now), device, sockets);
-        let socket = sockets.get_mut::<Socket<'_>>(self.socket);
+    }
+
+    fn take_from(
+        &mut self,
+        socket: &mut Socket<'_>,
+        handle: &mut impl FnMut(IpEndpoint, &mut [u8]),
+    ) {
         loop {
             let incoming = self.incoming.as_mut();
             let (length, source) = match socket.recv_slice(incoming) {

@@ -228,11 +228,8 @@ fn while_the_socket_is_full_the_machine_waits_and_nothing_is_lost() {
     assert_eq!(a.next_at(at(6), Some(later)), Some(at(6)));
     while a.transmit(at(7), 1_200, 3, &mut next, 20) == Transmitted::Full {}
     assert_eq!(a.next_at(at(7), Some(later)), Some(later));
-    // The other socket holds four, what comes beyond that is lost as on any host: carry one by one.
-    while let Some(frame) = a.card.leaving.pop_front() {
-        b.card.arrived.push_back(frame);
-        b.receive(at(8));
-    }
+    // The other socket holds four datagrams, and the twenty come at once.
+    carry(&mut a, &mut b, at(8));
     assert_eq!(numbers(&b), (0..20).collect::<Vec<u8>>());
 }
 
@@ -254,10 +251,7 @@ fn datagrams_wait_for_the_address_of_the_neighbour() {
             a.transmit(at(1_000_100), 1_200, 6, &mut next, 9),
             Transmitted::All
         );
-        while let Some(frame) = a.card.leaving.pop_front() {
-            b.card.arrived.push_back(frame);
-            b.receive(at(1_000_200));
-        }
+        carry(&mut a, &mut b, at(1_000_200));
         assert_eq!(numbers(&b), (0..9).collect::<Vec<u8>>());
     }
 }
