@@ -57,8 +57,8 @@ impl WireWatch {
         }
     }
 
-    /// Takes one datagram as it leaves and returns its packet number.
-    pub(crate) fn on_sent(&mut self, now_us: u64, bytes: &[u8], breaches: &mut Breaches) -> u32 {
+    /// Takes one datagram as it leaves.
+    pub(crate) fn on_sent(&mut self, now_us: u64, bytes: &[u8], breaches: &mut Breaches) {
         let number = bytes
             .get(4..8)
             .and_then(|field| field.try_into().ok())
@@ -81,7 +81,6 @@ impl WireWatch {
                 self.tokens = 0;
             }
         }
-        number
     }
 }
 
@@ -111,6 +110,16 @@ impl Coverage {
         }
         self.spans.insert(from, to);
         end - start - known
+    }
+
+    /// The end of what has arrived without a gap from the start.
+    pub(crate) fn end_of_first(&self) -> u64 {
+        self.spans.get(&0).copied().unwrap_or(0)
+    }
+
+    /// Whether something has arrived behind a gap.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.spans.len() > 1 || !self.spans.is_empty() && !self.spans.contains_key(&0)
     }
 
     /// Whether exactly `0..size` has arrived.

@@ -13,7 +13,10 @@
 mod cheap_seal;
 mod checks;
 mod command_line;
+mod cross_traffic;
 mod datagram;
+mod flow;
+mod frames;
 mod host;
 mod link;
 mod matrix;
@@ -23,6 +26,7 @@ mod pattern;
 mod random;
 mod results;
 mod scenario;
+mod smoltcp_host;
 mod storage;
 mod timeline;
 mod world;

@@ -3,6 +3,7 @@
 mod fairness;
 mod grid;
 mod policies;
+mod stacks;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::scenario::{Outcome, Scenario};
 
 /// Names and what they measure.
-pub(crate) const NAMES: [(&str, &str); 3] = [
+pub(crate) const NAMES: [(&str, &str); 4] = [
     ("grid", "one flow: round trip x loss x rate"),
     ("fairness", "several own flows sharing one bottleneck"),
     ("policies", "high against fair, low against fair"),
+    ("stacks", "hosts with a real stack against bare ones"),
 ];
 
 /// How much of a matrix is run.
@@ -83,6 +85,12 @@ pub(crate) fn run(name: &str, seeds: &[u64], extent: Extent) -> Option<Table> {
             "ratio",
             policies::header(),
             policies::cells(seeds, extent),
+        ),
+        "stacks" => table(
+            "stacks",
+            "ratio",
+            stacks::header(),
+            stacks::cells(seeds, extent),
         ),
         _ => return None,
     })

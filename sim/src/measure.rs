@@ -89,6 +89,8 @@ pub(crate) struct Sample {
     /// Delay of the bottleneck's queue, µs.
     pub(crate) queue_us: u64,
     pub(crate) flows: Vec<FlowSample>,
+    /// Payload bytes of each flow of others that had arrived.
+    pub(crate) cross: Vec<u64>,
 }
 
 /// The first time at which `flow` received at `wanted_bps` over `window_us`, counted from `start_us`.
@@ -177,6 +179,7 @@ mod tests {
                         at_us,
                         queue_us: 0,
                         flows: vec![flow],
+                        cross: Vec::new(),
                     }
                 })
                 .collect();

@@ -2,12 +2,17 @@
 
 use fasp_core::control::choices::RatePolicy;
 
+use crate::cross_traffic::{
+    ControlKind, CrossFlow, CrossKind, CrossOptions, CrossOutcome, OnOff, Spread, StackControl,
+};
+use crate::flow::Flow;
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
 use crate::measure::{Sample, goodput, time_to_rate};
 use crate::paths::{self, Path};
+use crate::smoltcp_host::Stack;
 use crate::storage::StorageOptions;
-use crate::world::{Flow, World, WorldOptions};
+use crate::world::{World, WorldOptions};
 
 /// Longest virtual time that a transfer may take, in times of the ideal.
 const MOST_TIMES_IDEAL: u64 = 8;
@@ -17,6 +22,8 @@ const MOST_TIMES_IDEAL: u64 = 8;
 pub(crate) struct Scenario {
     pub(crate) path: Path,
     pub(crate) flows: Vec<FlowOptions>,
+    /// Traffic of others on the same path; without own flows the run lasts until its limit.
+    pub(crate) cross: Vec<CrossOptions>,
     pub(crate) limit_us: u64,
     pub(crate) measure_from_us: u64,
     /// Whether a flow that is not over at the limit is a breach.
@@ -44,7 +51,9 @@ pub(crate) struct FlowOutcome {
 /// What came of a run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    pub(crate) seed: u64,
     pub(crate) flows: Vec<FlowOutcome>,
+    pub(crate) cross: Vec<CrossOutcome>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) ended_us: u64,
     pub(crate) trace: u64,
@@ -67,6 +76,7 @@ pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
         datagram: path.datagram,
         extra_us: 0,
         storage: StorageOptions::default(),
+        stack: Stack::Bare,
     }
 }
 
@@ -80,6 +90,7 @@ impl Scenario {
             limit_us: ideal_us * MOST_TIMES_IDEAL + 20 * path.round_trip_us + 5_000_000,
             measure_from_us: ideal_us / 4,
             flows: vec![flow],
+            cross: Vec::new(),
             path,
             must_end: true,
         }
@@ -116,6 +127,7 @@ impl Scenario {
             forward: self.path.forward.clone(),
             backward: self.path.backward.clone(),
             flows: self.flows.clone(),
+            cross: self.cross.clone(),
             limit_us: self.limit_us,
             sample_us: (self.path.round_trip_us / 8).clamp(2_000, 20_000),
             measure_from_us: self.measure_from_us,
@@ -153,8 +165,15 @@ impl Scenario {
             )
         });
         let (queue_mean_us, queue_p95_us, dropped) = queue.unwrap_or_default();
+        let cross = world.cross.iter();
+        let cross = cross.map(|flow| {
+            flow.as_ref()
+                .map_or_else(CrossOutcome::default, CrossFlow::outcome)
+        });
         Outcome {
+            seed,
             flows,
+            cross: cross.collect(),
             samples: world.samples,
             ended_us,
             trace,
@@ -254,7 +273,7 @@ impl TransferMarks {
 }
 
 /// Runs with names, apart from the named paths.
-pub(crate) const NAMES: [(&str, &str); 5] = [
+pub(crate) const NAMES: [(&str, &str); 14] = [
     (
         "torture",
         "everything that can go wrong, 40 files of all sizes",
@@ -275,16 +294,83 @@ pub(crate) const NAMES: [(&str, &str); 5] = [
         "four_flows",
         "four fair flows one after another on 100 Mbit/s, 50 ms",
     ),
+    (
+        "over_ipv4",
+        "one flow over Ethernet, ARP and IPv4 of a real stack, 100 Mbit/s, 50 ms, 1 % loss",
+    ),
+    ("over_ipv6", "the same over neighbour discovery and IPv6"),
+    (
+        "against_cubic",
+        "one flow and a model of Cubic on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_reno",
+        "one flow and a model of Reno on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_bbr",
+        "one flow and a model of BBR on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_on_off",
+        "one flow and 60 Mbit/s of UDP that comes and goes, on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_pulses",
+        "one flow and 60 Mbit/s of UDP every other second, on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_smoltcp_reno",
+        "one flow and the Reno of a real stack on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_smoltcp",
+        "one flow and the Cubic of a real stack on 100 Mbit/s, 50 ms",
+    ),
 ];
+
+/// What flows of others a run with a name has.
+fn cross_of(name: &str) -> Option<CrossKind> {
+    Some(match name {
+        "against_cubic" => CrossKind::Model(ControlKind::Cubic),
+        "against_reno" => CrossKind::Model(ControlKind::Reno),
+        "against_bbr" => CrossKind::Model(ControlKind::Bbr),
+        "against_smoltcp" => CrossKind::Stack(StackControl::Cubic),
+        "against_smoltcp_reno" => CrossKind::Stack(StackControl::Reno),
+        "against_pulses" => CrossKind::OnOff(OnOff {
+            rate_bps: 60_000_000,
+            on_us: 1_000_000,
+            off_us: 1_000_000,
+            spread: Spread::Constant,
+        }),
+        "against_on_off" => CrossKind::OnOff(OnOff {
+            rate_bps: 60_000_000,
+            on_us: 2_000_000,
+            off_us: 2_000_000,
+            spread: Spread::Exponential,
+        }),
+        _ => return None,
+    })
+}
 
 /// The run called `name`: a named path with one transfer over it, or one of [`NAMES`].
 pub(crate) fn named(name: &str) -> Option<Scenario> {
+    if let Some(kind) = cross_of(name) {
+        let mut scenario = Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0);
+        scenario.limit_us = 60_000_000;
+        scenario.must_end = false;
+        scenario.cross = vec![CrossOptions::bulk(kind)];
+        return Some(scenario);
+    }
     let mut scenario = match name {
         "torture" => Scenario::transfer(paths::torture(), 10.0),
         "many_files" => Scenario::transfer(Path::plain(100_000_000, 200_000, 10_000), 5.0),
         "slow_disk" => Scenario::transfer(Path::plain(1_000_000_000, 20_000, 0), 1.0),
         "full_disk" => Scenario::transfer(Path::plain(100_000_000, 20_000, 0), 2.0),
         "four_flows" => Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0),
+        "over_ipv4" | "over_ipv6" => {
+            Scenario::transfer(Path::plain(100_000_000, 50_000, 10_000), 20.0)
+        }
         other => Scenario::transfer(
             paths::named(other)?,
             if other == "leo_handover" { 40.0 } else { 20.0 },
@@ -296,6 +382,8 @@ pub(crate) fn named(name: &str) -> Option<Scenario> {
             let sizes = [0, 1, 700, 1_200, 5_000, 90_000, 400_000, 1_300_000];
             scenario.flows[0].files = sizes.repeat(5);
         }
+        "over_ipv4" => scenario.flows[0].put_on(Stack::Ipv4),
+        "over_ipv6" => scenario.flows[0].put_on(Stack::Ipv6),
         "many_files" => scenario.flows[0].files = vec![1_024; 20_000],
         "slow_disk" => {
             let speed = RateSchedule::constant(80_000_000)

@@ -4,41 +4,15 @@
 //! that needs to be called earlier than its `poll_timeout` says stands still here.
 
 use crate::checks::Breaches;
+use crate::cross_traffic::{CrossFlow, CrossOptions, Way};
 use crate::datagram::Datagram;
-use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
+use crate::flow::Flow;
+use crate::host::FlowOptions;
 use crate::link::{Link, MICROSECOND, Part};
 use crate::measure::{FlowSample, Sample};
 
 /// So many turns without time passing are a breach of the contract of `poll_timeout`.
 const MOST_IDLE_TURNS: u32 = 2_000;
-/// Room for the largest datagram.
-const DATAGRAM_BYTES: usize = 1 << 16;
-
-/// Two ends of one session.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) sender: SendingHost,
-    pub(crate) receiver: ReceivingHost,
-    sender_at: Option<u64>,
-    receiver_at: Option<u64>,
-    over: bool,
-}
-
-impl Flow {
-    /// Never inlined: making machines takes a stack of megabytes, which only those may touch that make them.
-    #[inline(never)]
-    fn new(index: usize, options: &FlowOptions, now_us: u64) -> Self {
-        let name = format!("flow {index}");
-        Self {
-            sender: SendingHost::new(&name, options, now_us),
-            receiver: ReceivingHost::new(&name, options, now_us),
-            sender_at: Some(now_us),
-            receiver_at: Some(now_us),
-            over: false,
-        }
-    }
-}
-
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct WorldOptions {
@@ -46,6 +20,7 @@ pub(crate) struct WorldOptions {
     pub(crate) forward: Vec<Part>,
     pub(crate) backward: Vec<Part>,
     pub(crate) flows: Vec<FlowOptions>,
+    pub(crate) cross: Vec<CrossOptions>,
     /// Virtual time after which it ends, whatever has happened.
     pub(crate) limit_us: u64,
     /// Time between samples.
@@ -62,15 +37,17 @@ pub(crate) struct World {
     pub(crate) forward: Link,
     pub(crate) backward: Link,
     pub(crate) flows: Vec<Option<Flow>>,
+    pub(crate) cross: Vec<Option<CrossFlow>>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) breaches: Breaches,
     measuring: bool,
     next_sample: u64,
     trace: u64,
-    buffer: Vec<u8>,
 }
 
-fn mix(trace: u64, parts: [u64; 4]) -> u64 {
+/// Adds to a hash of a run that `datagram` was sent.
+fn mix(trace: u64, now_us: u64, mark: u64, datagram: &Datagram) -> u64 {
+    let parts = [now_us, mark, datagram.wire_bytes(), datagram.fingerprint()];
     parts.into_iter().fold(trace, |hash, part| {
         (hash ^ part)
             .wrapping_mul(0x9FB2_1C65_1E98_DF25)
@@ -83,19 +60,21 @@ impl World {
         let extra: Vec<u64> = options
             .flows
             .iter()
-            .map(|flow| flow.extra_us * MICROSECOND)
+            .map(|flow| flow.extra_us)
+            .chain(options.cross.iter().map(|cross| cross.extra_us))
+            .map(|extra_us| extra_us * MICROSECOND)
             .collect();
         Self {
             now_us: 1,
             forward: Link::new(options.seed, "forward", &options.forward, extra.clone()),
             backward: Link::new(options.seed, "backward", &options.backward, extra),
             flows: options.flows.iter().map(|_| None).collect(),
+            cross: options.cross.iter().map(|_| None).collect(),
             samples: Vec::new(),
             breaches: Breaches::default(),
             measuring: false,
             next_sample: 0,
             trace: options.seed,
-            buffer: vec![0; DATAGRAM_BYTES],
             options,
         }
     }
@@ -118,6 +97,10 @@ impl World {
                 break;
             }
             let Some(next) = self.next_at() else {
+                if self.flows.is_empty() {
+                    self.now_us = self.options.limit_us;
+                    break;
+                }
                 self.breaches
                     .add(|| "no session is over, and nothing will happen".to_owned());
                 break;
@@ -145,13 +128,12 @@ impl World {
     }
 
     fn is_over(&mut self) -> bool {
-        self.flows.iter_mut().all(|flow| {
-            flow.as_mut().is_some_and(|flow| {
-                flow.over = flow.over
-                    || flow.sender.progress != Progress::Running && flow.receiver.is_over();
-                flow.over
-            })
-        })
+        // Traffic of others has no end.
+        !self.flows.is_empty()
+            && self
+                .flows
+                .iter_mut()
+                .all(|flow| flow.as_mut().is_some_and(Flow::is_over))
     }
 
     fn next_at(&self) -> Option<u64> {
@@ -166,10 +148,13 @@ impl World {
         };
         for (flow, options) in self.flows.iter().zip(&self.options.flows) {
             match flow {
-                Some(flow) => {
-                    sooner(flow.sender_at);
-                    sooner(flow.receiver_at);
-                }
+                Some(flow) => sooner(flow.next_at()),
+                None => sooner(Some(options.start_us.max(1))),
+            }
+        }
+        for (flow, options) in self.cross.iter().zip(&self.options.cross) {
+            match flow {
+                Some(flow) => sooner(flow.next_at()),
                 None => sooner(Some(options.start_us.max(1))),
             }
         }
@@ -181,72 +166,79 @@ impl World {
         for (index, slot) in self.flows.iter_mut().enumerate() {
             let options = &self.options.flows[index];
             if slot.is_none() && options.start_us <= now {
-                *slot = Some(Flow::new(index, options, now));
+                *slot = Some(Flow::new(self.options.seed, index, options, now));
+            }
+        }
+        for (index, slot) in self.cross.iter_mut().enumerate() {
+            let options = &self.options.cross[index];
+            if slot.is_none() && options.start_us <= now {
+                let name = format!("cross {index}");
+                *slot = Some(CrossFlow::new(self.options.seed, &name, options, now));
             }
         }
         self.deliver();
-        for index in 0..self.flows.len() {
-            self.turn_of_sender(index);
-            self.turn_of_receiver(index);
-        }
+        self.turn_of_cross();
+        self.turn_of_flows();
     }
 
     fn deliver(&mut self) {
         let now = self.now_us;
+        let own = self.flows.len();
         while let Some((index, datagram)) = self.forward.receive(now) {
-            let length = datagram.write(&mut self.buffer);
+            if let Some(Some(cross)) = index.checked_sub(own).and_then(|at| self.cross.get_mut(at))
+            {
+                cross.receive(now, Way::Forward, &datagram);
+                continue;
+            }
             if let Some(Some(flow)) = self.flows.get_mut(index) {
-                let bytes = &mut self.buffer[..length];
-                flow.receiver.receive(now, bytes, &mut self.breaches);
-                flow.receiver_at = Some(now);
+                flow.reach_receiver(now, &datagram, &mut self.breaches);
             }
         }
         while let Some((index, datagram)) = self.backward.receive(now) {
-            let length = datagram.write(&mut self.buffer);
+            if let Some(Some(cross)) = index.checked_sub(own).and_then(|at| self.cross.get_mut(at))
+            {
+                cross.receive(now, Way::Backward, &datagram);
+                continue;
+            }
             if let Some(Some(flow)) = self.flows.get_mut(index) {
-                flow.sender.receive(now, &mut self.buffer[..length]);
-                flow.sender_at = Some(now);
+                flow.reach_sender(now, &datagram);
             }
         }
     }
 
-    fn turn_of_sender(&mut self, index: usize) {
+    fn turn_of_cross(&mut self) {
         let now = self.now_us;
-        let Some(Some(flow)) = self.flows.get_mut(index) else {
-            return;
-        };
-        if flow.sender_at.is_none_or(|at| at > now) {
-            return;
+        let own = self.flows.len();
+        let (forward, backward, trace) = (&mut self.forward, &mut self.backward, &mut self.trace);
+        for (index, slot) in self.cross.iter_mut().enumerate() {
+            let Some(cross) = slot else { continue };
+            let flow = own + index;
+            cross.turn(now, &mut self.breaches, |way, datagram| {
+                let (link, mark) = match way {
+                    Way::Forward => (&mut *forward, flow as u64),
+                    Way::Backward => (&mut *backward, !(flow as u64)),
+                };
+                *trace = mix(*trace, now, mark, &datagram);
+                link.send(now, flow, datagram);
+            });
         }
-        let (link, trace) = (&mut self.forward, &mut self.trace);
-        flow.sender.turn(now, &mut self.breaches, |number, bytes| {
-            *trace = mix(
-                *trace,
-                [now, index as u64, bytes.len() as u64, number.into()],
-            );
-            link.send(now, index, Datagram::new(bytes));
-        });
-        flow.sender_at = flow.sender.next_at();
     }
 
-    fn turn_of_receiver(&mut self, index: usize) {
+    fn turn_of_flows(&mut self) {
         let now = self.now_us;
-        let Some(Some(flow)) = self.flows.get_mut(index) else {
-            return;
-        };
-        if flow.receiver_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let (link, trace) = (&mut self.backward, &mut self.trace);
-        flow.receiver
-            .turn(now, &mut self.breaches, |number, bytes| {
-                *trace = mix(
-                    *trace,
-                    [now, !(index as u64), bytes.len() as u64, number.into()],
-                );
-                link.send(now, index, Datagram::new(bytes));
+        let (forward, backward, trace) = (&mut self.forward, &mut self.backward, &mut self.trace);
+        for (index, slot) in self.flows.iter_mut().enumerate() {
+            let Some(flow) = slot else { continue };
+            let mark = index as u64;
+            flow.turn_of_sender(now, &mut self.breaches, |datagram| {
+                *trace = mix(*trace, now, mark, &datagram);
+                forward.send(now, index, datagram);
             });
-        flow.receiver_at = flow.receiver.next_at();
+            flow.turn_of_receiver(now, &mut self.breaches, |datagram| {
+                *trace = mix(*trace, now, !mark, &datagram);
+                backward.send(now, index, datagram);
+            });
+        }
     }
 
     /// Takes the samples that are due: nothing has changed since the moments they are for.
@@ -266,8 +258,13 @@ impl World {
             let flows = self
                 .flows
                 .iter()
-                .map(|flow| flow.as_ref().map_or_else(FlowSample::default, sample_of));
+                .map(|flow| flow.as_ref().map_or_else(FlowSample::default, Flow::sample));
             let flows = flows.collect();
+            let cross = self
+                .cross
+                .iter()
+                .map(|flow| flow.as_ref().map_or(0, |flow| flow.outcome().delivered))
+                .collect();
             let queue_us = self
                 .forward
                 .bottleneck()
@@ -276,19 +273,9 @@ impl World {
                 at_us,
                 queue_us,
                 flows,
+                cross,
             });
             self.next_sample = at_us + self.options.sample_us.max(1);
         }
-    }
-}
-
-fn sample_of(flow: &Flow) -> FlowSample {
-    let statistics = flow.sender.statistics();
-    FlowSample {
-        received: flow.receiver.received(),
-        rate_bps: statistics.rate.0,
-        seen_queue_us: statistics.queueing_delay.as_micros(),
-        sent: statistics.packets_sent,
-        lost: statistics.packets_lost,
     }
 }

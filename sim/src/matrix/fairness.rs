@@ -79,6 +79,7 @@ fn cell(case: &Case, seed: u64) -> Cell {
         scenario: Scenario {
             path,
             flows,
+            cross: Vec::new(),
             limit_us: from_us + SHARED_US,
             measure_from_us: from_us,
             must_end: false,

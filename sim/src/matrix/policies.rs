@@ -54,6 +54,7 @@ fn high_and_fair(rate_bps: u64, round_trip_ms: u64, seed: u64) -> Cell {
         scenario: Scenario {
             path,
             flows: vec![high, fair],
+            cross: Vec::new(),
             limit_us: 40_000_000,
             measure_from_us: 20_000_000,
             must_end: false,
@@ -101,6 +102,7 @@ fn low_and_fair(rate_bps: u64, round_trip_ms: u64, seed: u64) -> Cell {
         scenario: Scenario {
             path,
             flows: vec![low, fair],
+            cross: Vec::new(),
             limit_us: 50_000_000,
             measure_from_us: 0,
             must_end: false,

@@ -1,0 +1,86 @@
+//! The same transfer over bare hosts and over hosts with a stack: goodput differs by the headers and nothing else.
+//!
+//! Goodput is that of the steady part, relative to what the headers leave; each row runs the bare host too.
+
+use super::{Cell, Extent, Verdict, rate_name};
+use crate::datagram::WIRE_OVERHEAD;
+use crate::paths::Path;
+use crate::scenario::{Outcome, Scenario, TransferMarks};
+use crate::smoltcp_host::Stack;
+
+/// Rate, round trip in ms, loss per million.
+const PATHS: [(u64, u64, u64); 2] = [(100_000_000, 50, 10_000), (20_000_000, 200, 0)];
+const STACKS: [(Stack, &str); 2] = [(Stack::Ipv4, "IPv4"), (Stack::Ipv6, "IPv6")];
+const SECONDS: f64 = 20.0;
+/// Bytes of a datagram that are not of the file.
+const OWN_HEADERS: u16 = 40;
+/// How much the goodputs may differ.
+const MOST_APART: f64 = 0.01;
+
+pub(super) fn header() -> Vec<&'static str> {
+    vec![
+        "stack", "rate", "RTT ms", "loss %", "steady", "bare", "ratio",
+    ]
+}
+
+pub(super) fn cells(seeds: &[u64], extent: Extent) -> Vec<Cell> {
+    let smoke = extent == Extent::Smoke;
+    let mut cells = Vec::new();
+    for (rate_bps, round_trip_ms, loss_ppm) in PATHS {
+        if smoke && rate_bps > 20_000_000 {
+            continue;
+        }
+        for (stack, name) in STACKS {
+            let path = Path::plain(rate_bps, round_trip_ms * 1_000, loss_ppm);
+            let mut scenario = Scenario::transfer(path, SECONDS);
+            scenario.flows[0].put_on(stack);
+            cells.extend(seeds.iter().map(|&seed| Cell {
+                scenario: scenario.clone(),
+                seed,
+                labels: vec![
+                    name.to_owned(),
+                    rate_name(rate_bps),
+                    round_trip_ms.to_string(),
+                    (loss_ppm as f64 / 1e4).to_string(),
+                ],
+                judge,
+            }));
+        }
+    }
+    cells
+}
+
+/// Goodput of the steady part to what the headers of its stack leave.
+fn steady(scenario: &Scenario, outcome: &Outcome) -> f64 {
+    let path = &scenario.path;
+    let datagram = scenario.flows[0].datagram;
+    let share = |datagram: u16, headers: u64| {
+        f64::from(datagram - OWN_HEADERS) / (u64::from(datagram) + headers) as f64
+    };
+    // Ethernet has the same overhead whatever it carries.
+    let headers = WIRE_OVERHEAD + u64::from(scenario.flows[0].stack.header_bytes())
+        - u64::from(Stack::Bare.header_bytes());
+    let marks = TransferMarks::of(scenario, outcome);
+    marks.efficiency * share(path.datagram, WIRE_OVERHEAD) / share(datagram, headers)
+}
+
+fn judge(scenario: &Scenario, outcome: &Outcome) -> Verdict {
+    let mut bare = scenario.clone();
+    bare.flows[0].put_on(Stack::Bare);
+    let bare_outcome = bare.run(outcome.seed);
+    let (own, bare) = (steady(scenario, outcome), steady(&bare, &bare_outcome));
+    let ratio = own / bare;
+    let mut verdict = Verdict {
+        values: vec![
+            format!("{own:.4}"),
+            format!("{bare:.4}"),
+            format!("{ratio:.4}"),
+        ],
+        misses: Vec::new(),
+        main: ratio,
+    };
+    verdict.miss((ratio - 1.0).abs() > MOST_APART, || {
+        format!("more than {MOST_APART} apart")
+    });
+    verdict
+}
