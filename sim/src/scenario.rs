@@ -4,13 +4,16 @@ use fasp_core::control::choices::RatePolicy;
 
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
-use crate::measure::{Sample, goodput, time_to_rate};
+use crate::measure::{Arrived, Sample};
 use crate::paths::{self, Path};
 use crate::storage::StorageOptions;
 use crate::world::{Flow, World, WorldOptions};
 
 /// Longest virtual time that a transfer may take, in times of the ideal.
 const MOST_TIMES_IDEAL: u64 = 8;
+
+/// For so long the start of a run is watched closely.
+const FINE_ROUND_TRIPS: u64 = 100;
 
 /// What is to run.
 #[derive(Clone, Debug)]
@@ -35,9 +38,6 @@ pub(crate) struct FlowOutcome {
     /// When bytes not sent before were last read, µs.
     pub(crate) newest_read_at: u64,
     pub(crate) over: bool,
-    pub(crate) file_bytes_sent: u64,
-    pub(crate) file_bytes_repeated: u64,
-    pub(crate) duplicates: u64,
     pub(crate) most_waiting: u64,
 }
 
@@ -46,6 +46,8 @@ pub(crate) struct FlowOutcome {
 pub(crate) struct Outcome {
     pub(crate) flows: Vec<FlowOutcome>,
     pub(crate) samples: Vec<Sample>,
+    /// What flow 0 received over time, on a fine grid during its first round trips.
+    pub(crate) arrived: Arrived,
     pub(crate) ended_us: u64,
     pub(crate) trace: u64,
     pub(crate) queue_mean_us: f64,
@@ -55,6 +57,9 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     pub(crate) breaches: Vec<String>,
 }
+
+/// More than any flow can send.
+pub(crate) const ENDLESS: u64 = 1 << 40;
 
 /// A flow that sends `files` as fast as the path allows.
 pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
@@ -82,6 +87,22 @@ impl Scenario {
             flows: vec![flow],
             path,
             must_end: true,
+        }
+    }
+
+    /// `flows` that go on until `limit_us`, measured from `from_us` on.
+    pub(crate) const fn endless(
+        path: Path,
+        flows: Vec<FlowOptions>,
+        from_us: u64,
+        limit_us: u64,
+    ) -> Self {
+        Self {
+            path,
+            flows,
+            limit_us,
+            measure_from_us: from_us,
+            must_end: false,
         }
     }
 
@@ -118,6 +139,8 @@ impl Scenario {
             flows: self.flows.clone(),
             limit_us: self.limit_us,
             sample_us: (self.path.round_trip_us / 8).clamp(2_000, 20_000),
+            fine_us: self.path.start_up_window_us() / 8,
+            fine_until_us: FINE_ROUND_TRIPS * self.path.round_trip_us,
             measure_from_us: self.measure_from_us,
         });
         world.run();
@@ -156,6 +179,7 @@ impl Scenario {
         Outcome {
             flows,
             samples: world.samples,
+            arrived: world.arrived,
             ended_us,
             trace,
             queue_mean_us,
@@ -169,7 +193,6 @@ impl Scenario {
 }
 
 fn outcome_of(flow: &Flow) -> FlowOutcome {
-    let sent = flow.sender.statistics();
     let (complete, completed_at) = flow.receiver.completed();
     let settled =
         flow.sender.progress == Progress::Settled && flow.receiver.progress == Progress::Settled;
@@ -185,71 +208,7 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
         completed_at,
         newest_read_at: flow.sender.newest_read_at(),
         over: settled,
-        file_bytes_sent: sent.file_bytes_sent,
-        file_bytes_repeated: sent.file_bytes_repeated,
-        duplicates: flow.receiver.statistics().file_bytes_repeated,
         most_waiting: flow.receiver.most_waiting(),
-    }
-}
-
-/// What one transfer of one file is judged by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TransferMarks {
-    /// Goodput between the first quarter and 95 % of the bytes, to what is possible.
-    pub(crate) efficiency: f64,
-    /// Round trips until 90 % of what is possible; `None` if never.
-    pub(crate) t90_round_trips: Option<f64>,
-    /// File bytes sent for each one that had to be, less one.
-    pub(crate) overhead: f64,
-    /// File bytes that came twice, to all.
-    pub(crate) duplicates: f64,
-    /// Time of the transfer to the ideal; infinite if it did not end.
-    pub(crate) completion: f64,
-    /// From the last new byte to completion less the way there, in round trips.
-    pub(crate) tail_round_trips: f64,
-}
-
-impl TransferMarks {
-    /// The marks of flow 0 of `outcome`, which ran `scenario`.
-    pub(crate) fn of(scenario: &Scenario, outcome: &Outcome) -> Self {
-        let (path, flow) = (&scenario.path, outcome.flows[0]);
-        let size: u64 = scenario.flows[0].files.iter().sum();
-        let ceiling = path.ceiling_bps();
-        let reached = |bytes: u64| {
-            let mut samples = outcome.samples.iter();
-            let sample = samples.find(|sample| sample.flows[0].received >= bytes);
-            sample.map_or(outcome.ended_us, |sample| sample.at_us)
-        };
-        let (from, to) = (reached(size / 4), reached(size / 100 * 95));
-        let window_us = (path.round_trip_us / 4).max(20_000);
-        let t90 = time_to_rate(
-            &outcome.samples,
-            0,
-            scenario.flows[0].start_us,
-            window_us,
-            0.9 * ceiling,
-        );
-        let round_trip = path.round_trip_us as f64;
-        let sent = (flow.file_bytes_sent + flow.file_bytes_repeated) as f64;
-        let ideal_us = size as f64 * 8e6 / ceiling + round_trip / 2.0;
-        let tail_us =
-            flow.completed_at.saturating_sub(flow.newest_read_at) as f64 - round_trip / 2.0;
-        Self {
-            efficiency: goodput(&outcome.samples, 0, from, to) / ceiling,
-            t90_round_trips: t90.map(|at_us| at_us as f64 / round_trip),
-            overhead: sent / size.max(1) as f64 - 1.0,
-            duplicates: flow.duplicates as f64 / size.max(1) as f64,
-            completion: if flow.over {
-                flow.completed_at as f64 / ideal_us
-            } else {
-                f64::INFINITY
-            },
-            tail_round_trips: if flow.over {
-                tail_us / round_trip
-            } else {
-                f64::INFINITY
-            },
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::checks::Breaches;
 use crate::datagram::Datagram;
 use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
 use crate::link::{Link, MICROSECOND, Part};
-use crate::measure::{FlowSample, Sample};
+use crate::measure::{Arrived, FlowSample, Sample};
 
 /// So many turns without time passing are a breach of the contract of `poll_timeout`.
 const MOST_IDLE_TURNS: u32 = 2_000;
@@ -50,6 +50,9 @@ pub(crate) struct WorldOptions {
     pub(crate) limit_us: u64,
     /// Time between samples.
     pub(crate) sample_us: u64,
+    /// Time between the first moments at which what flow 0 received is noted, and when that ends.
+    pub(crate) fine_us: u64,
+    pub(crate) fine_until_us: u64,
     /// When measuring the queue begins.
     pub(crate) measure_from_us: u64,
 }
@@ -63,9 +66,12 @@ pub(crate) struct World {
     pub(crate) backward: Link,
     pub(crate) flows: Vec<Option<Flow>>,
     pub(crate) samples: Vec<Sample>,
+    /// What flow 0 received over time.
+    pub(crate) arrived: Arrived,
     pub(crate) breaches: Breaches,
     measuring: bool,
     next_sample: u64,
+    next_fine: u64,
     trace: u64,
     buffer: Vec<u8>,
 }
@@ -91,9 +97,11 @@ impl World {
             backward: Link::new(options.seed, "backward", &options.backward, extra),
             flows: options.flows.iter().map(|_| None).collect(),
             samples: Vec::new(),
+            arrived: Arrived::default(),
             breaches: Breaches::default(),
             measuring: false,
             next_sample: 0,
+            next_fine: 0,
             trace: options.seed,
             buffer: vec![0; DATAGRAM_BYTES],
             options,
@@ -257,6 +265,12 @@ impl World {
                 bottleneck.restart_measuring();
             }
         }
+        let first = self.flows.first().and_then(Option::as_ref);
+        let received = first.map_or(0, |flow| flow.receiver.received());
+        while self.next_fine <= self.now_us.min(self.options.fine_until_us) {
+            self.arrived.push(self.next_fine, received);
+            self.next_fine += self.options.fine_us.max(1);
+        }
         while self.next_sample <= self.now_us {
             let at_us = if self.next_sample == 0 {
                 self.now_us
@@ -268,13 +282,21 @@ impl World {
                 .iter()
                 .map(|flow| flow.as_ref().map_or_else(FlowSample::default, sample_of));
             let flows = flows.collect();
-            let queue_us = self
+            let (entered, lost) = (self.forward.entered, self.forward.lost);
+            let queue = self
                 .forward
                 .bottleneck()
-                .map_or(0, |part| part.latest_delay_us());
+                .map(|part| (part.latest_delay_us(), part.dropped()));
+            let (queue_us, dropped) = queue.unwrap_or_default();
+            if at_us > self.options.fine_until_us {
+                self.arrived.push(at_us, received);
+            }
             self.samples.push(Sample {
                 at_us,
                 queue_us,
+                entered,
+                lost,
+                dropped,
                 flows,
             });
             self.next_sample = at_us + self.options.sample_us.max(1);
@@ -286,9 +308,12 @@ fn sample_of(flow: &Flow) -> FlowSample {
     let statistics = flow.sender.statistics();
     FlowSample {
         received: flow.receiver.received(),
+        duplicates: flow.receiver.statistics().file_bytes_repeated,
         rate_bps: statistics.rate.0,
         seen_queue_us: statistics.queueing_delay.as_micros(),
         sent: statistics.packets_sent,
         lost: statistics.packets_lost,
+        file_bytes_sent: statistics.file_bytes_sent,
+        file_bytes_repeated: statistics.file_bytes_repeated,
     }
 }

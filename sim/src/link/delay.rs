@@ -36,6 +36,8 @@ pub(crate) enum Jitter {
     Slow(Slow),
     /// The path stands still now and then, and what waited comes at once; keeps the order.
     Stalls(Stalls),
+    /// Arrivals only at multiples of this many ps; keeps the order.
+    Slots(u64),
     /// Single datagrams per million are late, up to a most, and are overtaken.
     Spikes {
         /// How many.
@@ -85,6 +87,11 @@ impl Jitter {
         })
     }
 
+    /// A frame every `every_us`, with all that came since the last.
+    pub(crate) const fn slots(every_us: u64) -> Self {
+        Self::Slots(every_us * MICROSECOND)
+    }
+
     pub(crate) const fn spikes(ppm: u64, most_us: u64) -> Self {
         Self::Spikes {
             ppm,
@@ -96,6 +103,7 @@ impl Jitter {
         match self {
             Self::Slow(slow) => slow.pass(at, random),
             Self::Stalls(stalls) => stalls.pass(at, random),
+            Self::Slots(every) => at.next_multiple_of(*every),
             Self::Spikes { ppm, most } => {
                 if random.chance(*ppm) {
                     at + random.below(*most)
