@@ -2,13 +2,14 @@
 //!
 //! It does what a real host must do and nothing else, and checks everything that passes through its hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::negotiation::{Agreement, Terms};
+use fasp_core::rate_control::RateLimits;
 use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
 use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
 use fasp_core::statistics::{ReceiverStatistics, SenderStatistics};
@@ -17,6 +18,7 @@ use fasp_core::units::{BitRate, ConnectionId, ObjectId};
 
 use crate::cheap_seal::CheapSeal;
 use crate::checks::{Breaches, Coverage, WireWatch, check_bytes};
+use crate::clock::Clock;
 use crate::pattern;
 use crate::storage::{Storage, StorageOptions};
 
@@ -34,6 +36,11 @@ pub(crate) const STACK_BYTES: usize = 256 << 20;
 const BATCH_BYTES: usize = 1 << 17;
 const BATCH_SEGMENTS: usize = 64;
 
+/// What a sender may have under way before it has heard of the receiver's credit.
+const FIRST_CREDIT: u64 = 4 << 20;
+/// By so much a backlog may exceed the credit: what the machine takes while a report is under way.
+const BACKLOG_SLACK: u64 = 1 << 20;
+
 /// What one flow is to do.
 #[derive(Clone, Debug)]
 pub(crate) struct FlowOptions {
@@ -48,6 +55,10 @@ pub(crate) struct FlowOptions {
     /// Delay each way in addition to that of the path.
     pub(crate) extra_us: u64,
     pub(crate) storage: StorageOptions,
+    /// Wishes that change while the session runs: when, and what from then on.
+    pub(crate) changes: Vec<(u64, RateLimits)>,
+    pub(crate) sender_clock: Clock,
+    pub(crate) receiver_clock: Clock,
 }
 
 fn agreement(options: &FlowOptions, sends: bool) -> Agreement {
@@ -148,6 +159,9 @@ pub(crate) struct SendingHost {
     offered: usize,
     watch: WireWatch,
     out: Vec<u8>,
+    clock: Clock,
+    /// The changes that are still to come.
+    changes: VecDeque<(u64, RateLimits)>,
     pub(crate) progress: Progress,
     pub(crate) results: BTreeMap<u32, Option<Fault>>,
 }
@@ -155,7 +169,8 @@ pub(crate) struct SendingHost {
 impl SendingHost {
     pub(crate) fn new(name: &str, options: &FlowOptions, now_us: u64) -> Self {
         let (sealer, opener) = keys().into_lane(CipherSuite::Aes128Gcm, Role::Client);
-        let now = Instant::from_micros(now_us);
+        let local_us = options.sender_clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let agreement = agreement(options, true);
         Self {
             machine: Box::new(Sender::new(
@@ -173,8 +188,10 @@ impl SendingHost {
                 newest_read_at: now_us,
             },
             offered: 0,
-            watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), now_us),
+            watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), local_us),
             out: vec![0; BATCH_BYTES],
+            clock: options.sender_clock.clone(),
+            changes: options.changes.iter().copied().collect(),
             progress: Progress::Running,
             results: BTreeMap::new(),
         }
@@ -182,9 +199,8 @@ impl SendingHost {
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8]) {
         // What is refused is counted by the machine.
-        let _ = self
-            .machine
-            .handle_datagram(Instant::from_micros(now_us), datagram);
+        let now = Instant::from_micros(self.clock.local(now_us));
+        let _ = self.machine.handle_datagram(now, datagram);
     }
 
     /// Gives the machine its turn; what it sends goes to `send` with its packet number.
@@ -194,8 +210,16 @@ impl SendingHost {
         breaches: &mut Breaches,
         mut send: impl FnMut(u32, &[u8]),
     ) {
-        let now = Instant::from_micros(now_us);
+        let local_us = self.clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         self.source.now_us = now_us;
+        while let Some(&(at_us, limits)) = self.changes.front()
+            && at_us <= now_us
+        {
+            self.changes.pop_front();
+            self.machine.set_limits(limits);
+            self.watch.set_target(limits.target.0, local_us);
+        }
         self.machine.handle_timeout(now);
         self.offer(breaches);
         self.take_events(breaches);
@@ -204,7 +228,7 @@ impl SendingHost {
                 .poll_transmit(now, &mut self.out, BATCH_SEGMENTS, &mut self.source)
         {
             for datagram in self.out[..transmit.length].chunks(transmit.segment_size) {
-                let number = self.watch.on_sent(now_us, datagram, breaches);
+                let number = self.watch.on_sent(local_us, datagram, breaches);
                 send(number, datagram);
             }
         }
@@ -246,7 +270,10 @@ impl SendingHost {
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.machine.poll_timeout().map(Instant::as_micros)
+        let own = self.machine.poll_timeout().map(Instant::as_micros);
+        let own = own.map(|at| self.clock.world(at));
+        let change = self.changes.front().map(|change| change.0);
+        own.into_iter().chain(change).min()
     }
 
     pub(crate) fn statistics(&self) -> SenderStatistics {
@@ -272,13 +299,19 @@ pub(crate) struct ReceivingHost {
     complete: u32,
     completed_at: u64,
     received: u64,
+    clock: Clock,
+    /// Complete objects that the disk has not made durable yet, and when it will have.
+    unsynced: VecDeque<(u64, ObjectId)>,
+    /// More waited for the disk than may.
+    overran: bool,
     pub(crate) progress: Progress,
 }
 
 impl ReceivingHost {
     pub(crate) fn new(name: &str, options: &FlowOptions, now_us: u64) -> Self {
         let (sealer, opener) = keys().into_lane(CipherSuite::Aes128Gcm, Role::Server);
-        let now = Instant::from_micros(now_us);
+        let local_us = options.receiver_clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let storage = Storage::new(options.storage.clone());
         let agreement = agreement(options, false);
         Self {
@@ -291,19 +324,22 @@ impl ReceivingHost {
             )),
             sizes: options.files.clone(),
             storage,
-            watch: WireWatch::new(format!("{name} receiver"), None, now_us),
+            watch: WireWatch::new(format!("{name} receiver"), None, local_us),
             out: vec![0; 2_048],
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             complete: 0,
             completed_at: 0,
             received: 0,
+            clock: options.receiver_clock.clone(),
+            unsynced: VecDeque::new(),
+            overran: false,
             progress: Progress::Running,
         }
     }
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
-        let now = Instant::from_micros(now_us);
+        let now = Instant::from_micros(self.clock.local(now_us));
         let Ok(arrival) = self.machine.handle_datagram(now, datagram) else {
             return;
         };
@@ -326,7 +362,7 @@ impl ReceivingHost {
             } => {
                 check_bytes(object.0, offset, bytes, breaches);
                 self.cover(object, offset, bytes.len() as u64, breaches);
-                self.write(now_us, object, bytes.len() as u64);
+                self.write(now_us, object, bytes.len() as u64, breaches);
             }
             Block::Zeros {
                 object,
@@ -347,7 +383,7 @@ impl ReceivingHost {
                 }
                 check_bytes(object.0, 0, bytes, breaches);
                 self.cover(object, 0, bytes.len() as u64, breaches);
-                self.write(now_us, object, bytes.len() as u64);
+                self.write(now_us, object, bytes.len() as u64, breaches);
                 self.finish(now_us, object, breaches);
             }
         }
@@ -364,8 +400,13 @@ impl ReceivingHost {
         }
     }
 
-    fn write(&mut self, now_us: u64, object: ObjectId, length: u64) {
+    fn write(&mut self, now_us: u64, object: ObjectId, length: u64, breaches: &mut Breaches) {
         let fits = self.storage.write(now_us, length);
+        let (waiting, credit) = (self.storage.most_waiting(), self.storage.buffer());
+        if !self.overran && waiting > credit.max(FIRST_CREDIT) + BACKLOG_SLACK {
+            self.overran = true;
+            breaches.add(|| format!("{waiting} bytes wait for the disk, credit is {credit}"));
+        }
         if !fits && !self.failed.contains_key(&object.0) {
             self.failed.insert(object.0, Fault::NoSpaceLeft);
             self.machine.handle_result(object, Some(Fault::NoSpaceLeft));
@@ -382,9 +423,21 @@ impl ReceivingHost {
             Some(_) => breaches.add(|| format!("object {} completes with bytes missing", object.0)),
             None => breaches.add(|| format!("object {} completes twice", object.0)),
         }
-        self.complete += 1;
-        self.completed_at = now_us;
-        self.machine.handle_result(object, None);
+        let synced_at = self.storage.sync(now_us);
+        self.unsynced.push_back((synced_at, object));
+        self.confirm(now_us);
+    }
+
+    /// Tells the machine of what is durable by now.
+    fn confirm(&mut self, now_us: u64) {
+        while let Some(&(at_us, object)) = self.unsynced.front()
+            && at_us <= now_us
+        {
+            self.unsynced.pop_front();
+            self.complete += 1;
+            self.completed_at = now_us;
+            self.machine.handle_result(object, None);
+        }
     }
 
     /// Gives the machine its turn; what it sends goes to `send` with its packet number.
@@ -394,7 +447,9 @@ impl ReceivingHost {
         breaches: &mut Breaches,
         mut send: impl FnMut(u32, &[u8]),
     ) {
-        let now = Instant::from_micros(now_us);
+        let local_us = self.clock.local(now_us);
+        let now = Instant::from_micros(local_us);
+        self.confirm(now_us);
         let written = self.storage.written(now_us);
         if written > 0 {
             self.machine.handle_written(written);
@@ -405,7 +460,7 @@ impl ReceivingHost {
         }
         while let Some(length) = self.machine.poll_transmit(now, &mut self.out) {
             let datagram = &self.out[..length];
-            let number = self.watch.on_sent(now_us, datagram, breaches);
+            let number = self.watch.on_sent(local_us, datagram, breaches);
             send(number, datagram);
         }
     }
@@ -442,7 +497,10 @@ impl ReceivingHost {
 
     pub(crate) fn next_at(&self) -> Option<u64> {
         let own = self.machine.poll_timeout().map(Instant::as_micros);
-        own.into_iter().chain(self.storage.next_at()).min()
+        let own = own.map(|at| self.clock.world(at));
+        let synced = self.unsynced.front().map(|object| object.0);
+        let disk = self.storage.next_at().into_iter().chain(synced);
+        own.into_iter().chain(disk).min()
     }
 
     /// Whether the session has ended for both this host and, as far as it knows, the other.

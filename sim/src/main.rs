@@ -12,6 +12,7 @@
 
 mod cheap_seal;
 mod checks;
+mod clock;
 mod command_line;
 mod datagram;
 mod host;

@@ -236,7 +236,7 @@ impl Matrix {
         if let Some(only) = &plan.only {
             cells.retain(|cell| cell.labels.join(" ").contains(only.as_str()));
         }
-        let rows = execution::run_all(self.name, &cells, plan)?;
+        let rows = execution::run_all(self, &cells, plan)?;
         let overall = if plan.extent == Extent::Full && plan.only.is_none() {
             (self.overall)(&rows)
         } else {

@@ -2,6 +2,7 @@
 
 use fasp_core::control::choices::RatePolicy;
 
+use crate::clock::Clock;
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
 use crate::measure::{Arrived, Sample};
@@ -72,6 +73,9 @@ pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
         datagram: path.datagram,
         extra_us: 0,
         storage: StorageOptions::default(),
+        changes: Vec::new(),
+        sender_clock: Clock::default(),
+        receiver_clock: Clock::default(),
     }
 }
 

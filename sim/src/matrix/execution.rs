@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::{Cell, Plan, Row};
+use super::{Cell, Matrix, Plan, Row};
 use crate::plot;
 
 /// All runs of `cells`, in their order and for each in the order of seeds.
-pub(super) fn run_all(name: &str, cells: &[Cell], plan: &Plan) -> io::Result<Vec<Row>> {
+pub(super) fn run_all(matrix: &Matrix, cells: &[Cell], plan: &Plan) -> io::Result<Vec<Row>> {
     let mut jobs: Vec<(usize, u64)> = (0..cells.len())
         .flat_map(|cell| plan.seeds.iter().map(move |&seed| (cell, seed)))
         .collect();
@@ -18,7 +18,10 @@ pub(super) fn run_all(name: &str, cells: &[Cell], plan: &Plan) -> io::Result<Vec
         let work = |job: &(usize, u64)| cells[job.0].packets();
         work(b).total_cmp(&work(a))
     });
-    let progress = Progress::new(name, jobs.iter().map(|job| cells[job.0].packets()).sum());
+    let progress = Progress::new(
+        matrix.name,
+        jobs.iter().map(|job| cells[job.0].packets()).sum(),
+    );
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -26,7 +29,7 @@ pub(super) fn run_all(name: &str, cells: &[Cell], plan: &Plan) -> io::Result<Vec
         for _ in 0..cores.min(jobs.len()) {
             scope.spawn(|| {
                 while let Some(&(cell, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = run(name, &cells[cell], seed, plan);
+                    let row = run(matrix, &cells[cell], seed, plan);
                     progress.add(cells[cell].packets());
                     let mut rows = rows.lock().expect("no run panics while it holds the rows");
                     rows.push((cell, row));
@@ -46,7 +49,7 @@ pub(super) fn run_all(name: &str, cells: &[Cell], plan: &Plan) -> io::Result<Vec
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-fn run(name: &str, cell: &Cell, seed: u64, plan: &Plan) -> io::Result<Row> {
+fn run(matrix: &Matrix, cell: &Cell, seed: u64, plan: &Plan) -> io::Result<Row> {
     let outcome = if plan.twice {
         cell.scenario.run_twice(seed)
     } else {
@@ -61,7 +64,10 @@ fn run(name: &str, cell: &Cell, seed: u64, plan: &Plan) -> io::Result<Row> {
                 "{}-seed-{seed}.svg",
                 labels.replace(['/', ' '], "-")
             ));
-            let title = format!("{name}: {labels}, seed {seed}");
+            let named = matrix.labels.iter().zip(&cell.labels);
+            let named = named.map(|(name, label)| format!("{name} {label}"));
+            let named: Vec<String> = named.collect();
+            let title = format!("{}: {}, seed {seed}", matrix.name, named.join(", "));
             std::fs::write(&file, plot::of(&title, &cell.scenario, &outcome))?;
             Some(file.display().to_string())
         }

@@ -104,7 +104,7 @@ impl Panel {
             );
             mark += across;
         }
-        let up = step(self.most, self.height / 45.0);
+        let up = step(self.most, (self.height / 45.0).max(2.5));
         let mut mark = 0.0;
         while mark <= self.most * 1.000_1 {
             let y = self.y(mark);
@@ -169,7 +169,7 @@ impl Panel {
         for (place, (index, line)) in named.enumerate() {
             let x = LEFT + NAME_WIDTH * place as f64;
             let name = if more > 0 && index + 2 == MOST_NAMES {
-                format!("{} ... +{more}", line.name)
+                format!("and {} more", more + 1)
             } else {
                 line.name.clone()
             };
