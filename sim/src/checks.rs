@@ -124,6 +124,16 @@ impl Coverage {
         end - start - known
     }
 
+    /// The end of what has arrived without a gap from the start.
+    pub(crate) fn end_of_first(&self) -> u64 {
+        self.spans.get(&0).copied().unwrap_or(0)
+    }
+
+    /// Whether something has arrived behind a gap.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.spans.len() > 1 || !self.spans.is_empty() && !self.spans.contains_key(&0)
+    }
+
     /// Whether exactly `0..size` has arrived.
     pub(crate) fn is_complete(&self, size: u64) -> bool {
         if size == 0 {

@@ -97,6 +97,8 @@ pub(crate) struct Sample {
     pub(crate) lost: u64,
     pub(crate) dropped: u64,
     pub(crate) flows: Vec<FlowSample>,
+    /// Payload bytes of each flow of others that had arrived.
+    pub(crate) cross: Vec<u64>,
 }
 
 /// How many bytes had arrived at a moment, by known points with straight lines between them.

@@ -3,6 +3,9 @@
 use fasp_core::control::choices::RatePolicy;
 
 use crate::clock::Clock;
+use crate::cross_traffic::{
+    ControlKind, CrossFlow, CrossKind, CrossOptions, CrossOutcome, OnOff, Spread, StackControl,
+};
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
 use crate::measure::{Arrived, Sample};
@@ -21,6 +24,8 @@ const FINE_ROUND_TRIPS: u64 = 100;
 pub(crate) struct Scenario {
     pub(crate) path: Path,
     pub(crate) flows: Vec<FlowOptions>,
+    /// Traffic of others on the same path; without own flows the run lasts until its limit.
+    pub(crate) cross: Vec<CrossOptions>,
     pub(crate) limit_us: u64,
     pub(crate) measure_from_us: u64,
     /// Whether a flow that is not over at the limit is a breach.
@@ -46,6 +51,7 @@ pub(crate) struct FlowOutcome {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) flows: Vec<FlowOutcome>,
+    pub(crate) cross: Vec<CrossOutcome>,
     pub(crate) samples: Vec<Sample>,
     /// What flow 0 received over time, on a fine grid during its first round trips.
     pub(crate) arrived: Arrived,
@@ -89,6 +95,7 @@ impl Scenario {
             limit_us: ideal_us * MOST_TIMES_IDEAL + 20 * path.round_trip_us + 5_000_000,
             measure_from_us: ideal_us / 4,
             flows: vec![flow],
+            cross: Vec::new(),
             path,
             must_end: true,
         }
@@ -104,6 +111,7 @@ impl Scenario {
         Self {
             path,
             flows,
+            cross: Vec::new(),
             limit_us,
             measure_from_us: from_us,
             must_end: false,
@@ -141,6 +149,7 @@ impl Scenario {
             forward: self.path.forward.clone(),
             backward: self.path.backward.clone(),
             flows: self.flows.clone(),
+            cross: self.cross.clone(),
             limit_us: self.limit_us,
             sample_us: (self.path.round_trip_us / 8).clamp(2_000, 20_000),
             fine_us: self.path.start_up_window_us() / 8,
@@ -180,8 +189,14 @@ impl Scenario {
             )
         });
         let (queue_mean_us, queue_p95_us, dropped) = queue.unwrap_or_default();
+        let cross = world.cross.iter();
+        let cross = cross.map(|flow| {
+            flow.as_ref()
+                .map_or_else(CrossOutcome::default, CrossFlow::outcome)
+        });
         Outcome {
             flows,
+            cross: cross.collect(),
             samples: world.samples,
             arrived: world.arrived,
             ended_us,
@@ -217,7 +232,7 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
 }
 
 /// Runs with names, apart from the named paths.
-pub(crate) const NAMES: [(&str, &str); 5] = [
+pub(crate) const NAMES: [(&str, &str); 12] = [
     (
         "torture",
         "everything that can go wrong, 40 files of all sizes",
@@ -238,10 +253,69 @@ pub(crate) const NAMES: [(&str, &str); 5] = [
         "four_flows",
         "four fair flows one after another on 100 Mbit/s, 50 ms",
     ),
+    (
+        "against_cubic",
+        "one flow and a model of Cubic on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_reno",
+        "one flow and a model of Reno on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_bbr",
+        "one flow and a model of BBR on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_on_off",
+        "one flow and 60 Mbit/s of UDP that comes and goes, on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_pulses",
+        "one flow and 60 Mbit/s of UDP every other second, on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_smoltcp_reno",
+        "one flow and the Reno of a real stack on 100 Mbit/s, 50 ms",
+    ),
+    (
+        "against_smoltcp",
+        "one flow and the Cubic of a real stack on 100 Mbit/s, 50 ms",
+    ),
 ];
+
+/// What flows of others a run with a name has.
+fn cross_of(name: &str) -> Option<CrossKind> {
+    Some(match name {
+        "against_cubic" => CrossKind::Model(ControlKind::Cubic),
+        "against_reno" => CrossKind::Model(ControlKind::Reno),
+        "against_bbr" => CrossKind::Model(ControlKind::Bbr),
+        "against_smoltcp" => CrossKind::Stack(StackControl::Cubic),
+        "against_smoltcp_reno" => CrossKind::Stack(StackControl::Reno),
+        "against_pulses" => CrossKind::OnOff(OnOff {
+            rate_bps: 60_000_000,
+            on_us: 1_000_000,
+            off_us: 1_000_000,
+            spread: Spread::Constant,
+        }),
+        "against_on_off" => CrossKind::OnOff(OnOff {
+            rate_bps: 60_000_000,
+            on_us: 2_000_000,
+            off_us: 2_000_000,
+            spread: Spread::Exponential,
+        }),
+        _ => return None,
+    })
+}
 
 /// The run called `name`: a named path with one transfer over it, or one of [`NAMES`].
 pub(crate) fn named(name: &str) -> Option<Scenario> {
+    if let Some(kind) = cross_of(name) {
+        let mut scenario = Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0);
+        scenario.limit_us = 60_000_000;
+        scenario.must_end = false;
+        scenario.cross = vec![CrossOptions::bulk(kind)];
+        return Some(scenario);
+    }
     let mut scenario = match name {
         "torture" => Scenario::transfer(paths::torture(), 10.0),
         "many_files" => Scenario::transfer(Path::plain(100_000_000, 200_000, 10_000), 5.0),

@@ -24,6 +24,9 @@ pub(crate) fn of(scenario: &Scenario, outcome: &Outcome) -> String {
             "loss %"
         );
     }
+    for cross in 0..scenario.cross.len() {
+        let _ = write!(text, " | {:>9}", format!("other {cross}"));
+    }
     text.push('\n');
     let step = (outcome.ended_us / LINES as u64).max(1);
     let mut before: Option<&Sample> = None;
@@ -61,6 +64,11 @@ fn line(text: &mut String, before: Option<&Sample>, sample: &Sample) {
             flow.seen_queue_us as f64 / 1e3
         );
     }
+    for (index, &bytes) in sample.cross.iter().enumerate() {
+        let last = before.and_then(|before| before.cross.get(index));
+        let arrived = (bytes - last.copied().unwrap_or(0)) as f64 * 8.0 / span_us.max(1) as f64;
+        let _ = write!(text, " | {arrived:9.2}");
+    }
     text.push('\n');
 }
 
@@ -90,6 +98,13 @@ fn summary(text: &mut String, scenario: &Scenario, outcome: &Outcome) {
             flow.confirmed,
             flow.completed_at as f64 / 1e6,
             flow.most_waiting
+        );
+    }
+    for (index, cross) in outcome.cross.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            "other {index}: {} bytes arrived of {} packets sent",
+            cross.delivered, cross.packets
         );
     }
     if scenario.flows.len() == 1 {

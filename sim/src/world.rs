@@ -4,6 +4,7 @@
 //! that needs to be called earlier than its `poll_timeout` says stands still here.
 
 use crate::checks::Breaches;
+use crate::cross_traffic::{CrossFlow, CrossOptions, Way};
 use crate::datagram::Datagram;
 use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
 use crate::link::{Link, MICROSECOND, Part};
@@ -46,6 +47,7 @@ pub(crate) struct WorldOptions {
     pub(crate) forward: Vec<Part>,
     pub(crate) backward: Vec<Part>,
     pub(crate) flows: Vec<FlowOptions>,
+    pub(crate) cross: Vec<CrossOptions>,
     /// Virtual time after which it ends, whatever has happened.
     pub(crate) limit_us: u64,
     /// Time between samples.
@@ -65,6 +67,7 @@ pub(crate) struct World {
     pub(crate) forward: Link,
     pub(crate) backward: Link,
     pub(crate) flows: Vec<Option<Flow>>,
+    pub(crate) cross: Vec<Option<CrossFlow>>,
     pub(crate) samples: Vec<Sample>,
     /// What flow 0 received over time.
     pub(crate) arrived: Arrived,
@@ -89,13 +92,16 @@ impl World {
         let extra: Vec<u64> = options
             .flows
             .iter()
-            .map(|flow| flow.extra_us * MICROSECOND)
+            .map(|flow| flow.extra_us)
+            .chain(options.cross.iter().map(|cross| cross.extra_us))
+            .map(|extra_us| extra_us * MICROSECOND)
             .collect();
         Self {
             now_us: 1,
             forward: Link::new(options.seed, "forward", &options.forward, extra.clone()),
             backward: Link::new(options.seed, "backward", &options.backward, extra),
             flows: options.flows.iter().map(|_| None).collect(),
+            cross: options.cross.iter().map(|_| None).collect(),
             samples: Vec::new(),
             arrived: Arrived::default(),
             breaches: Breaches::default(),
@@ -126,6 +132,10 @@ impl World {
                 break;
             }
             let Some(next) = self.next_at() else {
+                if self.flows.is_empty() {
+                    self.now_us = self.options.limit_us;
+                    break;
+                }
                 self.breaches
                     .add(|| "no session is over, and nothing will happen".to_owned());
                 break;
@@ -153,13 +163,15 @@ impl World {
     }
 
     fn is_over(&mut self) -> bool {
-        self.flows.iter_mut().all(|flow| {
-            flow.as_mut().is_some_and(|flow| {
-                flow.over = flow.over
-                    || flow.sender.progress != Progress::Running && flow.receiver.is_over();
-                flow.over
+        // Traffic of others has no end.
+        !self.flows.is_empty()
+            && self.flows.iter_mut().all(|flow| {
+                flow.as_mut().is_some_and(|flow| {
+                    flow.over = flow.over
+                        || flow.sender.progress != Progress::Running && flow.receiver.is_over();
+                    flow.over
+                })
             })
-        })
     }
 
     fn next_at(&self) -> Option<u64> {
@@ -181,6 +193,12 @@ impl World {
                 None => sooner(Some(options.start_us.max(1))),
             }
         }
+        for (flow, options) in self.cross.iter().zip(&self.options.cross) {
+            match flow {
+                Some(flow) => sooner(flow.next_at()),
+                None => sooner(Some(options.start_us.max(1))),
+            }
+        }
         next
     }
 
@@ -192,7 +210,15 @@ impl World {
                 *slot = Some(Flow::new(index, options, now));
             }
         }
+        for (index, slot) in self.cross.iter_mut().enumerate() {
+            let options = &self.options.cross[index];
+            if slot.is_none() && options.start_us <= now {
+                let name = format!("cross {index}");
+                *slot = Some(CrossFlow::new(self.options.seed, &name, options, now));
+            }
+        }
         self.deliver();
+        self.turn_of_cross();
         for index in 0..self.flows.len() {
             self.turn_of_sender(index);
             self.turn_of_receiver(index);
@@ -201,7 +227,13 @@ impl World {
 
     fn deliver(&mut self) {
         let now = self.now_us;
+        let own = self.flows.len();
         while let Some((index, datagram)) = self.forward.receive(now) {
+            if let Some(Some(cross)) = index.checked_sub(own).and_then(|at| self.cross.get_mut(at))
+            {
+                cross.receive(now, Way::Forward, &datagram);
+                continue;
+            }
             let length = datagram.write(&mut self.buffer);
             if let Some(Some(flow)) = self.flows.get_mut(index) {
                 let bytes = &mut self.buffer[..length];
@@ -210,11 +242,35 @@ impl World {
             }
         }
         while let Some((index, datagram)) = self.backward.receive(now) {
+            if let Some(Some(cross)) = index.checked_sub(own).and_then(|at| self.cross.get_mut(at))
+            {
+                cross.receive(now, Way::Backward, &datagram);
+                continue;
+            }
             let length = datagram.write(&mut self.buffer);
             if let Some(Some(flow)) = self.flows.get_mut(index) {
                 flow.sender.receive(now, &mut self.buffer[..length]);
                 flow.sender_at = Some(now);
             }
+        }
+    }
+
+    fn turn_of_cross(&mut self) {
+        let now = self.now_us;
+        let own = self.flows.len();
+        let (forward, backward, trace) = (&mut self.forward, &mut self.backward, &mut self.trace);
+        for (index, slot) in self.cross.iter_mut().enumerate() {
+            let Some(cross) = slot else { continue };
+            let flow = own + index;
+            cross.turn(now, &mut self.breaches, |way, datagram| {
+                let number = datagram.as_segment().map_or(0, |segment| segment.serial);
+                let (link, mark) = match way {
+                    Way::Forward => (&mut *forward, flow as u64),
+                    Way::Backward => (&mut *backward, !(flow as u64)),
+                };
+                *trace = mix(*trace, [now, mark, datagram.wire_bytes(), number]);
+                link.send(now, flow, datagram);
+            });
         }
     }
 
@@ -282,6 +338,11 @@ impl World {
                 .iter()
                 .map(|flow| flow.as_ref().map_or_else(FlowSample::default, sample_of));
             let flows = flows.collect();
+            let cross = self
+                .cross
+                .iter()
+                .map(|flow| flow.as_ref().map_or(0, |flow| flow.outcome().delivered))
+                .collect();
             let (entered, lost) = (self.forward.entered, self.forward.lost);
             let queue = self
                 .forward
@@ -298,6 +359,7 @@ impl World {
                 lost,
                 dropped,
                 flows,
+                cross,
             });
             self.next_sample = at_us + self.options.sample_us.max(1);
         }
