@@ -3,16 +3,22 @@
 //! A matrix is a list of cells, each run with every seed. It says in its head what it measures and how.
 
 mod bursts;
+mod changes;
+mod clocks;
 mod completion;
+mod cross;
+mod disk;
 mod execution;
 mod extreme;
 mod fairness;
 mod goal;
 mod grid;
 mod jitter;
+mod live;
 mod policies;
 mod reverse;
 mod shallow;
+mod small_files;
 mod table;
 mod transfer;
 
@@ -51,6 +57,12 @@ pub(crate) const MATRICES: &[Matrix] = &[
     completion::MATRIX,
     fairness::MATRIX,
     policies::MATRIX,
+    cross::MATRIX,
+    changes::MATRIX,
+    live::MATRIX,
+    small_files::MATRIX,
+    disk::MATRIX,
+    clocks::MATRIX,
 ];
 
 /// Names and what they measure.

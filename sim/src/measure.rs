@@ -151,17 +151,34 @@ impl Arrived {
     }
 }
 
-/// Mean rate in bit/s at which `flow` received file bytes from `from_us` to `to_us`.
-pub(crate) fn goodput(samples: &[Sample], flow: usize, from_us: u64, to_us: u64) -> f64 {
+fn rate_between(
+    samples: &[Sample],
+    from_us: u64,
+    to_us: u64,
+    bytes: impl Fn(&Sample) -> u64,
+) -> f64 {
     let mut inside = samples
         .iter()
         .filter(|sample| (from_us..=to_us).contains(&sample.at_us));
     let (Some(first), Some(last)) = (inside.next(), inside.next_back()) else {
         return 0.0;
     };
-    let of = |sample: &Sample| sample.flows.get(flow).map_or(0, |flow| flow.received);
     let span = (last.at_us - first.at_us).max(1);
-    (of(last) - of(first)) as f64 * 8e6 / span as f64
+    (bytes(last) - bytes(first)) as f64 * 8e6 / span as f64
+}
+
+/// Mean rate in bit/s at which `flow` received file bytes from `from_us` to `to_us`.
+pub(crate) fn goodput(samples: &[Sample], flow: usize, from_us: u64, to_us: u64) -> f64 {
+    rate_between(samples, from_us, to_us, |sample| {
+        sample.flows.get(flow).map_or(0, |flow| flow.received)
+    })
+}
+
+/// Mean rate in bit/s at which flow `flow` of others delivered payload from `from_us` to `to_us`.
+pub(crate) fn other_goodput(samples: &[Sample], flow: usize, from_us: u64, to_us: u64) -> f64 {
+    rate_between(samples, from_us, to_us, |sample| {
+        sample.cross.get(flow).copied().unwrap_or(0)
+    })
 }
 
 #[cfg(test)]

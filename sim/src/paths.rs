@@ -44,9 +44,18 @@ impl Path {
         path.with_delay(Delay::constant(round_trip_us / 2))
     }
 
-    pub(crate) fn with_delay(mut self, delay: Delay) -> Self {
+    fn with_delay(mut self, delay: Delay) -> Self {
         self.forward.push(Part::Delay(delay.clone()));
         self.backward.push(Part::Delay(delay));
+        self
+    }
+
+    /// The same with other delays, forward and backward.
+    pub(crate) fn with_delays(mut self, forward: Delay, backward: Delay) -> Self {
+        for (parts, delay) in [(&mut self.forward, forward), (&mut self.backward, backward)] {
+            parts.retain(|part| !matches!(part, Part::Delay(_)));
+            parts.push(Part::Delay(delay));
+        }
         self
     }
 

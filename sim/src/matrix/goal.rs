@@ -23,13 +23,22 @@ pub(crate) enum Goal {
     HighToFair,
     LowYields,
     LowReturns,
+    Cubic,
+    Bbr,
     Shallow,
     ShallowLoss,
     Policed,
     PolicedLoss,
+    Changes,
+    Outages,
+    LiveLimits,
     LostReports,
     Completion,
     Tail,
+    SmallFiles,
+    SmallFilesRoundTrip,
+    SlowStorage,
+    Clocks,
 }
 
 impl Goal {
@@ -56,9 +65,18 @@ impl Goal {
             Self::ShallowLoss => "buffers of 2 to 50 packets: loss <= 3 %",
             Self::Policed => "policers: goodput >= 0.95 of the limit",
             Self::PolicedLoss => "policers: loss <= 3 %",
+            Self::Cubic => "fair against one Cubic: share 0.33 to 0.67",
+            Self::Bbr => "fair against BBR-like: >= 0.3 of a fair share",
+            Self::Changes => "route and rate changes: 95 % within 3 s + 10 RTT",
+            Self::Outages => "outages and standstills: 95 % within 3 s + 10 RTT of their end",
+            Self::LiveLimits => "live changes of target rate, minimum rate and policy are obeyed",
             Self::LostReports => "half of the reports lost: goodput >= 0.97",
             Self::Completion => "completion / ideal at >= 100 BDP <= 1.05",
             Self::Tail => "tail after the last new byte <= 1.5 RTT",
+            Self::SmallFiles => "1,000,000 files of 1 KiB: >= 0.8 of the link",
+            Self::SmallFilesRoundTrip => "1,000,000 files of 1 KiB: no term in RTT",
+            Self::SlowStorage => "slow storage: >= 0.95 of its speed, nothing dropped",
+            Self::Clocks => "skewed, jumping, coarse and wrapping clocks: goodput >= 0.95",
         }
     }
 }

@@ -5,8 +5,9 @@ use fasp_core::control::choices::RatePolicy;
 use super::{
     Cell, Column, Goal, Matrix, Plan, Verdict, farthest, least, nothing_overall, rate_name,
 };
+use crate::cross_traffic::{ControlKind, CrossKind, CrossOptions};
 use crate::host::FlowOptions;
-use crate::measure::goodput;
+use crate::measure::{goodput, other_goodput};
 use crate::paths::Path;
 use crate::scenario::{ENDLESS, Outcome, Scenario, flow};
 
@@ -33,7 +34,7 @@ const COLUMNS: &[Column] = &[
 
 pub(super) const MATRIX: Matrix = Matrix {
     name: "policies",
-    about: "high against fair, low against fair and high, low with a minimum rate",
+    about: "high against fair; low against fair, high, Cubic and BBR, and with a minimum rate",
     notes: "`ratio`: high to fair. `low share`: of the possible, from 10 RTT + 2 s after the other flow began until it \
             ended. `back`: share of the low flow from 5 s after that on.",
     labels: &["case", "rate", "RTT ms"],
@@ -57,6 +58,12 @@ fn cells(plan: &Plan) -> Vec<Cell> {
             ("low with minimum/fair", RatePolicy::Fair, tenth),
         ] {
             cells.push(low_and(case, policy, minimum_bps, rate_bps, round_trip_ms));
+        }
+        for (case, kind) in [
+            ("low/cubic", ControlKind::Cubic),
+            ("low/bbr", ControlKind::Bbr),
+        ] {
+            cells.push(low_and_other(case, kind, rate_bps, round_trip_ms));
         }
     }
     cells
@@ -130,17 +137,38 @@ fn low_and(
     Cell::new(
         labels(case, rate_bps, round_trip_ms),
         Scenario::endless(path, vec![low, other], 0, 50_000_000),
-        judge_low,
+        |scenario, outcome| judge_low(outcome.flows[1].completed_at, scenario, outcome),
     )
 }
 
-fn judge_low(scenario: &Scenario, outcome: &Outcome) -> Verdict {
+/// A flow of others comes and falls silent again.
+fn low_and_other(case: &str, kind: ControlKind, rate_bps: u64, round_trip_ms: u64) -> Cell {
+    let path = Path::plain(rate_bps, round_trip_ms * 1_000, 0);
+    let low = FlowOptions {
+        policy: RatePolicy::Low,
+        ..flow(&path, vec![ENDLESS])
+    };
+    let ends_us = OTHER_FROM_US + 2 * (OTHER_SECONDS * 1e6) as u64;
+    let mut scenario = Scenario::endless(path, vec![low], 0, 50_000_000);
+    scenario.cross = vec![CrossOptions {
+        start_us: OTHER_FROM_US,
+        stop_us: Some(ends_us),
+        ..CrossOptions::bulk(CrossKind::Model(kind))
+    }];
+    Cell::new(
+        labels(case, rate_bps, round_trip_ms),
+        scenario,
+        move |scenario, outcome| judge_low(ends_us, scenario, outcome),
+    )
+}
+
+fn judge_low(ended: u64, scenario: &Scenario, outcome: &Outcome) -> Verdict {
     let path = &scenario.path;
     let ceiling = path.ceiling_bps();
-    let ended = outcome.flows[1].completed_at;
     let from = OTHER_FROM_US + 10 * path.round_trip_us + 2_000_000;
     let rate = |flow, from, to| goodput(&outcome.samples, flow, from, to);
-    let (low, other) = (rate(0, from, ended), rate(1, from, ended));
+    let others = other_goodput(&outcome.samples, 0, from, ended);
+    let (low, other) = (rate(0, from, ended), rate(1, from, ended) + others);
     let back = rate(0, ended + BACK_US, scenario.limit_us) / ceiling;
     let share = low / ceiling;
     // The minimum rate is one of the wire, the share one of file bytes; both relative to the whole.
