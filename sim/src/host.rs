@@ -24,8 +24,9 @@ use crate::storage::{Storage, StorageOptions};
 
 /// Packets in flight: 10 Gbit/s for 600 ms in jumbo datagrams take a third of it.
 const PACKETS: usize = 1 << 18;
-const OBJECTS: usize = 1 << 10;
-const META: usize = 1 << 16;
+/// Objects and bytes of records under way: those of the real programs.
+const OBJECTS: usize = 1 << 13;
+const META: usize = 1 << 18;
 const GAPS: usize = 1 << 15;
 type SimSender = Sender<PACKETS, OBJECTS, META, CheapSeal>;
 type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;

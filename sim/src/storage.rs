@@ -80,11 +80,8 @@ impl Storage {
         self.used <= self.options.space
     }
 
-    /// When a file whose last byte has come at `now_us` is durable, µs.
+    /// When a file whose last byte has come at `now_us` is written and durable, µs.
     pub(crate) fn sync(&mut self, now_us: u64) -> u64 {
-        if self.options.sync_us == 0 {
-            return now_us;
-        }
         let written = self.writes.back().map_or(now_us, |write| write.0);
         self.synced_at = written
             .max(self.synced_at)
