@@ -3,12 +3,12 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::matrix::{Extent, Plan};
-use crate::{matrix, paths, results, scenario, timeline};
+use crate::{matrix, paths, results, scenario, swarm, timeline};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -51,6 +51,21 @@ enum Command {
         /// Folder for the CSV and the pictures [default: target/sim/NAME].
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
+    },
+    /// Random scenarios on all cores until the time is over, each twice; fails on a breach.
+    ///
+    /// Prints the seed of every scenario in which something happened that must never happen, and the command
+    /// that runs it again.
+    Swarm {
+        /// How long to go on.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The first seed; the next ones follow.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Only the scenario of the first seed: says what it is made of and prints its timeline.
+        #[arg(long)]
+        once: bool,
     },
     /// Runs every matrix and writes its numbers to a file.
     Results {
@@ -115,6 +130,10 @@ pub(crate) fn main() -> ExitCode {
             };
             run_matrix(&name, &plan, &out)
         }
+        Command::Swarm {
+            seed, once: true, ..
+        } => swarm::replay(seed),
+        Command::Swarm { seconds, seed, .. } => swarm::run(seed, Duration::from_secs(seconds)),
         Command::Results {
             seeds,
             extent,

@@ -29,6 +29,7 @@ mod random;
 mod results;
 mod scenario;
 mod storage;
+mod swarm;
 mod timeline;
 mod world;
 

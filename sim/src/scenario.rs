@@ -48,7 +48,7 @@ pub(crate) struct FlowOutcome {
 }
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) flows: Vec<FlowOutcome>,
     pub(crate) cross: Vec<CrossOutcome>,
@@ -119,6 +119,7 @@ impl Scenario {
     }
 
     /// Runs it once, on a thread of its own: machines need a large stack while they are made.
+    /// A run that panics is one with a breach.
     pub(crate) fn run(&self, seed: u64) -> Outcome {
         std::thread::scope(|scope| {
             std::thread::Builder::new()
@@ -126,13 +127,20 @@ impl Scenario {
                 .spawn_scoped(scope, || self.run_here(seed))
                 .expect("a thread can be started")
                 .join()
-                .expect("a run does not panic")
+                .unwrap_or_else(|_| Outcome {
+                    flows: vec![FlowOutcome::default(); self.flows.len()],
+                    breaches: vec![format!("the run with seed {seed} panicked")],
+                    ..Outcome::default()
+                })
         })
     }
 
     /// Runs it twice; a difference is a breach.
     pub(crate) fn run_twice(&self, seed: u64) -> Outcome {
         let mut outcome = self.run(seed);
+        if outcome.samples.is_empty() {
+            return outcome;
+        }
         let again = self.run(seed);
         if (outcome.trace, outcome.ended_us) != (again.trace, again.ended_us) {
             outcome.breaches.push(format!(
@@ -141,6 +149,32 @@ impl Scenario {
             ));
         }
         outcome
+    }
+
+    /// What must hold of every session when a run is over.
+    fn check_ends(&self, world: &mut World, flows: &[FlowOutcome]) {
+        let now = world.now_us();
+        for (index, (flow, options)) in flows.iter().zip(&self.flows).enumerate() {
+            if self.must_end && !flow.over {
+                let ends = world.flows[index]
+                    .as_ref()
+                    .map(|flow| (flow.sender.progress, flow.receiver.progress));
+                world.breaches.add(|| {
+                    let got = flow.received;
+                    format!("flow {index} is not over after {now} us: {got} bytes arrived, ends {ends:?}")
+                });
+            }
+            let files = options.files.len();
+            let (complete, confirmed) = (flow.complete, flow.confirmed);
+            let whole = complete as usize == files && confirmed == files;
+            if flow.over && options.storage.space == u64::MAX && !whole {
+                world.breaches.add(|| {
+                    format!(
+                        "flow {index}: of {files} files {complete} complete, {confirmed} confirmed"
+                    )
+                });
+            }
+        }
     }
 
     fn run_here(&self, seed: u64) -> Outcome {
@@ -162,14 +196,7 @@ impl Scenario {
             .iter()
             .map(|flow| flow.as_ref().map_or_else(FlowOutcome::default, outcome_of))
             .collect();
-        for (index, flow) in flows.iter().enumerate() {
-            if self.must_end && !flow.over {
-                let (now, got) = (world.now_us(), flow.received);
-                let text =
-                    || format!("flow {index} is not over after {now} us; {got} bytes arrived");
-                world.breaches.add(text);
-            }
-        }
+        self.check_ends(&mut world, &flows);
         let mut breaches = world.breaches.texts().to_vec();
         if world.breaches.count() > breaches.len() as u64 {
             breaches.push(format!("{} breaches in all", world.breaches.count()));

@@ -3,7 +3,7 @@
 use super::{
     Cell, Column, Goal, Matrix, Plan, Verdict, least, most, nothing_overall, rate_name, transfer,
 };
-use crate::link::{Buffer, Part, Policer};
+use crate::link::{Bottleneck, Buffer, Part, Policer, RateSchedule};
 use crate::marks::TransferMarks;
 use crate::paths::Path;
 use crate::scenario::{Outcome, Scenario};
@@ -26,8 +26,9 @@ const COLUMNS: &[Column] = &[
 
 pub(super) const SHALLOW: Matrix = Matrix {
     name: "shallow",
-    about: "buffers of 2 to 50 packets",
-    notes: "`lost`: of all packets, from a quarter to 95 % of the bytes. The target rate is twice that of the path.",
+    about: "buffers of 2 to 50 packets; a queue managed by CoDel",
+    notes: "`lost`: of all packets, from a quarter to 95 % of the bytes. The target rate is twice that of the path. \
+            `codel`: a queue of a round trip managed as in RFC 8289, for information.",
     labels: &["packets", "rate", "RTT ms"],
     columns: COLUMNS,
     cells: shallow,
@@ -69,6 +70,31 @@ fn shallow(plan: &Plan) -> Vec<Cell> {
             }
         }
     }
+    cells.extend(managed(plan));
+    cells
+}
+
+/// A queue managed by CoDel, for information.
+fn managed(plan: &Plan) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for rate_bps in RATES.into_iter().filter(|_| !plan.is_smoke()) {
+        for round_trip_ms in ROUND_TRIPS_MS {
+            let round_trip_us = round_trip_ms * 1_000;
+            let mut path = Path::plain(rate_bps, round_trip_us, 0);
+            let rate = RateSchedule::constant(rate_bps);
+            let buffer = Buffer::time(rate_bps, round_trip_us.max(20_000));
+            path.forward[0] = Part::Bottleneck(Bottleneck::new(rate, buffer).with_codel());
+            cells.push(Cell::new(
+                [
+                    "codel".to_owned(),
+                    rate_name(rate_bps),
+                    round_trip_ms.to_string(),
+                ],
+                transfer::long(path, false),
+                measure,
+            ));
+        }
+    }
     cells
 }
 
@@ -104,8 +130,11 @@ fn policers(plan: &Plan) -> Vec<Cell> {
     cells
 }
 
-fn judge((goodput, loss): (Goal, Goal), scenario: &Scenario, outcome: &Outcome) -> Verdict {
-    let marks = TransferMarks::of(scenario, outcome);
+fn measure(scenario: &Scenario, outcome: &Outcome) -> Verdict {
+    verdict(&TransferMarks::of(scenario, outcome))
+}
+
+fn verdict(marks: &TransferMarks) -> Verdict {
     Verdict::new([
         marks.efficiency,
         marks.loss * 100.0,
@@ -113,7 +142,12 @@ fn judge((goodput, loss): (Goal, Goal), scenario: &Scenario, outcome: &Outcome) 
         marks.completion,
         marks.duplicates * 100.0,
     ])
-    .check(goodput, marks.efficiency >= 0.95, "steady < 0.95")
-    .check(loss, marks.loss <= 0.03, "lost > 3 %")
-    .check(Goal::Duplicates, marks.duplicates <= 0.005, "twice")
+}
+
+fn judge((goodput, loss): (Goal, Goal), scenario: &Scenario, outcome: &Outcome) -> Verdict {
+    let marks = TransferMarks::of(scenario, outcome);
+    verdict(&marks)
+        .check(goodput, marks.efficiency >= 0.95, "steady < 0.95")
+        .check(loss, marks.loss <= 0.03, "lost > 3 %")
+        .check(Goal::Duplicates, marks.duplicates <= 0.005, "twice")
 }
