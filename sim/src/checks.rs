@@ -68,8 +68,8 @@ impl WireWatch {
         }
     }
 
-    /// Takes one datagram as it leaves and returns its packet number.
-    pub(crate) fn on_sent(&mut self, now_us: u64, bytes: &[u8], breaches: &mut Breaches) -> u32 {
+    /// Takes one datagram as it leaves.
+    pub(crate) fn on_sent(&mut self, now_us: u64, bytes: &[u8], breaches: &mut Breaches) {
         let number = bytes
             .get(4..8)
             .and_then(|field| field.try_into().ok())
@@ -92,7 +92,6 @@ impl WireWatch {
                 self.tokens = 0;
             }
         }
-        number
     }
 }
 

@@ -11,7 +11,9 @@ use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::negotiation::{Agreement, Terms};
 use fasp_core::rate_control::RateLimits;
 use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
-use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
+use fasp_core::sender::{
+    FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent, Transmit,
+};
 use fasp_core::statistics::{ReceiverStatistics, SenderStatistics};
 use fasp_core::time::Instant;
 use fasp_core::units::{BitRate, ConnectionId, ObjectId};
@@ -20,6 +22,7 @@ use crate::cheap_seal::CheapSeal;
 use crate::checks::{Breaches, Coverage, WireWatch, check_bytes};
 use crate::clock::Clock;
 use crate::pattern;
+use crate::smoltcp_host::Stack;
 use crate::storage::{Storage, StorageOptions};
 
 /// Packets in flight: 10 Gbit/s for 600 ms in jumbo datagrams take a third of it.
@@ -33,8 +36,6 @@ type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;
 
 /// Making a machine needs it on the stack for a moment.
 pub(crate) const STACK_BYTES: usize = 256 << 20;
-/// Room for one batch of datagrams.
-const BATCH_BYTES: usize = 1 << 17;
 const BATCH_SEGMENTS: usize = 64;
 
 /// What a sender may have under way before it has heard of the receiver's credit.
@@ -60,6 +61,16 @@ pub(crate) struct FlowOptions {
     pub(crate) changes: Vec<(u64, RateLimits)>,
     pub(crate) sender_clock: Clock,
     pub(crate) receiver_clock: Clock,
+    /// What is under the machine at both ends.
+    pub(crate) stack: Stack,
+}
+
+impl FlowOptions {
+    /// Puts both hosts on `stack`; the largest datagram shrinks by what its headers are longer.
+    pub(crate) fn put_on(&mut self, stack: Stack) {
+        self.datagram = self.datagram + self.stack.header_bytes() - stack.header_bytes();
+        self.stack = stack;
+    }
 }
 
 fn agreement(options: &FlowOptions, sends: bool) -> Agreement {
@@ -159,7 +170,6 @@ pub(crate) struct SendingHost {
     source: Source,
     offered: usize,
     watch: WireWatch,
-    out: Vec<u8>,
     clock: Clock,
     /// The changes that are still to come.
     changes: VecDeque<(u64, RateLimits)>,
@@ -190,7 +200,6 @@ impl SendingHost {
             },
             offered: 0,
             watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), local_us),
-            out: vec![0; BATCH_BYTES],
             clock: options.sender_clock.clone(),
             changes: options.changes.iter().copied().collect(),
             progress: Progress::Running,
@@ -204,16 +213,10 @@ impl SendingHost {
         let _ = self.machine.handle_datagram(now, datagram);
     }
 
-    /// Gives the machine its turn; what it sends goes to `send` with its packet number.
-    pub(crate) fn turn(
-        &mut self,
-        now_us: u64,
-        breaches: &mut Breaches,
-        mut send: impl FnMut(u32, &[u8]),
-    ) {
-        let local_us = self.clock.local(now_us);
-        let now = Instant::from_micros(local_us);
+    /// What comes before sending: time passes, objects are offered, events are taken.
+    pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
         self.source.now_us = now_us;
+        let local_us = self.clock.local(now_us);
         while let Some(&(at_us, limits)) = self.changes.front()
             && at_us <= now_us
         {
@@ -221,18 +224,27 @@ impl SendingHost {
             self.machine.set_limits(limits);
             self.watch.set_target(limits.target.0, local_us);
         }
-        self.machine.handle_timeout(now);
+        self.machine.handle_timeout(Instant::from_micros(local_us));
         self.offer(breaches);
         self.take_events(breaches);
-        while let Some(transmit) =
-            self.machine
-                .poll_transmit(now, &mut self.out, BATCH_SEGMENTS, &mut self.source)
-        {
-            for datagram in self.out[..transmit.length].chunks(transmit.segment_size) {
-                let number = self.watch.on_sent(local_us, datagram, breaches);
-                send(number, datagram);
-            }
+    }
+
+    /// Writes the next datagrams to `out`; they must be sent.
+    pub(crate) fn transmit(
+        &mut self,
+        now_us: u64,
+        out: &mut [u8],
+        breaches: &mut Breaches,
+    ) -> Option<Transmit> {
+        let local_us = self.clock.local(now_us);
+        let now = Instant::from_micros(local_us);
+        let transmit = self
+            .machine
+            .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)?;
+        for datagram in out[..transmit.length].chunks(transmit.segment_size) {
+            self.watch.on_sent(local_us, datagram, breaches);
         }
+        Some(transmit)
     }
 
     fn offer(&mut self, breaches: &mut Breaches) {
@@ -294,7 +306,6 @@ pub(crate) struct ReceivingHost {
     sizes: Vec<u64>,
     storage: Storage,
     watch: WireWatch,
-    out: Vec<u8>,
     open: BTreeMap<u32, Coverage>,
     failed: BTreeMap<u32, Fault>,
     complete: u32,
@@ -326,7 +337,6 @@ impl ReceivingHost {
             sizes: options.files.clone(),
             storage,
             watch: WireWatch::new(format!("{name} receiver"), None, local_us),
-            out: vec![0; 2_048],
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             complete: 0,
@@ -441,15 +451,9 @@ impl ReceivingHost {
         }
     }
 
-    /// Gives the machine its turn; what it sends goes to `send` with its packet number.
-    pub(crate) fn turn(
-        &mut self,
-        now_us: u64,
-        breaches: &mut Breaches,
-        mut send: impl FnMut(u32, &[u8]),
-    ) {
-        let local_us = self.clock.local(now_us);
-        let now = Instant::from_micros(local_us);
+    /// What comes before sending: the disk has written, time passes, events are taken.
+    pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
+        let now = Instant::from_micros(self.clock.local(now_us));
         self.confirm(now_us);
         let written = self.storage.written(now_us);
         if written > 0 {
@@ -459,11 +463,24 @@ impl ReceivingHost {
         for object in self.take_events(breaches) {
             self.finish(now_us, object, breaches);
         }
-        while let Some(length) = self.machine.poll_transmit(now, &mut self.out) {
-            let datagram = &self.out[..length];
-            let number = self.watch.on_sent(local_us, datagram, breaches);
-            send(number, datagram);
-        }
+    }
+
+    /// Writes the next datagram to `out`; it must be sent.
+    pub(crate) fn transmit(
+        &mut self,
+        now_us: u64,
+        out: &mut [u8],
+        breaches: &mut Breaches,
+    ) -> Option<Transmit> {
+        let local_us = self.clock.local(now_us);
+        let length = self
+            .machine
+            .poll_transmit(Instant::from_micros(local_us), out)?;
+        self.watch.on_sent(local_us, &out[..length], breaches);
+        Some(Transmit {
+            length,
+            segment_size: length,
+        })
     }
 
     /// Takes what the machine tells and returns the objects that are complete.

@@ -6,12 +6,14 @@ use crate::clock::Clock;
 use crate::cross_traffic::{
     ControlKind, CrossFlow, CrossKind, CrossOptions, CrossOutcome, OnOff, Spread, StackControl,
 };
+use crate::flow::Flow;
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
 use crate::measure::{Arrived, Sample};
 use crate::paths::{self, Path};
+use crate::smoltcp_host::Stack;
 use crate::storage::StorageOptions;
-use crate::world::{Flow, World, WorldOptions};
+use crate::world::{World, WorldOptions};
 
 /// Longest virtual time that a transfer may take, in times of the ideal.
 const MOST_TIMES_IDEAL: u64 = 8;
@@ -45,11 +47,14 @@ pub(crate) struct FlowOutcome {
     pub(crate) newest_read_at: u64,
     pub(crate) over: bool,
     pub(crate) most_waiting: u64,
+    /// How often the sender took the others for TCP.
+    pub(crate) competition_verdicts: u32,
 }
 
 /// What came of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    pub(crate) seed: u64,
     pub(crate) flows: Vec<FlowOutcome>,
     pub(crate) cross: Vec<CrossOutcome>,
     pub(crate) samples: Vec<Sample>,
@@ -82,6 +87,7 @@ pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
         changes: Vec::new(),
         sender_clock: Clock::default(),
         receiver_clock: Clock::default(),
+        stack: Stack::Bare,
     }
 }
 
@@ -222,6 +228,7 @@ impl Scenario {
                 .map_or_else(CrossOutcome::default, CrossFlow::outcome)
         });
         Outcome {
+            seed,
             flows,
             cross: cross.collect(),
             samples: world.samples,
@@ -255,11 +262,12 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
         newest_read_at: flow.sender.newest_read_at(),
         over: settled,
         most_waiting: flow.receiver.most_waiting(),
+        competition_verdicts: flow.sender.statistics().competition_verdicts,
     }
 }
 
 /// Runs with names, apart from the named paths.
-pub(crate) const NAMES: [(&str, &str); 12] = [
+pub(crate) const NAMES: [(&str, &str); 14] = [
     (
         "torture",
         "everything that can go wrong, 40 files of all sizes",
@@ -280,6 +288,11 @@ pub(crate) const NAMES: [(&str, &str); 12] = [
         "four_flows",
         "four fair flows one after another on 100 Mbit/s, 50 ms",
     ),
+    (
+        "over_ipv4",
+        "one flow over Ethernet, ARP and IPv4 of a real stack, 100 Mbit/s, 50 ms, 1 % loss",
+    ),
+    ("over_ipv6", "the same over neighbour discovery and IPv6"),
     (
         "against_cubic",
         "one flow and a model of Cubic on 100 Mbit/s, 50 ms",
@@ -349,6 +362,9 @@ pub(crate) fn named(name: &str) -> Option<Scenario> {
         "slow_disk" => Scenario::transfer(Path::plain(1_000_000_000, 20_000, 0), 1.0),
         "full_disk" => Scenario::transfer(Path::plain(100_000_000, 20_000, 0), 2.0),
         "four_flows" => Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0),
+        "over_ipv4" | "over_ipv6" => {
+            Scenario::transfer(Path::plain(100_000_000, 50_000, 10_000), 20.0)
+        }
         other => Scenario::transfer(
             paths::named(other)?,
             if other == "leo_handover" { 40.0 } else { 20.0 },
@@ -360,6 +376,8 @@ pub(crate) fn named(name: &str) -> Option<Scenario> {
             let sizes = [0, 1, 700, 1_200, 5_000, 90_000, 400_000, 1_300_000];
             scenario.flows[0].files = sizes.repeat(5);
         }
+        "over_ipv4" => scenario.flows[0].put_on(Stack::Ipv4),
+        "over_ipv6" => scenario.flows[0].put_on(Stack::Ipv6),
         "many_files" => scenario.flows[0].files = vec![1_024; 20_000],
         "slow_disk" => {
             let speed = RateSchedule::constant(80_000_000)

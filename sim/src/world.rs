@@ -6,40 +6,13 @@
 use crate::checks::Breaches;
 use crate::cross_traffic::{CrossFlow, CrossOptions, Way};
 use crate::datagram::Datagram;
-use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
+use crate::flow::Flow;
+use crate::host::FlowOptions;
 use crate::link::{Link, MICROSECOND, Part};
 use crate::measure::{Arrived, FlowSample, Sample};
 
 /// So many turns without time passing are a breach of the contract of `poll_timeout`.
 const MOST_IDLE_TURNS: u32 = 2_000;
-/// Room for the largest datagram.
-const DATAGRAM_BYTES: usize = 1 << 16;
-
-/// Two ends of one session.
-#[derive(Debug)]
-pub(crate) struct Flow {
-    pub(crate) sender: SendingHost,
-    pub(crate) receiver: ReceivingHost,
-    sender_at: Option<u64>,
-    receiver_at: Option<u64>,
-    over: bool,
-}
-
-impl Flow {
-    /// Never inlined: making machines takes a stack of megabytes, which only those may touch that make them.
-    #[inline(never)]
-    fn new(index: usize, options: &FlowOptions, now_us: u64) -> Self {
-        let name = format!("flow {index}");
-        Self {
-            sender: SendingHost::new(&name, options, now_us),
-            receiver: ReceivingHost::new(&name, options, now_us),
-            sender_at: Some(now_us),
-            receiver_at: Some(now_us),
-            over: false,
-        }
-    }
-}
-
 /// What a world is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct WorldOptions {
@@ -76,10 +49,11 @@ pub(crate) struct World {
     next_sample: u64,
     next_fine: u64,
     trace: u64,
-    buffer: Vec<u8>,
 }
 
-fn mix(trace: u64, parts: [u64; 4]) -> u64 {
+/// Adds to a hash of a run that `datagram` was sent.
+fn mix(trace: u64, now_us: u64, mark: u64, datagram: &Datagram) -> u64 {
+    let parts = [now_us, mark, datagram.wire_bytes(), datagram.fingerprint()];
     parts.into_iter().fold(trace, |hash, part| {
         (hash ^ part)
             .wrapping_mul(0x9FB2_1C65_1E98_DF25)
@@ -109,7 +83,6 @@ impl World {
             next_sample: 0,
             next_fine: 0,
             trace: options.seed,
-            buffer: vec![0; DATAGRAM_BYTES],
             options,
         }
     }
@@ -165,13 +138,10 @@ impl World {
     fn is_over(&mut self) -> bool {
         // Traffic of others has no end.
         !self.flows.is_empty()
-            && self.flows.iter_mut().all(|flow| {
-                flow.as_mut().is_some_and(|flow| {
-                    flow.over = flow.over
-                        || flow.sender.progress != Progress::Running && flow.receiver.is_over();
-                    flow.over
-                })
-            })
+            && self
+                .flows
+                .iter_mut()
+                .all(|flow| flow.as_mut().is_some_and(Flow::is_over))
     }
 
     fn next_at(&self) -> Option<u64> {
@@ -186,10 +156,7 @@ impl World {
         };
         for (flow, options) in self.flows.iter().zip(&self.options.flows) {
             match flow {
-                Some(flow) => {
-                    sooner(flow.sender_at);
-                    sooner(flow.receiver_at);
-                }
+                Some(flow) => sooner(flow.next_at()),
                 None => sooner(Some(options.start_us.max(1))),
             }
         }
@@ -207,7 +174,7 @@ impl World {
         for (index, slot) in self.flows.iter_mut().enumerate() {
             let options = &self.options.flows[index];
             if slot.is_none() && options.start_us <= now {
-                *slot = Some(Flow::new(index, options, now));
+                *slot = Some(Flow::new(self.options.seed, index, options, now));
             }
         }
         for (index, slot) in self.cross.iter_mut().enumerate() {
@@ -219,10 +186,7 @@ impl World {
         }
         self.deliver();
         self.turn_of_cross();
-        for index in 0..self.flows.len() {
-            self.turn_of_sender(index);
-            self.turn_of_receiver(index);
-        }
+        self.turn_of_flows();
     }
 
     fn deliver(&mut self) {
@@ -234,11 +198,8 @@ impl World {
                 cross.receive(now, Way::Forward, &datagram);
                 continue;
             }
-            let length = datagram.write(&mut self.buffer);
             if let Some(Some(flow)) = self.flows.get_mut(index) {
-                let bytes = &mut self.buffer[..length];
-                flow.receiver.receive(now, bytes, &mut self.breaches);
-                flow.receiver_at = Some(now);
+                flow.reach_receiver(now, &datagram, &mut self.breaches);
             }
         }
         while let Some((index, datagram)) = self.backward.receive(now) {
@@ -247,10 +208,8 @@ impl World {
                 cross.receive(now, Way::Backward, &datagram);
                 continue;
             }
-            let length = datagram.write(&mut self.buffer);
             if let Some(Some(flow)) = self.flows.get_mut(index) {
-                flow.sender.receive(now, &mut self.buffer[..length]);
-                flow.sender_at = Some(now);
+                flow.reach_sender(now, &datagram);
             }
         }
     }
@@ -263,54 +222,31 @@ impl World {
             let Some(cross) = slot else { continue };
             let flow = own + index;
             cross.turn(now, &mut self.breaches, |way, datagram| {
-                let number = datagram.as_segment().map_or(0, |segment| segment.serial);
                 let (link, mark) = match way {
                     Way::Forward => (&mut *forward, flow as u64),
                     Way::Backward => (&mut *backward, !(flow as u64)),
                 };
-                *trace = mix(*trace, [now, mark, datagram.wire_bytes(), number]);
+                *trace = mix(*trace, now, mark, &datagram);
                 link.send(now, flow, datagram);
             });
         }
     }
 
-    fn turn_of_sender(&mut self, index: usize) {
+    fn turn_of_flows(&mut self) {
         let now = self.now_us;
-        let Some(Some(flow)) = self.flows.get_mut(index) else {
-            return;
-        };
-        if flow.sender_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let (link, trace) = (&mut self.forward, &mut self.trace);
-        flow.sender.turn(now, &mut self.breaches, |number, bytes| {
-            *trace = mix(
-                *trace,
-                [now, index as u64, bytes.len() as u64, number.into()],
-            );
-            link.send(now, index, Datagram::new(bytes));
-        });
-        flow.sender_at = flow.sender.next_at();
-    }
-
-    fn turn_of_receiver(&mut self, index: usize) {
-        let now = self.now_us;
-        let Some(Some(flow)) = self.flows.get_mut(index) else {
-            return;
-        };
-        if flow.receiver_at.is_none_or(|at| at > now) {
-            return;
-        }
-        let (link, trace) = (&mut self.backward, &mut self.trace);
-        flow.receiver
-            .turn(now, &mut self.breaches, |number, bytes| {
-                *trace = mix(
-                    *trace,
-                    [now, !(index as u64), bytes.len() as u64, number.into()],
-                );
-                link.send(now, index, Datagram::new(bytes));
+        let (forward, backward, trace) = (&mut self.forward, &mut self.backward, &mut self.trace);
+        for (index, slot) in self.flows.iter_mut().enumerate() {
+            let Some(flow) = slot else { continue };
+            let mark = index as u64;
+            flow.turn_of_sender(now, &mut self.breaches, |datagram| {
+                *trace = mix(*trace, now, mark, &datagram);
+                forward.send(now, index, datagram);
             });
-        flow.receiver_at = flow.receiver.next_at();
+            flow.turn_of_receiver(now, &mut self.breaches, |datagram| {
+                *trace = mix(*trace, now, !mark, &datagram);
+                backward.send(now, index, datagram);
+            });
+        }
     }
 
     /// Takes the samples that are due: nothing has changed since the moments they are for.
@@ -336,7 +272,7 @@ impl World {
             let flows = self
                 .flows
                 .iter()
-                .map(|flow| flow.as_ref().map_or_else(FlowSample::default, sample_of));
+                .map(|flow| flow.as_ref().map_or_else(FlowSample::default, Flow::sample));
             let flows = flows.collect();
             let cross = self
                 .cross
@@ -363,19 +299,5 @@ impl World {
             });
             self.next_sample = at_us + self.options.sample_us.max(1);
         }
-    }
-}
-
-fn sample_of(flow: &Flow) -> FlowSample {
-    let statistics = flow.sender.statistics();
-    FlowSample {
-        received: flow.receiver.received(),
-        duplicates: flow.receiver.statistics().file_bytes_repeated,
-        rate_bps: statistics.rate.0,
-        seen_queue_us: statistics.queueing_delay.as_micros(),
-        sent: statistics.packets_sent,
-        lost: statistics.packets_lost,
-        file_bytes_sent: statistics.file_bytes_sent,
-        file_bytes_repeated: statistics.file_bytes_repeated,
     }
 }

@@ -1,0 +1,8 @@
+//! What stands around `core` on a machine without an operating system: its network stack.
+//!
+//! No allocation and no unsafe code: every buffer is passed in. Runs on any host too, where it is tested.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod udp_bridge;
