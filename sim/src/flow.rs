@@ -151,10 +151,13 @@ impl Flow {
         let statistics = self.sender.statistics();
         FlowSample {
             received: self.receiver.received(),
+            duplicates: self.receiver.statistics().file_bytes_repeated,
             rate_bps: statistics.rate.0,
             seen_queue_us: statistics.queueing_delay.as_micros(),
             sent: statistics.packets_sent,
             lost: statistics.packets_lost,
+            file_bytes_sent: statistics.file_bytes_sent,
+            file_bytes_repeated: statistics.file_bytes_repeated,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod cheap_seal;
 mod checks;
+mod clock;
 mod command_line;
 mod cross_traffic;
 mod datagram;
@@ -19,15 +20,18 @@ mod flow;
 mod frames;
 mod host;
 mod link;
+mod marks;
 mod matrix;
 mod measure;
 mod paths;
 mod pattern;
+mod plot;
 mod random;
 mod results;
 mod scenario;
 mod smoltcp_host;
 mod storage;
+mod swarm;
 mod timeline;
 mod world;
 
