@@ -17,6 +17,7 @@ mod pacer;
 mod path_mtu;
 mod resume_plan;
 mod sent_ring;
+mod trains;
 mod upkeep;
 
 pub use events::SenderEvent;
@@ -40,6 +41,7 @@ use pacer::Pacer;
 use path_mtu::{BASE_BYTES, PathMtu};
 use resume_plan::ResumePlans;
 use sent_ring::SentRing;
+use trains::Trains;
 
 /// Words of the replay window for the receiver's packets.
 const REVERSE_WORDS: usize = 16;
@@ -114,6 +116,7 @@ pub struct Sender<
     rate: RateController,
     pacer: Pacer,
     mtu: PathMtu,
+    trains: Option<Trains>,
     round_trip: RoundTrip,
     credit: u64,
     report_sequence: Option<u16>,
@@ -189,6 +192,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             pacer: Pacer::new(rate.rate(), now),
             rate,
             mtu: PathMtu::new(most, agreement.fixed_datagram(), now),
+            trains: None,
             round_trip: RoundTrip::new(),
             credit: FIRST_CREDIT,
             report_sequence: None,
@@ -263,6 +267,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 segment_size: length,
             });
         }
+        if let Some(transmit) = self.next_train(now, out, most_segments) {
+            return Some(transmit);
+        }
         let most_bytes = usize::try_from(self.rate.rate().bytes_in(BATCH)).unwrap_or(usize::MAX);
         let limit = usize::from(self.mtu.current());
         let (mut length, mut segments, mut segment_size) = (0, 0, 0);
@@ -336,6 +343,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             && let Some(probe_at) = self.mtu.next_probe_at()
         {
             next = next.min(probe_at);
+        }
+        if let Some(train_at) = self.next_train_at() {
+            next = next.min(train_at);
         }
         Some(next)
     }

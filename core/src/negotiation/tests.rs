@@ -64,6 +64,7 @@ fn wishes() -> ClientWishes<'static> {
         udp_port: 33_001,
         destination: b"in",
         create_destination: false,
+        measures: false,
         sources: 1,
         capabilities: HOST,
         program: "client",
