@@ -13,8 +13,8 @@ fn assert_refused(line: &str, part: &str) {
 }
 
 #[rustfmt::skip]
-const VALUED: [&str; 49] = [
-    "-E", "-N", "-C", "-K", "-w", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
+const VALUED: [&str; 47] = [
+    "-E", "-N", "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
     "-y", "-j", "-t", "-x", "-I", "-Y", "-o", "--file-list", "--file-pair-list", "--src-base",
     "--src-base64", "--overwrite", "--symbolic-links", "--tags", "--tags64", "--proxy",
     "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
@@ -72,7 +72,6 @@ fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
             "--file-list",
         ),
         ("-d -k2 -Tr -Q -l 100M -L dir f u@h:d", "-k 2"),
-        ("-T -w f -P 33001 -i k u@h:f .", "-w"),
         (
             "-M 54321 -q -i K -k 2 --mode recv --user U --host H --dest64 --file-list=/t Lg==",
             "-M",
