@@ -60,7 +60,7 @@ pub fn run(settings: TransferSettings) -> ExitCode {
         guard_process();
         let mut watch = ClientWatch::new(&settings, logger);
         let mut stop = std::pin::pin!(interrupted());
-        let measured = bandwidth::measure(&settings, &mut watch, stop.as_mut()).await;
+        let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
         if settings.sources.is_empty() && measured.is_ok() {
             return ExitStatus::Success;
         }

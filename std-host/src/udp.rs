@@ -274,7 +274,7 @@ mod tests {
             if came.len() == 3 {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(
             came.iter().map(Vec::len).collect::<Vec<_>>(),

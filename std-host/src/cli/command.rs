@@ -40,8 +40,8 @@ Environment:
   ASPERA_SCP_KEY    text of a private key, instead of -i
 
 RATE is in bits per second with K, M or G (powers of 1000), such as 300M or 1.5G;
-a bare number counts Kbit/s. For -l and -m it may also be percent (P, p or %) of
-the speed of the network interface towards the server.
+a bare number counts Kbit/s. For -l and -m it may also be in percent, such as 80P,
+of the speed of the network interface towards the server.
 Options may stand anywhere and may be joined: -QTl300m is -Q -T -l 300m.
 The last of repeated options counts. What follows -- is never an option.
 

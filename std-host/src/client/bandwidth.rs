@@ -36,7 +36,7 @@ impl Observer for NoFiles {
 /// Why there was no measuring session; or, if nothing else is to be done, that there is no result.
 pub(super) async fn measure(
     settings: &TransferSettings,
-    watch: &mut ClientWatch,
+    watch: &ClientWatch,
     stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<()> {
     let Some(wish) = settings.measure else {
@@ -55,7 +55,7 @@ pub(super) async fn measure(
 async fn run(
     settings: &TransferSettings,
     wish: MeasureWish,
-    watch: &mut ClientWatch,
+    watch: &ClientWatch,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<Bandwidth> {
     let settings = TransferSettings {

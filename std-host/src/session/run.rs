@@ -423,3 +423,6 @@ impl std::fmt::Debug for Session<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::cli::environment::{KEY_VARIABLE, PASSWORD_VARIABLE};
 use crate::cli::settings::{
-    CipherWish, Direction, LogTarget, PolicyWish, RateWish, ServerModeSettings,
+    CipherWish, Direction, LogTarget, MeasureWish, PolicyWish, RateWish, ServerModeSettings,
 };
 
 fn texts(paths: &[Vec<u8>]) -> Vec<&str> {
@@ -379,4 +379,41 @@ fn rates_of_the_manual_are_read_together() {
         parsed.sources[0]
     );
     assert_eq!(parsed.remote.host, "10.0.0.2");
+}
+
+#[test]
+fn measuring_takes_a_host_alone_or_files_besides() {
+    let forward = |probe_rate_bps| {
+        Some(MeasureWish {
+            direction: Direction::Send,
+            probe_rate_bps,
+        })
+    };
+    for line in [
+        "-T -w f -P 33001 -i k anonftp@h:",
+        "-wf -T anonftp@h:/any/path",
+        "-w f --host h --user anonftp",
+        "-w f --mode=recv --host h --user anonftp",
+    ] {
+        let parsed = settings(line);
+        assert_eq!(parsed.measure, forward(100_000), "{line}");
+        assert!(parsed.sources.is_empty(), "{line}");
+        assert_eq!(parsed.remote.host, "h", "{line}");
+        assert_eq!(parsed.remote.user, "anonftp", "{line}");
+    }
+    let parsed = settings("-wr -K 2000 f u@h:d");
+    assert_eq!(parsed.direction, Direction::Send);
+    assert_eq!(texts(&parsed.sources), ["f"]);
+    let wish = parsed.measure.unwrap();
+    assert_eq!(wish.direction, Direction::Receive);
+    assert_eq!(wish.probe_rate_bps, 2_000_000);
+    assert_eq!(settings("-w f -K 1.5M u@h:").measure, forward(1_500_000));
+    assert_eq!(settings("f h:d").measure, None);
+}
+
+#[test]
+fn rates_in_percent_are_kept_until_the_link_is_known() {
+    let parsed = settings("-l 80% -m 10p f h:d");
+    assert_eq!(parsed.target_rate, Some(RateWish::OfLink(800_000)));
+    assert_eq!(parsed.min_rate, RateWish::OfLink(100_000));
 }
