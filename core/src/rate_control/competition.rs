@@ -11,6 +11,8 @@ use super::shadow_cubic::ShadowCubic;
 
 /// A queue that stands for so long, or thirty round trips, is not one of ours: ours are drained.
 const STANDING: Duration = Duration::from_millis(2_500);
+/// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
+const STEEP_PARTS: u64 = 4;
 /// Losses of a full buffer count once in this time,
 const APART: Duration = Duration::from_secs(1);
 /// and are forgotten after this one;
@@ -50,6 +52,7 @@ pub(super) struct Contest {
     pub(super) now: Instant,
     pub(super) interval: Duration,
     pub(super) round_trip: Duration,
+    pub(super) least_round_trip: Duration,
     pub(super) queue_us: u64,
     /// Queue that we would keep alone, µs.
     pub(super) wanted_us: u64,
@@ -75,6 +78,8 @@ impl Competition {
     pub(super) fn watch(&mut self, contest: &Contest) {
         self.note_peak(contest);
         let overflowing = self.is_overflow(contest);
+        let standing = self.stands_for(contest);
+        self.mark(contest);
         if overflowing
             && contest.now.since(self.overflow_at) >= APART.max(contest.round_trip.scaled(5, 1))
         {
@@ -84,7 +89,6 @@ impl Competition {
             self.overflow_at = contest.now;
             self.overflows += 1;
         }
-        let standing = self.stands_for(contest);
         let long = STANDING.max(contest.round_trip.scaled(30, 1));
         if self.overflows >= OVERFLOWS || standing >= long {
             self.believe(contest);
@@ -101,6 +105,12 @@ impl Competition {
 
     /// How long the queue has been far above what we would keep.
     fn stands_for(&mut self, contest: &Contest) -> Duration {
+        let before = self.marks.iter().rev().nth(1).copied().unwrap_or(0);
+        let rise_us = contest.queue_us.saturating_sub(before);
+        if rise_us * STEEP_PARTS > contest.least_round_trip.as_micros() {
+            // A session of ours has come; give all of us time.
+            self.standing_since = None;
+        }
         if contest.queue_us * 2 > contest.wanted_us * 3 {
             let since = *self.standing_since.get_or_insert(contest.now);
             return contest.now.since(since);
@@ -118,6 +128,10 @@ impl Competition {
             .marks
             .iter()
             .all(|&mark| contest.queue_us * 4 <= mark * 5 && mark > 0);
+        contest.excess_loss && slowly && contest.queue_us * 5 > contest.wanted_us * 6
+    }
+
+    fn mark(&mut self, contest: &Contest) {
         if contest.now.since(self.marked_at) >= contest.round_trip {
             self.marked_at = contest.now;
             self.marks.rotate_left(1);
@@ -125,7 +139,6 @@ impl Competition {
                 *newest = contest.queue_us;
             }
         }
-        contest.excess_loss && slowly && contest.queue_us * 5 > contest.wanted_us * 6
     }
 
     fn believe(&mut self, contest: &Contest) {
@@ -207,6 +220,7 @@ mod tests {
             now: Instant::from_micros(at_ms * 1_000),
             interval: Duration::from_millis(10),
             round_trip: ROUND_TRIP,
+            least_round_trip: ROUND_TRIP,
             queue_us,
             wanted_us: 5_000,
             excess_loss,
@@ -265,6 +279,6 @@ mod tests {
         {
             step += 1;
         }
-        assert!((400..900).contains(&step), "{step}");
+        assert!((320..900).contains(&step), "{step}");
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct StartUp {
     train: Train,
     /// What the path seems to carry.
     capacity: Option<BitRate>,
+    /// The first packet that was sent at half of that.
+    half_from: u64,
     /// Rate and delivery a round trip ago.
     mark: Option<Mark>,
     /// Round trips in which delivery did not follow the rate.
@@ -72,6 +74,12 @@ impl StartUp {
         }
     }
 
+    /// Whether much less arrives than the path carries: others use it.
+    pub(super) fn is_shared(&self, arrived: BitRate) -> bool {
+        self.capacity
+            .is_some_and(|capacity| arrived < capacity.scaled(3, 4))
+    }
+
     /// Whether a queue is that of our own train.
     pub(super) const fn in_train(&self) -> bool {
         !self.train.over
@@ -100,10 +108,15 @@ impl StartUp {
             capacity = arrived.scaled(2, 1);
             self.capacity = Some(capacity);
         }
-        let doubled = rate.scaled(round_trip + step, round_trip);
         let near = capacity.scaled(19, 20);
-        let rate = if rate < near {
-            doubled.max(capacity.scaled(1, 2)).min(near)
+        let half = capacity.scaled(1, 2);
+        let rate = if rate < half {
+            self.half_from = facts.next;
+            half
+        } else if rate < near && facts.largest < self.half_from {
+            rate
+        } else if rate < near {
+            near
         } else if delivery.application_limited || arrived.scaled(3, 2) >= rate {
             rate.scaled(20 * round_trip + 3 * step, 20 * round_trip)
         } else {
