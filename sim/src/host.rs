@@ -17,6 +17,7 @@ use fasp_core::statistics::{ReceiverStatistics, SenderStatistics};
 use fasp_core::time::Instant;
 use fasp_core::units::{BitRate, ConnectionId, ObjectId};
 
+use crate::allocations::{none_in, of_host};
 use crate::cheap_seal::CheapSeal;
 use crate::checks::{Breaches, Coverage, WireWatch, check_bytes};
 use crate::pattern;
@@ -128,7 +129,7 @@ impl ObjectSource for Source {
             self.newest = (object.0, end);
             self.newest_read_at = self.now_us;
         }
-        pattern::fill(object.0, offset, buffer);
+        of_host(|| pattern::fill(object.0, offset, buffer));
         ReadOutcome::Filled
     }
 
@@ -138,7 +139,7 @@ impl ObjectSource for Source {
 
     fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
         let size = self.size(object);
-        Some(record(object, size, &mut self.path))
+        Some(of_host(|| record(object, size, &mut self.path)))
     }
 }
 
@@ -189,17 +190,20 @@ impl SendingHost {
         }
     }
 
-    pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8]) {
+    pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
+        let now = Instant::from_micros(now_us);
         // What is refused is counted by the machine.
-        let _ = self
-            .machine
-            .handle_datagram(Instant::from_micros(now_us), datagram);
+        let _ = none_in("sender handle_datagram", breaches, || {
+            self.machine.handle_datagram(now, datagram)
+        });
     }
 
     /// What comes before sending: time passes, objects are offered, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
         self.source.now_us = now_us;
-        self.machine.handle_timeout(Instant::from_micros(now_us));
+        none_in("sender handle_timeout", breaches, || {
+            self.machine.handle_timeout(Instant::from_micros(now_us));
+        });
         self.offer(breaches);
         self.take_events(breaches);
     }
@@ -212,9 +216,10 @@ impl SendingHost {
         breaches: &mut Breaches,
     ) -> Option<Transmit> {
         let now = Instant::from_micros(now_us);
-        let transmit = self
-            .machine
-            .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)?;
+        let transmit = none_in("sender poll_transmit", breaches, || {
+            self.machine
+                .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)
+        })?;
         for datagram in out[..transmit.length].chunks(transmit.segment_size) {
             self.watch.on_sent(now_us, datagram, breaches);
         }
@@ -231,16 +236,18 @@ impl SendingHost {
                 breaches.add(|| format!("object {} is offered out of order", object.0));
             }
             let record = record(object, self.source.size(object), &mut path);
-            if self.machine.offer(&record).is_err() {
+            let offered = none_in("offer", breaches, || self.machine.offer(&record));
+            if offered.is_err() {
                 return;
             }
             self.offered += 1;
         }
-        self.machine.end_offers();
+        none_in("end_offers", breaches, || self.machine.end_offers());
     }
 
     fn take_events(&mut self, breaches: &mut Breaches) {
-        while let Some(event) = self.machine.poll_event() {
+        while let Some(event) = none_in("sender poll_event", breaches, || self.machine.poll_event())
+        {
             match event {
                 SenderEvent::Finished { first, last, fault } => {
                     for id in first.0..=last.0 {
@@ -313,7 +320,10 @@ impl ReceivingHost {
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
         let now = Instant::from_micros(now_us);
-        let Ok(arrival) = self.machine.handle_datagram(now, datagram) else {
+        let arrival = none_in("receiver handle_datagram", breaches, || {
+            self.machine.handle_datagram(now, datagram)
+        });
+        let Ok(arrival) = arrival else {
             return;
         };
         // Records come before the blocks that need them, results after.
@@ -335,7 +345,7 @@ impl ReceivingHost {
             } => {
                 check_bytes(object.0, offset, bytes, breaches);
                 self.cover(object, offset, bytes.len() as u64, breaches);
-                self.write(now_us, object, bytes.len() as u64);
+                self.write(now_us, object, bytes.len() as u64, breaches);
             }
             Block::Zeros {
                 object,
@@ -356,7 +366,7 @@ impl ReceivingHost {
                 }
                 check_bytes(object.0, 0, bytes, breaches);
                 self.cover(object, 0, bytes.len() as u64, breaches);
-                self.write(now_us, object, bytes.len() as u64);
+                self.write(now_us, object, bytes.len() as u64, breaches);
                 self.finish(now_us, object, breaches);
             }
         }
@@ -373,11 +383,13 @@ impl ReceivingHost {
         }
     }
 
-    fn write(&mut self, now_us: u64, object: ObjectId, length: u64) {
+    fn write(&mut self, now_us: u64, object: ObjectId, length: u64, breaches: &mut Breaches) {
         let fits = self.storage.write(now_us, length);
         if !fits && !self.failed.contains_key(&object.0) {
             self.failed.insert(object.0, Fault::NoSpaceLeft);
-            self.machine.handle_result(object, Some(Fault::NoSpaceLeft));
+            none_in("handle_result", breaches, || {
+                self.machine.handle_result(object, Some(Fault::NoSpaceLeft));
+            });
         }
     }
 
@@ -393,16 +405,22 @@ impl ReceivingHost {
         }
         self.complete += 1;
         self.completed_at = now_us;
-        self.machine.handle_result(object, None);
+        none_in("handle_result", breaches, || {
+            self.machine.handle_result(object, None);
+        });
     }
 
     /// What comes before sending: the disk has written, time passes, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
         let written = self.storage.written(now_us);
         if written > 0 {
-            self.machine.handle_written(written);
+            none_in("handle_written", breaches, || {
+                self.machine.handle_written(written);
+            });
         }
-        self.machine.handle_timeout(Instant::from_micros(now_us));
+        none_in("receiver handle_timeout", breaches, || {
+            self.machine.handle_timeout(Instant::from_micros(now_us));
+        });
         for object in self.take_events(breaches) {
             self.finish(now_us, object, breaches);
         }
@@ -415,9 +433,10 @@ impl ReceivingHost {
         out: &mut [u8],
         breaches: &mut Breaches,
     ) -> Option<Transmit> {
-        let length = self
-            .machine
-            .poll_transmit(Instant::from_micros(now_us), out)?;
+        let now = Instant::from_micros(now_us);
+        let length = none_in("receiver poll_transmit", breaches, || {
+            self.machine.poll_transmit(now, out)
+        })?;
         self.watch.on_sent(now_us, &out[..length], breaches);
         Some(Transmit {
             length,
@@ -429,7 +448,9 @@ impl ReceivingHost {
     fn take_events(&mut self, breaches: &mut Breaches) -> Vec<ObjectId> {
         let mut complete = Vec::new();
         let mut cancelled = Vec::new();
-        while let Some(event) = self.machine.poll_event() {
+        while let Some(event) = none_in("receiver poll_event", breaches, || {
+            self.machine.poll_event()
+        }) {
             match event {
                 ReceiverEvent::Offered(record) => {
                     let id = record.object.0;
@@ -449,7 +470,9 @@ impl ReceivingHost {
         }
         for (object, fault) in cancelled {
             if self.failed.insert(object.0, fault).is_none() {
-                self.machine.handle_result(object, Some(fault));
+                none_in("handle_result", breaches, || {
+                    self.machine.handle_result(object, Some(fault));
+                });
             }
         }
         complete
