@@ -4,13 +4,20 @@
 //! neither reads a clock nor sends anything; the sender feeds it and its pacer obeys.
 //! Source: PROTOCOL.md chapter 9; the target queueing delay and the tracking law are our choice.
 
-mod capacity_guard;
-mod delay_controller;
+mod circuit_breaker;
+mod clock_skew;
+mod competition;
+mod controller;
+mod jitter;
+mod loss_runs;
+mod loss_test;
 mod queuing_delay;
 mod round_trip;
+mod shadow_cubic;
+mod start_up;
 mod window;
 
-pub use delay_controller::RateController;
+pub use controller::RateController;
 pub use round_trip::RoundTrip;
 
 use crate::control::choices::RatePolicy;
@@ -37,10 +44,22 @@ pub struct ReportFacts {
     pub median_spread_us: u32,
     /// Largest minus least one-way delay, µs.
     pub largest_spread_us: u32,
+    /// One-way delay of the report itself in µs, against an arbitrary but fixed zero.
+    pub report_delay_us: i64,
     /// Smoothed round trip.
     pub round_trip: Duration,
     /// Least round trip seen.
     pub least_round_trip: Duration,
+    /// Largest packet number that arrived.
+    pub largest: u64,
+    /// The number that the next packet will have.
+    pub next: u64,
+    /// UDP payload bytes sent of which nothing is known yet.
+    pub in_flight: u64,
+    /// Whether the interval began within the train that opened the session.
+    pub in_train: bool,
+    /// Whether the last packet of that train, or a later one, has arrived.
+    pub train_passed: bool,
     /// Packets that arrived with a congestion mark in the interval.
     pub congestion_marks: u32,
     /// How fast the receiver's storage takes bytes, if it said.

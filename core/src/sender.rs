@@ -13,10 +13,12 @@ mod feedback;
 mod object_source;
 mod object_window;
 mod offering;
+mod opening_train;
 mod pacer;
 mod path_mtu;
 mod resume_plan;
 mod sent_ring;
+mod tail_copies;
 mod upkeep;
 
 pub use events::SenderEvent;
@@ -36,10 +38,12 @@ use crate::time::{Duration, Instant};
 use crate::units::ObjectId;
 
 use object_window::ObjectWindow;
+use opening_train::OpeningTrain;
 use pacer::Pacer;
 use path_mtu::{BASE_BYTES, PathMtu};
 use resume_plan::ResumePlans;
 use sent_ring::SentRing;
+use tail_copies::TailCopies;
 
 /// Words of the replay window for the receiver's packets.
 const REVERSE_WORDS: usize = 16;
@@ -100,6 +104,7 @@ pub struct Sender<
     inbound: Inbound<REVERSE_WORDS, G>,
     outbound: Outbound<G>,
     sent: SentRing<PACKETS>,
+    copies: TailCopies,
     objects: ObjectWindow<OBJECTS>,
     ready: Deque<ObjectId, OBJECTS>,
     closing: Deque<ObjectId, OBJECTS>,
@@ -113,11 +118,13 @@ pub struct Sender<
     first_meta_sent: u8,
     rate: RateController,
     pacer: Pacer,
+    train: OpeningTrain,
     mtu: PathMtu,
     round_trip: RoundTrip,
     credit: u64,
     report_sequence: Option<u16>,
     delay_zero: Option<i32>,
+    report_delay_zero: Option<u32>,
     marks_seen: u32,
     limited_until: u64,
     blocked: Blocked,
@@ -175,6 +182,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             inbound: Inbound::new(opener, agreement.own_connection()),
             outbound: Outbound::new(sealer, agreement.peer_connection()),
             sent,
+            copies: TailCopies::default(),
             objects: ObjectWindow::new(agreement.object_window()),
             ready: Deque::new(),
             closing: Deque::new(),
@@ -187,12 +195,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             offered_bytes: 0,
             first_meta_sent: 0,
             pacer: Pacer::new(rate.rate(), now),
+            train: OpeningTrain::new(rate.opens_with_train(), limits.target, BASE_BYTES),
             rate,
             mtu: PathMtu::new(most, agreement.fixed_datagram(), now),
             round_trip: RoundTrip::new(),
             credit: FIRST_CREDIT,
             report_sequence: None,
             delay_zero: None,
+            report_delay_zero: None,
             marks_seen: 0,
             limited_until: 0,
             blocked: Blocked::No,
@@ -266,7 +276,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let most_bytes = usize::try_from(self.rate.rate().bytes_in(BATCH)).unwrap_or(usize::MAX);
         let limit = usize::from(self.mtu.current());
         let (mut length, mut segments, mut segment_size) = (0, 0, 0);
-        while segments < most_segments && (segments < 2 || length < most_bytes) {
+        while segments < most_segments
+            && (segments < 2 || length < most_bytes || self.train.is_open(now))
+        {
             let Some(room) = out.get_mut(length..).filter(|room| room.len() >= limit) else {
                 break;
             };
@@ -275,6 +287,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             };
             length += bytes;
             segments += 1;
+            self.train
+                .on_datagram(now, self.sent.next() - 1, bytes == limit);
             segment_size = segment_size.max(bytes);
             // Only full datagrams are followed by others of the same size.
             if bytes < limit {
@@ -310,6 +324,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         self.next_frames(now, room, limit, source)
             .or_else(|| self.next_data(now, room, limit, source))
+            .or_else(|| self.next_copy(now, room, limit, source))
             .or_else(|| self.nothing_to_send(now))
     }
 
@@ -331,6 +346,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             && let Some(opens_at) = self.pacer.opens_at()
         {
             next = next.min(opens_at);
+        }
+        if self.blocked == Blocked::Empty && self.wants_copies() {
+            next = next.min(self.copies.next_pass_at);
         }
         if self.may_probe()
             && let Some(probe_at) = self.mtu.next_probe_at()
@@ -375,6 +393,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             least_round_trip: self.round_trip.least(),
             queueing_delay: Duration::from_micros(self.rate.queue_us()),
             rate: self.rate.rate(),
+            competing: self.rate.is_competing(),
+            competition_verdicts: self.rate.competition_verdicts(),
             datagram_size: self.mtu.current(),
             ..self.statistics
         }

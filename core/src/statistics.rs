@@ -29,6 +29,10 @@ pub struct SenderStatistics {
     pub queueing_delay: Duration,
     /// Rate in force.
     pub rate: BitRate,
+    /// Whether a flow that fills buffers is believed to compete now.
+    pub competing: bool,
+    /// How often one was believed to.
+    pub competition_verdicts: u32,
     /// Datagram size in use, bytes of UDP payload.
     pub datagram_size: u16,
     /// Datagrams from the network that were dropped: forged, replayed, foreign or malformed.

@@ -4,39 +4,82 @@
 
 use crate::time::{Duration, Instant};
 
-/// How long a least delay is remembered; two halves, so between this and half of it.
-const MEMORY: Duration = Duration::from_secs(25);
+/// The least delay of so many spans is the base.
+const SPANS: usize = 5;
+const SPAN: Duration = Duration::from_secs(5);
+/// A delay so close to the base, µs, counts as the base seen again.
+const NEAR_US: u64 = 500;
 
 /// Base-delay filter and the standing delay over the last two reports.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct QueuingDelay {
-    halves: [Option<i64>; 2],
-    half_started: Instant,
+    spans: [Option<i64>; SPANS],
+    span_started: Instant,
     previous: Option<i64>,
+    standing: i64,
+    base: i64,
     queue_us: u64,
+    /// When the base was last seen.
+    base_seen: Instant,
 }
 
 impl QueuingDelay {
     /// Takes the least one-way delay of one interval and returns the standing queueing delay in µs.
     pub(super) fn on_sample(&mut self, now: Instant, delay_us: i64) -> u64 {
-        if now.since(self.half_started) > MEMORY.scaled(1, 2) {
-            self.halves = [self.halves[1], None];
-            self.half_started = now;
+        if now.since(self.span_started) > SPAN {
+            self.spans.rotate_left(1);
+            if let Some(newest) = self.spans.last_mut() {
+                *newest = None;
+            }
+            self.span_started = now;
         }
-        let standing = self
+        self.standing = self
             .previous
             .map_or(delay_us, |previous| previous.min(delay_us));
         self.previous = Some(delay_us);
-        let newest = self.halves[1].map_or(delay_us, |least| least.min(delay_us));
-        self.halves[1] = Some(newest);
-        let base = self.halves[0].map_or(newest, |older| older.min(newest));
-        self.queue_us = u64::try_from(standing - base).unwrap_or(0);
+        if let Some(newest) = self.spans.last_mut() {
+            *newest = Some(newest.map_or(delay_us, |least| least.min(delay_us)));
+        }
+        self.base = self
+            .spans
+            .iter()
+            .flatten()
+            .copied()
+            .min()
+            .unwrap_or(delay_us);
+        self.queue_us = u64::try_from(self.standing - self.base).unwrap_or(0);
+        if self.queue_us <= NEAR_US || delay_us <= self.base {
+            self.base_seen = now;
+        }
         self.queue_us
+    }
+
+    /// The path has changed: what stands now is the base.
+    pub(super) fn rebase(&mut self, now: Instant) {
+        self.spans = [None; SPANS];
+        if let Some(newest) = self.spans.last_mut() {
+            *newest = Some(self.standing);
+        }
+        self.span_started = now;
+        self.base = self.standing;
+        self.queue_us = 0;
+        self.base_seen = now;
+    }
+
+    /// What stood in the way is gone, though nothing has told so yet.
+    pub(super) const fn forget_standing(&mut self) {
+        self.previous = None;
+        self.queue_us = 0;
     }
 
     /// The standing queueing delay in µs.
     pub(super) const fn queue_us(&self) -> u64 {
         self.queue_us
+    }
+
+    /// How long ago the base was seen.
+    pub(super) const fn base_age(&self, now: Instant) -> Duration {
+        now.since(self.base_seen)
     }
 }
 
@@ -46,6 +89,16 @@ mod tests {
 
     #[test]
     fn one_late_interval_is_not_a_queue() {
+        let mut delay = QueuingDelay::default();
+        let now = Instant::from_micros(0);
+        delay.on_sample(now, 1_000);
+        assert_eq!(delay.on_sample(now, 9_000), 0);
+        assert_eq!(delay.on_sample(now, 9_000), 8_000);
+        assert_eq!(delay.on_sample(now, 1_100), 100);
+    }
+
+    #[test]
+    fn clocks_that_disagree_do_not_make_a_queue() {
         let mut delay = QueuingDelay::default();
         let now = Instant::from_micros(0);
         delay.on_sample(now, -5_000);
@@ -58,10 +111,34 @@ mod tests {
         let mut delay = QueuingDelay::default();
         let mut now = Instant::from_micros(0);
         delay.on_sample(now, 1_000);
-        for _ in 0..30 {
+        for _ in 0..32 {
             now += Duration::from_secs(1);
             delay.on_sample(now, 9_000);
         }
         assert_eq!(delay.queue_us(), 0);
+    }
+
+    #[test]
+    fn the_base_grows_old_under_a_queue_and_young_when_it_is_seen() {
+        let mut delay = QueuingDelay::default();
+        delay.on_sample(Instant::from_micros(0), 1_000);
+        for second in 1..8 {
+            delay.on_sample(Instant::from_micros(second * 1_000_000), 5_000);
+        }
+        let now = Instant::from_micros(7_000_000);
+        assert!(delay.base_age(now) >= Duration::from_secs(5));
+        delay.on_sample(now, 1_200);
+        assert_eq!(delay.base_age(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_changed_path_has_a_new_base() {
+        let mut delay = QueuingDelay::default();
+        delay.on_sample(Instant::from_micros(0), 1_000);
+        delay.on_sample(Instant::from_micros(10), 101_000);
+        delay.on_sample(Instant::from_micros(20), 101_000);
+        assert_eq!(delay.queue_us(), 100_000);
+        delay.rebase(Instant::from_micros(20));
+        assert_eq!(delay.on_sample(Instant::from_micros(30), 101_000), 0);
     }
 }

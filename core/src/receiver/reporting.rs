@@ -172,7 +172,7 @@ impl Reporting {
     /// Time between reports: an eighth of a round trip, 1 to 20 ms.
     fn pace(&self) -> Duration {
         if self.round_trip == Duration::ZERO {
-            return Duration::from_millis(5);
+            return Duration::from_millis(1);
         }
         self.round_trip
             .scaled(1, 8)

@@ -24,7 +24,7 @@ const LEAST_CHUNK: usize = 64;
 
 /// Why a piece of content was not put into a datagram.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Refusal {
+pub(super) enum Refusal {
     NotReady,
     Failed(Fault),
 }
@@ -431,7 +431,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
-    fn write_data<S: ObjectSource>(
+    pub(super) fn write_data<S: ObjectSource>(
         &self,
         room: &mut [u8],
         object: ObjectId,
@@ -469,6 +469,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return None;
         };
         self.sent.push(number.0, length, contents);
+        if repeated {
+            self.sent.on_repeated(number.0);
+        } else if !contents.is_empty() {
+            self.copies.on_new_content(number.0);
+        }
         self.pacer.on_sent(length, now);
         self.statistics.packets_sent += 1;
         self.statistics.bytes_sent += length as u64;
@@ -530,7 +535,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 }
 
 /// File bytes that fit a DATA datagram of `limit` bytes.
-const fn data_room(limit: usize) -> usize {
+pub(super) const fn data_room(limit: usize) -> usize {
     limit.saturating_sub(HEADER_BYTES + DATA_PREFIX_BYTES + TAG_BYTES)
 }
 

@@ -120,7 +120,10 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             self.rate.on_report(&self.facts(now, fields));
             if fields.received > 0 {
                 self.delay_zero.get_or_insert(fields.least_delay_us);
+                self.report_delay_zero
+                    .get_or_insert_with(|| report_delay(now, fields));
             }
+            self.charge_train(now, fields);
             self.marks_seen = fields.congestion_marks;
         }
         self.blocked = Blocked::No;
@@ -134,9 +137,25 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
+    /// The opening train went ahead of the pacer; what the target rate has earned since then pays for it.
+    fn charge_train(&mut self, now: Instant, fields: &ReportFields) {
+        let largest = self.largest_arrived(fields);
+        if let Some(left_at) = self.train.take_passed(largest) {
+            let earned = self.rate.target().bytes_in(now.since(left_at));
+            self.pacer.repay(earned);
+        }
+    }
+
+    fn largest_arrived(&self, fields: &ReportFields) -> u64 {
+        PacketNumber::recover(fields.largest, PacketNumber(self.sent.next())).0
+    }
+
     fn facts(&self, now: Instant, fields: &ReportFields) -> ReportFacts {
         let zero = self.delay_zero.unwrap_or(fields.least_delay_us);
-        let largest = PacketNumber::recover(fields.largest, PacketNumber(self.sent.next()));
+        let report_delay = report_delay(now, fields);
+        let report_zero = self.report_delay_zero.unwrap_or(report_delay);
+        let largest = self.largest_arrived(fields);
+        let first = (largest + 1).saturating_sub(u64::from(fields.passed));
         ReportFacts {
             now,
             interval: Duration::from_micros(u64::from(fields.covered_us)),
@@ -146,12 +165,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             least_delay_us: i64::from(fields.least_delay_us.wrapping_sub(zero)),
             median_spread_us: u32::from(fields.median_over_least) * 16,
             largest_spread_us: u32::from(fields.largest_over_least) * 16,
+            report_delay_us: i64::from(report_delay.wrapping_sub(report_zero).cast_signed()),
             round_trip: self.round_trip.smoothed(),
             least_round_trip: self.round_trip.least(),
             congestion_marks: fields.congestion_marks.wrapping_sub(self.marks_seen) & 0x00FF_FFFF,
             storage_rate: (fields.drain_kib_s > 0)
                 .then(|| BitRate(u64::from(fields.drain_kib_s) * 8 * 1024)),
-            application_limited: largest.0 < self.limited_until,
+            largest,
+            next: self.sent.next(),
+            in_flight: self.sent.in_flight_bytes(),
+            in_train: self.train.overlaps(first, largest),
+            train_passed: self.train.is_passed(largest),
+            application_limited: largest < self.limited_until,
         }
     }
 
@@ -205,8 +230,17 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return;
         };
         self.statistics.packets_lost += 1;
+        if !is_probe {
+            self.rate.on_lost(number);
+        }
         if !is_probe && self.mtu.on_lost(now, size) {
             self.round_trip = RoundTrip::new();
         }
     }
+}
+
+/// One-way delay of a report in µs modulo 2^32, against the difference of the two clocks.
+const fn report_delay(now: Instant, fields: &ReportFields) -> u32 {
+    let written = fields.arrival_clock.wrapping_add(fields.held_us);
+    now.wire_clock().wrapping_sub(written)
 }

@@ -44,6 +44,12 @@ impl Pacer {
         self.tokens = self.tokens.saturating_sub(bits * UNIT);
     }
 
+    /// `bytes` sent ahead of time have been earned since.
+    pub(super) fn repay(&mut self, bytes: u64) {
+        let most = self.tokens.max(0);
+        self.tokens = self.tokens.saturating_add(bucket(bytes)).min(most);
+    }
+
     /// There was nothing to send: what was saved beyond a small start is lost.
     pub(super) fn on_idle(&mut self, now: Instant) {
         self.fill(now);

@@ -75,6 +75,8 @@ struct Record {
     bytes: u16,
     contents: u8,
     state: State,
+    /// How often this content has travelled since it was found lost; 0 if it never was.
+    repeats: u8,
 }
 
 /// Records of the packet numbers `floor..next`.
@@ -90,6 +92,7 @@ pub(super) struct SentRing<const N: usize> {
     lost_from: u64,
     in_flight_bytes: u64,
     content_in_flight: u32,
+    repeated_in_flight: u32,
     window: u64,
 }
 
@@ -110,6 +113,7 @@ impl<const N: usize> SentRing<N> {
             lost_from: 0,
             in_flight_bytes: 0,
             content_in_flight: 0,
+            repeated_in_flight: 0,
             window: u64::from(window).min(N as u64),
         }
     }
@@ -229,12 +233,46 @@ impl<const N: usize> SentRing<N> {
             bytes: u16::try_from(bytes).unwrap_or(u16::MAX),
             contents: u8::try_from(contents.len()).unwrap_or(u8::MAX),
             state: State::InFlight,
+            repeats: 0,
         };
         self.put(number, record);
         self.next += 1;
         if !contents.is_empty() {
             self.in_flight_bytes += u64::from(record.bytes);
             self.content_in_flight += 1;
+        }
+    }
+
+    /// The content of `number`, just recorded, had been lost.
+    pub(super) fn on_repeated(&mut self, number: u64) {
+        if let Some(mut record) = self.get(number)
+            && record.contents > 0
+        {
+            record.repeats = 1;
+            self.repeated_in_flight += 1;
+            self.put(number, record);
+        }
+    }
+
+    /// Packets in flight whose content had been lost.
+    pub(super) const fn repeated_in_flight(&self) -> u32 {
+        self.repeated_in_flight
+    }
+
+    /// The block of `number` if it is in flight, had been lost, and has travelled less than `times` since.
+    pub(super) fn block_to_copy(&self, number: u64, times: u8) -> Option<Content> {
+        let record = self.get(number)?;
+        let wanted = record.state == State::InFlight
+            && record.contents == 1
+            && (1..times).contains(&record.repeats);
+        self.contents_of(number).next().filter(|_| wanted)
+    }
+
+    /// A copy of the block of `number` has left.
+    pub(super) fn on_copied(&mut self, number: u64) {
+        if let Some(mut record) = self.get(number) {
+            record.repeats = record.repeats.saturating_add(1);
+            self.put(number, record);
         }
     }
 
@@ -340,6 +378,9 @@ impl<const N: usize> SentRing<N> {
         if record.contents > 0 {
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(u64::from(record.bytes));
             self.content_in_flight -= 1;
+        }
+        if record.repeats > 0 {
+            self.repeated_in_flight -= 1;
         }
     }
 

@@ -6,7 +6,7 @@ use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane;
 use crate::time::{Duration, Instant};
-use crate::units::{ObjectId, PacketNumber};
+use crate::units::{BitRate, ObjectId, PacketNumber};
 use crate::wire::{Frame, FrameWriter, PacketKind, SendPhase};
 
 /// Nothing authentic from the receiver at the start for this long ends the session.
@@ -19,8 +19,12 @@ const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
 const LEAST_PATIENCE: Duration = Duration::from_millis(300);
 /// A datagram that tells where the sender stands is about this long,
 const STATE_BYTES: u64 = 60;
-/// and takes no more than this part of the rate.
-const UPKEEP_SHARE: u64 = 16;
+/// and takes no more than this part of the rate while there is new content,
+const UPKEEP_SHARE: u64 = 200;
+/// and this part in the tail, where nothing else is waiting.
+const TAIL_SHARE: u64 = 16;
+/// From this target rate on, path-MTU probes leave with the first flight.
+const EARLY_PROBES_FROM: BitRate = BitRate(5_000_000);
 /// Largest body of an upkeep datagram.
 const UPKEEP_BYTES: usize = 400;
 
@@ -65,7 +69,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// Whether content may leave at all.
     pub(super) fn may_send_content(&mut self, now: Instant) -> bool {
-        if !self.pacer.is_open(now) {
+        if !self.train.is_open(now) && !self.pacer.is_open(now) {
             return false;
         }
         let in_flight = self.sent.in_flight_bytes() + u64::from(self.mtu.current());
@@ -95,7 +99,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// Whether a path-MTU probe may leave.
     pub(super) fn may_probe(&self) -> bool {
-        self.heard && self.path.is_none() && self.failure.is_none() && self.sent.has_room()
+        let early = self.rate.target() >= EARLY_PROBES_FROM;
+        (self.heard || early)
+            && self.path.is_none()
+            && self.failure.is_none()
+            && self.sent.has_room()
     }
 
     /// A path-MTU probe, if one is due.
@@ -239,7 +247,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         })
     }
 
-    fn has_unsent(&self) -> bool {
+    pub(super) fn has_unsent(&self) -> bool {
         !self.ready.is_empty() || self.meta.written() > self.meta.sent() || !self.closing.is_empty()
     }
 
@@ -271,7 +279,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             SendPhase::Done => between(1, 1, 20, 250),
         };
         // At a low rate this must leave room for content.
-        let share = self.rate.rate().time_for(UPKEEP_SHARE * STATE_BYTES);
+        let part = match self.phase() {
+            SendPhase::Running => UPKEEP_SHARE,
+            _ => TAIL_SHARE,
+        };
+        let share = self.rate.rate().time_for(part * STATE_BYTES);
         interval.max(share.min(Duration::from_millis(500)))
     }
 }

@@ -52,6 +52,7 @@ fn run(controller: &mut RateController, path: &mut Path, seconds: u64) -> (u64, 
             least_delay_us: i64::try_from(path.one_way_us + path.queue_us).unwrap(),
             round_trip,
             least_round_trip: round_trip,
+            train_passed: true,
             ..ReportFacts::default()
         });
     }

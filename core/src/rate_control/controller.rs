@@ -1,0 +1,539 @@
+//! The rate controller: start-up, then tracking a small queueing delay.
+//!
+//! The set point of the queue shrinks with the square root of the rate, so sessions that see the same
+//! queue settle at shares proportional to their weights. The rate is anchored on what was delivered,
+//! corrected for the loss that is the path's own: random loss changes nothing. Now and then, and whenever the queue
+//! surges, the session drains it, which shows the base delay to everybody who shares it.
+
+use crate::control::choices::RatePolicy;
+use crate::time::{Duration, Instant};
+use crate::units::BitRate;
+
+use super::circuit_breaker::CircuitBreaker;
+use super::clock_skew::ClockSkew;
+use super::competition::{Competition, Contest};
+use super::jitter::Jitter;
+use super::loss_test::{Demand, LossTest, Situation};
+use super::queuing_delay::QueuingDelay;
+use super::start_up::{StartUp, Step};
+use super::window::{Delivery, ReportWindow};
+use super::{RateLimits, ReportFacts};
+
+/// Queueing delay a fair session aims for at 10 Mbit/s, above the floor.
+const DELAY_AT_10_MBIT_US: u64 = 10_000;
+/// No session aims for more than this.
+const DELAY_CEILING_US: u64 = 25_000;
+/// First rate of an adaptive session: ten full packets in 100 ms.
+const FIRST_RATE: BitRate = BitRate(1_200_000);
+/// Adaptive sessions keep probing at this rate at least.
+const LEAST_RATE: BitRate = BitRate(64_000);
+/// A base delay not seen for so long is looked for.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+/// One not seen for so long is looked for when others drain.
+const JOIN_AFTER: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// Growing until a queue shows or delivery stops following.
+    StartUp(StartUp),
+    /// Below the delivered rate until the queue is gone.
+    Drain(Drain),
+    /// Holding the target queueing delay.
+    Track,
+}
+
+/// A drain under way.
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    /// Stop when no more is in flight than passes in this time,
+    goal: Duration,
+    /// or at this time.
+    until: Instant,
+    /// The rate to go on with.
+    after: BitRate,
+}
+
+/// A drain that is over, until its effect can be seen.
+#[derive(Clone, Copy, Debug)]
+struct Judgement {
+    at: Instant,
+    queue_before_us: u64,
+    /// Least and largest queue since.
+    least_us: u64,
+    largest_us: u64,
+    rate: BitRate,
+}
+
+/// Decides the sending rate of one lane.
+#[derive(Clone, Debug)]
+pub struct RateController {
+    limits: RateLimits,
+    rate: BitRate,
+    phase: Phase,
+    delay: QueuingDelay,
+    skew: ClockSkew,
+    jitter: Jitter,
+    window: ReportWindow,
+    loss: LossTest,
+    competition: Competition,
+    breaker: CircuitBreaker,
+    velocity: u64,
+    error_positive: bool,
+    error_since: Instant,
+    velocity_raised: Instant,
+    /// Since when hardly any queue shows.
+    empty_since: Option<Instant>,
+    /// Since when the queue is far above its target.
+    surge_since: Option<Instant>,
+    /// Running mean of the queue while tracking, µs.
+    usual_queue_us: u64,
+    drained_at: Instant,
+    judgement: Option<Judgement>,
+    /// Until then reports tell of the time before the latest drain.
+    anchor: Option<(Instant, BitRate)>,
+}
+
+impl RateController {
+    /// A controller at the start of a session.
+    #[must_use]
+    pub fn new(limits: RateLimits, now: Instant) -> Self {
+        let rate = match limits.policy {
+            RatePolicy::Fixed => limits.target,
+            _ => FIRST_RATE.max(limits.minimum).min(limits.target),
+        };
+        Self {
+            limits,
+            rate,
+            phase: Phase::StartUp(StartUp::default()),
+            delay: QueuingDelay::default(),
+            skew: ClockSkew::default(),
+            jitter: Jitter::default(),
+            window: ReportWindow::new(),
+            loss: LossTest::default(),
+            competition: Competition::default(),
+            breaker: CircuitBreaker::default(),
+            velocity: 1,
+            error_positive: true,
+            error_since: now,
+            velocity_raised: now,
+            empty_since: None,
+            surge_since: None,
+            usual_queue_us: 0,
+            drained_at: now,
+            judgement: None,
+            anchor: None,
+        }
+    }
+
+    /// The rate to send at now.
+    #[must_use]
+    pub const fn rate(&self) -> BitRate {
+        self.rate
+    }
+
+    /// The rate that is never exceeded.
+    #[must_use]
+    pub const fn target(&self) -> BitRate {
+        self.limits.target
+    }
+
+    /// The standing queueing delay, µs.
+    #[must_use]
+    pub const fn queue_us(&self) -> u64 {
+        self.delay.queue_us()
+    }
+
+    /// Whether a flow that fills buffers is believed to compete now.
+    #[must_use]
+    pub const fn is_competing(&self) -> bool {
+        self.competition.is_on()
+    }
+
+    /// How often that has been believed.
+    #[must_use]
+    pub const fn competition_verdicts(&self) -> u32 {
+        self.competition.verdicts()
+    }
+
+    /// Whether the session may begin with a train: several packets at once whose spread tells the capacity.
+    #[must_use]
+    pub fn opens_with_train(&self) -> bool {
+        matches!(self.limits.policy, RatePolicy::Fair | RatePolicy::High)
+    }
+
+    /// New wishes for the running session.
+    pub fn set_limits(&mut self, limits: RateLimits) {
+        let was_fixed = self.limits.policy == RatePolicy::Fixed;
+        self.limits = limits;
+        if limits.policy == RatePolicy::Fixed {
+            self.rate = limits.target;
+        } else if was_fixed {
+            self.phase = Phase::Track;
+        }
+        self.set_rate(self.rate);
+    }
+
+    /// Packet `number` was reported missing.
+    pub fn on_lost(&mut self, number: u64) {
+        self.loss.on_lost(number);
+    }
+
+    /// Takes what one report says.
+    pub fn on_report(&mut self, facts: &ReportFacts) {
+        self.window.on_report(facts);
+        self.skew.on_report(facts.now, facts.report_delay_us);
+        if facts.received_packets > 0 {
+            // A report of nothing measured no delay.
+            let delay_us = facts.least_delay_us + self.skew.correction_us(facts.now);
+            self.delay.on_sample(facts.now, delay_us);
+            self.jitter.on_sample(delay_us);
+        }
+        let span = facts.round_trip.max(facts.interval.scaled(4, 1));
+        let delivery = self.window.delivery(span);
+        if self.limits.policy == RatePolicy::Fixed {
+            self.breaker.on_loss(facts.now, delivery.loss_ppm);
+            self.rate = self.breaker.limit(self.limits.target).max(self.floor());
+            return;
+        }
+        self.adapt(facts, delivery);
+        if let Some(storage) = facts.storage_rate {
+            self.set_rate(self.rate.min(storage.scaled(9, 8)));
+        }
+    }
+
+    fn adapt(&mut self, facts: &ReportFacts, delivery: Delivery) {
+        let wanted = self.target_delay_us(self.rate);
+        let queue = self.delay.queue_us();
+        let situation = Situation {
+            rate: self.rate,
+            delivered: delivery.rate,
+            queued: queue > wanted + wanted / 2,
+            started: !matches!(self.phase, Phase::StartUp(_)),
+        };
+        let demand = self.loss.on_report(facts, &situation);
+        let accepted = self.loss.accepted_ppm(delivery.loss_ppm);
+        let arrived = delivery
+            .rate
+            .scaled(1_000_000, 1_000_000 - accepted.min(900_000));
+        if let Demand::Exactly(rate) = demand {
+            self.set_rate(rate);
+            return;
+        }
+        match self.phase {
+            Phase::StartUp(start_up) => self.start_up(facts, delivery, arrived, start_up),
+            Phase::Drain(drain) => self.drain(facts, arrived, drain),
+            Phase::Track if self.competition.is_on() => self.compete(facts, delivery, accepted),
+            Phase::Track => self.track(facts, delivery, arrived, demand),
+        }
+        if let Some(cap) = self.loss.cap()
+            && self.rate > cap
+        {
+            self.set_rate(cap);
+        }
+    }
+
+    /// No report came for `silent_for`: halves the rate; after 3 s only the least rate is left.
+    pub fn on_silence(&mut self, silent_for: Duration) {
+        if self.limits.policy == RatePolicy::Fixed && silent_for < Duration::from_secs(3) {
+            return;
+        }
+        self.rate = if silent_for >= Duration::from_secs(3) {
+            self.floor()
+        } else {
+            self.rate.scaled(1, 2).max(self.floor())
+        };
+        if self.limits.policy != RatePolicy::Fixed {
+            self.phase = Phase::StartUp(StartUp::without_train());
+        }
+    }
+
+    fn start_up(
+        &mut self,
+        facts: &ReportFacts,
+        delivery: Delivery,
+        arrived: BitRate,
+        mut start_up: StartUp,
+    ) {
+        let queue = self.delay.queue_us();
+        let wanted = self.target_delay_us(self.rate);
+        let deep = (facts.least_round_trip.as_micros() / 8)
+            .clamp(4_000, 16_000)
+            .max(wanted);
+        let in_train = start_up.in_train();
+        let step = start_up.on_report(facts, delivery, self.rate, arrived);
+        self.phase = Phase::StartUp(start_up);
+        if in_train {
+            // The train was its own queue, and it has passed.
+            self.delay.forget_standing();
+            if let Step::Rate(rate) = step {
+                self.set_rate(rate);
+            }
+            return;
+        }
+        if queue > deep {
+            self.begin_drain(facts, arrived);
+            return;
+        }
+        if queue * 10 > wanted * 6 && arrived >= self.rate.scaled(7, 10) {
+            // What is under way may hold a queue that cannot be seen yet.
+            let base = self.unqueued_round_trip(facts);
+            let fits = arrived.bytes_in(base + Duration::from_micros(2 * wanted));
+            if facts.in_flight > fits {
+                self.begin_drain(facts, arrived);
+            } else {
+                self.begin_tracking(facts);
+                self.set_rate(arrived);
+            }
+            return;
+        }
+        match step {
+            Step::Rate(rate) => self.set_rate(rate),
+            Step::Full(rate) => {
+                self.loss.on_full(facts, rate, delivery.loss_ppm);
+                self.begin_tracking(facts);
+                self.set_rate(rate);
+            }
+        }
+    }
+
+    fn begin_tracking(&mut self, facts: &ReportFacts) {
+        self.phase = Phase::Track;
+        self.error_since = facts.now;
+        self.velocity = 1;
+        self.surge_since = None;
+    }
+
+    /// Sends half of what passes until what is in flight is what the path holds without a queue.
+    fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate) {
+        let queue = Duration::from_micros(self.delay.queue_us());
+        let unqueued = facts
+            .round_trip
+            .as_micros()
+            .saturating_sub(queue.as_micros() + self.jitter.floor_us());
+        let base = facts.least_round_trip.max(Duration::from_micros(unqueued));
+        // A little less, so that the queue is empty for a moment.
+        let margin = base.scaled(1, 32).max(Duration::from_micros(300));
+        let goal = Duration::from_micros(base.as_micros().saturating_sub(margin.as_micros()));
+        let longest = queue.scaled(2, 1) + facts.round_trip.scaled(3, 2);
+        self.phase = Phase::Drain(Drain {
+            goal,
+            until: facts.now + longest,
+            after: arrived,
+        });
+        self.judgement = None;
+        self.set_rate(arrived.scaled(1, 2));
+    }
+
+    /// The round trip that the path would have without a queue of data.
+    fn unqueued_round_trip(&self, facts: &ReportFacts) -> Duration {
+        let queue_us = self.delay.queue_us() + self.jitter.floor_us();
+        let unqueued_us = facts.round_trip.as_micros().saturating_sub(queue_us);
+        facts
+            .least_round_trip
+            .max(Duration::from_micros(unqueued_us))
+    }
+
+    fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
+        // The path has been full for longer now, so more is known of what it carries.
+        drain.after = drain.after.max(arrived);
+        if facts.in_flight > drain.after.bytes_in(drain.goal) && facts.now < drain.until {
+            self.phase = Phase::Drain(drain);
+            return;
+        }
+        let queue = self.delay.queue_us();
+        self.drained_at = facts.now;
+        self.begin_tracking(facts);
+        let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
+        self.anchor = Some((facts.now + seen, drain.after));
+        self.judgement = Some(Judgement {
+            at: facts.now + facts.round_trip.scaled(5, 4),
+            queue_before_us: queue.max(self.usual_queue_us),
+            least_us: u64::MAX,
+            largest_us: 0,
+            rate: drain.after,
+        });
+        self.set_rate(drain.after);
+    }
+
+    fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
+        let queue = self.delay.queue_us();
+        let wanted = self.target_delay_us(self.rate);
+        self.judge_drain(facts, queue, wanted);
+        if self.drain_is_due(facts, queue, wanted) {
+            self.begin_drain(facts, arrived);
+            return;
+        }
+        self.usual_queue_us = (self.usual_queue_us * 31 + queue) / 32;
+        if self.anchor.is_some_and(|(until, _)| facts.now < until) {
+            // What is seen of the queue is from before the drain.
+            return;
+        }
+        if demand == Demand::Hold && queue <= wanted + wanted / 2 {
+            return;
+        }
+        self.update_velocity(facts, wanted >= queue);
+        let far = self.is_far_from_full(facts, queue, wanted);
+        let base = if delivery.application_limited {
+            arrived.max(self.rate)
+        } else if far {
+            arrived.max(self.rate.min(arrived.scaled(8, 5)))
+        } else {
+            arrived.max(self.rate_before_drain(facts, queue < wanted))
+        };
+        let scale = (2 * facts.round_trip.as_micros()).max(20_000);
+        let gain_permille = self.velocity.saturating_mul(wanted.abs_diff(queue)) * 1_000 / scale;
+        let gain_permille = if far { 250 } else { gain_permille.min(250) };
+        let rate = if wanted >= queue {
+            let most = if queue * 10 > wanted * 3 { 62 } else { 250 };
+            base.scaled(1_000 + gain_permille.min(most), 1_000)
+        } else {
+            base.scaled(1_000 - gain_permille, 1_000)
+        };
+        let round_trip = facts.round_trip.as_micros().max(2_000);
+        let step = facts.interval.as_micros().min(round_trip);
+        let fastest = self.rate.scaled(4 * round_trip + step, 4 * round_trip);
+        let slowest = self.rate.scaled(4 * round_trip - step, 4 * round_trip);
+        self.set_rate(rate.min(fastest).max(slowest));
+    }
+
+    /// No queue has shown for long although none was drained: what arrives says nothing about what could.
+    fn is_far_from_full(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
+        if queue * 10 > wanted * 3 {
+            self.empty_since = None;
+            return false;
+        }
+        let since = *self.empty_since.get_or_insert(facts.now);
+        let long = |round_trips| facts.round_trip.scaled(round_trips, 1);
+        facts.now.since(since) > long(3) && facts.now.since(self.drained_at) > long(6)
+    }
+
+    /// While reports tell of a drain little arrived because little was sent, not because the path is full:
+    /// what passed before it counts.
+    fn rate_before_drain(&self, facts: &ReportFacts, short_queue: bool) -> BitRate {
+        let echo = facts.round_trip.scaled(3, 2);
+        match self.anchor {
+            Some((until, rate)) if short_queue && facts.now < until + echo => rate,
+            _ => BitRate(0),
+        }
+    }
+
+    fn drain_is_due(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
+        let age = self.delay.base_age(facts.now);
+        let pause = facts
+            .round_trip
+            .scaled(4, 1)
+            .max(Duration::from_millis(200));
+        let rested = facts.now.since(self.drained_at) >= pause;
+        if queue <= 2 * wanted + 1_000 {
+            self.surge_since = None;
+        }
+        if !rested {
+            return false;
+        }
+        if age >= STALE_AFTER {
+            return facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4);
+        }
+        // Others drain: with them the queue can be emptied.
+        if age >= JOIN_AFTER && queue * 10 < self.usual_queue_us * 6 {
+            return true;
+        }
+        if queue > 2 * wanted + 1_000 {
+            let since = *self.surge_since.get_or_insert(facts.now);
+            let long = facts.round_trip.max(facts.interval.scaled(3, 1));
+            return facts.now.since(since) >= long;
+        }
+        false
+    }
+
+    /// A round trip after a drain its effect shows: the queue is gone, or the path has changed, or somebody keeps it full.
+    fn judge_drain(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) {
+        let Some(mut judgement) = self.judgement else {
+            return;
+        };
+        judgement.least_us = judgement.least_us.min(queue);
+        judgement.largest_us = judgement.largest_us.max(queue);
+        if facts.now < judgement.at {
+            self.judgement = Some(judgement);
+            return;
+        }
+        self.judgement = None;
+        if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
+            self.competition.on_drained();
+            return;
+        }
+        let spread = judgement.largest_us - judgement.least_us;
+        if spread <= 500.max(judgement.least_us * 6 / 100) {
+            self.delay.rebase(facts.now);
+            return;
+        }
+        if self.limits.policy == RatePolicy::Low {
+            return;
+        }
+        let weight = weight_permille(self.limits.policy) / 100;
+        self.competition
+            .on_drain_failed(facts.now, judgement.rate, facts.round_trip, weight);
+    }
+
+    fn compete(&mut self, facts: &ReportFacts, delivery: Delivery, accepted_ppm: u64) {
+        let contest = Contest {
+            now: facts.now,
+            interval: facts.interval,
+            round_trip: facts.round_trip,
+            queue_us: self.delay.queue_us(),
+            wanted_us: self.target_delay_us(self.rate),
+            excess_loss: delivery.loss_ppm > accepted_ppm + 1_000,
+        };
+        match self.competition.on_report(&contest) {
+            Some(rate) => self.set_rate(rate),
+            None => self.begin_tracking(facts),
+        }
+    }
+
+    /// The gain doubles each round trip while the error keeps its sign for more than two.
+    fn update_velocity(&mut self, facts: &ReportFacts, positive: bool) {
+        let now = facts.now;
+        if positive != self.error_positive {
+            self.error_positive = positive;
+            self.error_since = now;
+            self.velocity = 1;
+        } else if now.since(self.error_since) > facts.round_trip.scaled(2, 1)
+            && now.since(self.velocity_raised) > facts.round_trip
+        {
+            self.velocity = (self.velocity * 2).min(64);
+            self.velocity_raised = now;
+        }
+    }
+
+    fn target_delay_us(&self, rate: BitRate) -> u64 {
+        // (10 ms)² · weight · 10 Mbit/s ÷ rate, in µs²; weight is in thousandths, hence 10 kbit/s.
+        let squared = u128::from(DELAY_AT_10_MBIT_US * DELAY_AT_10_MBIT_US)
+            * u128::from(weight_permille(self.limits.policy))
+            * 10_000
+            / u128::from(rate.0.max(1));
+        let above_floor = u64::try_from(squared.isqrt()).unwrap_or(u64::MAX);
+        self.jitter
+            .floor_us()
+            .saturating_add(above_floor)
+            .min(DELAY_CEILING_US)
+    }
+
+    fn floor(&self) -> BitRate {
+        LEAST_RATE.max(self.limits.minimum).min(self.limits.target)
+    }
+
+    fn set_rate(&mut self, rate: BitRate) {
+        self.rate = rate.max(self.floor()).min(self.limits.target);
+    }
+}
+
+/// Weight in the target queueing delay, in thousandths: a share is proportional to it.
+const fn weight_permille(policy: RatePolicy) -> u64 {
+    match policy {
+        RatePolicy::High => 2_000,
+        RatePolicy::Fixed | RatePolicy::Fair => 1_000,
+        RatePolicy::Low => 40,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! Losing without queueing: tells a full path from a path that loses at random, by experiment.
+//!
+//! Random loss takes the same part of every rate; a shallow buffer or a policer lets no more than
+//! its rate through, so that below it nothing is lost. When more is lost than accepted so far and no queue
+//! explains it, the loss of some packets at the present rate is compared with that of as many at a rate just
+//! below what arrived. Losses are counted by packet number, so none is put down to the wrong rate.
+//!
+//! Source: the test and its statistics are our choice.
+
+use crate::time::{Duration, Instant};
+use crate::units::BitRate;
+
+use super::ReportFacts;
+use super::loss_runs::{LossRuns, ONE};
+
+const MILLION: u64 = 1_000_000;
+/// Loss below this above the accepted one, per million, is left alone.
+const TOLERATED_PPM: u64 = 8_000;
+/// Packets that make a judgement.
+const LEAST_SAMPLE: u64 = 400;
+const LARGEST_SAMPLE: u64 = 12_000;
+/// Losses expected in a sample, for each of the factor.
+const LOSSES_EXPECTED: u64 = 40;
+/// A cap is a little below what arrived.
+const CAP_PERCENT: u64 = 98;
+
+/// Packets passed and lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    passed: u64,
+    lost: u64,
+}
+
+impl Count {
+    const fn ppm(self) -> u64 {
+        match self.lost.saturating_mul(MILLION).checked_div(self.passed) {
+            Some(ppm) => ppm,
+            None => 0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Stage {
+    /// Watching loss.
+    #[default]
+    Watch,
+    /// Counting at the present rate.
+    High { needed: u64 },
+    /// Counting just below what arrived.
+    Low {
+        needed: u64,
+        high_ppm: u64,
+        high: BitRate,
+    },
+}
+
+/// A rate above which the path loses.
+#[derive(Clone, Copy, Debug)]
+struct Cap {
+    rate: BitRate,
+    /// The first rate it had.
+    first: BitRate,
+    /// Loss that led to it.
+    high_ppm: u64,
+    probe_at: Instant,
+    backoff: u64,
+    /// Loss was seen to vanish under it.
+    verified: bool,
+}
+
+/// The state of the experiment and what came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LossTest {
+    runs: LossRuns,
+    accepted_ppm: Option<u64>,
+    stage: Stage,
+    count: Count,
+    count_started: Instant,
+    /// Only packets from this number on are counted.
+    from: u64,
+    cap: Option<Cap>,
+    next_test_at: Instant,
+}
+
+/// What the rate must do because of loss.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Demand {
+    /// Nothing.
+    Free,
+    /// Not grow while it is measured.
+    Hold,
+    /// Be exactly this.
+    Exactly(BitRate),
+}
+
+/// The situation in which a report is judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Situation {
+    /// The rate in force.
+    pub(super) rate: BitRate,
+    /// What arrived over about a round trip.
+    pub(super) delivered: BitRate,
+    /// A queue explains losses.
+    pub(super) queued: bool,
+    /// The session has found its rate.
+    pub(super) started: bool,
+}
+
+impl LossTest {
+    /// Packet `number` was lost.
+    pub(super) fn on_lost(&mut self, number: u64) {
+        self.runs.on_lost(number);
+    }
+
+    /// Loss that is put down to the path, per million, given `recent_ppm`.
+    pub(super) fn accepted_ppm(&self, recent_ppm: u64) -> u64 {
+        match (self.accepted_ppm, self.stage) {
+            (Some(accepted), Stage::Watch) if self.cap.is_some() => recent_ppm.min(accepted),
+            // Statistical noise goes with what arrived.
+            (Some(accepted), _) => recent_ppm.min(accepted + accepted / 2 + TOLERATED_PPM),
+            (None, _) => recent_ppm,
+        }
+    }
+
+    /// The highest rate, if one has been found.
+    pub(super) fn cap(&self) -> Option<BitRate> {
+        self.cap.map(|cap| cap.rate)
+    }
+
+    /// Start-up ended because nothing more arrived: the rate is capped at once.
+    pub(super) fn on_full(&mut self, facts: &ReportFacts, delivered: BitRate, loss_ppm: u64) {
+        self.set_cap(facts, delivered, loss_ppm, 1);
+    }
+
+    /// Takes one report.
+    pub(super) fn on_report(&mut self, facts: &ReportFacts, situation: &Situation) -> Demand {
+        let first = facts
+            .largest
+            .saturating_sub(u64::from(facts.passed_packets));
+        if facts.passed_packets > 0 && first + 1 >= self.from && !facts.application_limited {
+            let lost = facts.passed_packets.saturating_sub(facts.received_packets);
+            self.count.passed = self
+                .count
+                .passed
+                .saturating_add(facts.passed_packets.into());
+            self.count.lost = self.count.lost.saturating_add(lost.into());
+        }
+        if situation.queued && !matches!(self.stage, Stage::Low { .. }) {
+            // Whatever is lost now, the queue tells what to do.
+            self.begin(facts, Stage::Watch);
+            return Demand::Free;
+        }
+        match self.stage {
+            Stage::Watch => self.watch(facts, situation),
+            Stage::High { needed } => self.count_high(facts, situation, needed),
+            Stage::Low {
+                needed,
+                high_ppm,
+                high,
+            } => self.count_low(facts, needed, high_ppm, high),
+        }
+    }
+
+    fn begin(&mut self, facts: &ReportFacts, stage: Stage) {
+        self.stage = stage;
+        self.count = Count::default();
+        self.count_started = facts.now;
+        self.from = if stage == Stage::Watch { 0 } else { facts.next };
+    }
+
+    fn watch(&mut self, facts: &ReportFacts, situation: &Situation) -> Demand {
+        let count = self.count;
+        let ppm = count.ppm();
+        let Some(accepted) = self.accepted_ppm else {
+            if count.passed >= LEAST_SAMPLE {
+                self.accepted_ppm = Some(ppm);
+                self.begin(facts, Stage::Watch);
+            }
+            return Demand::Free;
+        };
+        let significant = self.is_significant(count, accepted);
+        if significant && self.cap.is_some() {
+            return self.cap_exceeded(facts, situation, ppm);
+        }
+        if significant && situation.started && facts.now >= self.next_test_at {
+            let needed = self.sample_for(ppm);
+            self.begin(facts, Stage::High { needed });
+            return Demand::Hold;
+        }
+        let enough =
+            count.passed >= LEAST_SAMPLE && facts.now.since(self.count_started) >= facts.round_trip;
+        if enough {
+            if let Some(cap) = &mut self.cap {
+                cap.verified |= ppm * 10 < cap.high_ppm * 3;
+            }
+            if !situation.started {
+                self.accepted_ppm = Some(accepted.min(ppm));
+            } else if !significant || facts.now < self.next_test_at {
+                self.accepted_ppm = Some((accepted * 3 + ppm) / 4);
+            }
+            self.begin(facts, Stage::Watch);
+        }
+        self.probe(facts);
+        Demand::Free
+    }
+
+    /// More was lost than accepted, more than chance explains and more than is tolerated.
+    fn is_significant(&self, count: Count, accepted_ppm: u64) -> bool {
+        let factor = self.runs.factor();
+        let expected = count.passed.saturating_mul(accepted_ppm + TOLERATED_PPM) / MILLION;
+        let variance = factor.saturating_mul(expected + 1) / ONE;
+        let margin = 3 * variance.isqrt() + 3 * factor / ONE;
+        count.passed >= 100 && count.lost > expected + margin
+    }
+
+    /// Packets after which a loss of `ppm` can be told from none.
+    fn sample_for(&self, ppm: u64) -> u64 {
+        let wanted = LOSSES_EXPECTED * self.runs.factor() * (MILLION / ONE) / ppm.max(1);
+        wanted.clamp(LEAST_SAMPLE / 2, LARGEST_SAMPLE)
+    }
+
+    fn count_high(&mut self, facts: &ReportFacts, situation: &Situation, needed: u64) -> Demand {
+        if self.count.passed < needed {
+            return Demand::Hold;
+        }
+        let high_ppm = self.count.ppm();
+        if !self.is_significant(self.count, self.accepted_ppm.unwrap_or(0)) {
+            // It has gone by itself.
+            self.begin(facts, Stage::Watch);
+            return Demand::Free;
+        }
+        let needed = self.sample_for(high_ppm);
+        let high = situation.rate;
+        let low = high.scaled(MILLION.saturating_sub(high_ppm) * 97, MILLION * 100);
+        self.begin(
+            facts,
+            Stage::Low {
+                needed,
+                high_ppm,
+                high,
+            },
+        );
+        Demand::Exactly(low)
+    }
+
+    fn count_low(
+        &mut self,
+        facts: &ReportFacts,
+        needed: u64,
+        high_ppm: u64,
+        high: BitRate,
+    ) -> Demand {
+        if self.count.passed < needed {
+            return Demand::Hold;
+        }
+        let count = self.count;
+        let expected = count.passed.saturating_mul(high_ppm) / MILLION;
+        let margin = 3 * (expected.saturating_mul(self.runs.factor()) / ONE).isqrt();
+        if count.lost + margin.max(expected / 2) < expected {
+            let delivered = high.scaled(MILLION.saturating_sub(high_ppm), MILLION);
+            self.accepted_ppm = Some(self.accepted_ppm.unwrap_or(0).min(count.ppm()));
+            self.set_cap(facts, delivered, high_ppm, 1);
+            return Demand::Free;
+        }
+        self.accepted_ppm = Some((high_ppm + count.ppm()) / 2);
+        self.put_off(facts);
+        self.begin(facts, Stage::Watch);
+        Demand::Exactly(high)
+    }
+
+    fn put_off(&mut self, facts: &ReportFacts) {
+        self.next_test_at = facts.now + Duration::from_secs(2).max(facts.round_trip.scaled(10, 1));
+    }
+
+    fn set_cap(&mut self, facts: &ReportFacts, delivered: BitRate, high_ppm: u64, backoff: u64) {
+        let rate = delivered.scaled(CAP_PERCENT, 100);
+        let pause = Duration::from_secs(3).max(facts.round_trip.scaled(20, 1));
+        self.cap = Some(Cap {
+            rate,
+            first: rate,
+            high_ppm,
+            probe_at: facts.now + pause.scaled(backoff, 1),
+            backoff,
+            verified: false,
+        });
+        self.begin(facts, Stage::Watch);
+        self.from = facts.next;
+    }
+
+    /// Loss above what is accepted although a cap holds.
+    fn cap_exceeded(&mut self, facts: &ReportFacts, situation: &Situation, ppm: u64) -> Demand {
+        let Some(cap) = self.cap else {
+            return Demand::Free;
+        };
+        if !cap.verified && self.count.passed < self.sample_for(cap.high_ppm) {
+            return Demand::Hold;
+        }
+        if !cap.verified && ppm * 10 >= cap.high_ppm * 7 {
+            // Less did not help: it was not the rate.
+            self.cap = None;
+            self.accepted_ppm = Some(ppm);
+            self.put_off(facts);
+            self.begin(facts, Stage::Watch);
+            return Demand::Free;
+        }
+        let backoff = (cap.backoff + 1).min(5);
+        let delivered = situation.delivered.min(cap.rate);
+        self.set_cap(facts, delivered, ppm.max(cap.high_ppm / 2), backoff);
+        Demand::Free
+    }
+
+    /// After a while a cap is raised, an eighth in two round trips, until loss shows again or it is gone.
+    fn probe(&mut self, facts: &ReportFacts) {
+        let Some(cap) = &mut self.cap else {
+            return;
+        };
+        if facts.now < cap.probe_at {
+            return;
+        }
+        let round_trip = facts.round_trip.as_micros().max(20_000);
+        let step = facts.interval.as_micros().min(round_trip);
+        cap.rate = cap.rate.scaled(16 * round_trip + step, 16 * round_trip);
+        if cap.rate.0 > cap.first.scaled(3, 2).0 {
+            self.cap = None;
+        }
+    }
+}
