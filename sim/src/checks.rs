@@ -57,6 +57,17 @@ impl WireWatch {
         }
     }
 
+    /// From `now_us` on another target counts; time before is charged at the old one.
+    pub(crate) fn set_target(&mut self, target_bps: u64, now_us: u64) {
+        if let Some(target) = &mut self.target_bps {
+            let gained = i128::from(*target) * i128::from(now_us - self.filled_at);
+            let depth = i128::from(*target) * i128::from(CATCH_UP_US);
+            self.tokens = (self.tokens + gained).min(depth);
+            self.filled_at = now_us;
+            *target = target_bps;
+        }
+    }
+
     /// Takes one datagram as it leaves.
     pub(crate) fn on_sent(&mut self, now_us: u64, bytes: &[u8], breaches: &mut Breaches) {
         let number = bytes

@@ -1,13 +1,14 @@
 //! The commands: list, run one, run a matrix, write the results file.
 
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::matrix::Extent;
-use crate::{matrix, paths, results, scenario, timeline};
+use crate::matrix::{Extent, Plan};
+use crate::{matrix, paths, results, scenario, swarm, timeline};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -30,33 +31,79 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// A whole matrix on all cores, as a table.
+    /// A whole matrix on all cores: prints a table, writes CSV and pictures; fails on a breach only.
+    ///
+    /// Each run is repeated and must give the same trace. A cell that misses a goal says which.
     Matrix {
         /// A name from the list.
         name: String,
-        /// Only a few cells; fails on a breach only.
-        #[arg(long, conflicts_with = "brief")]
-        smoke: bool,
-        /// Without the largest cells.
-        #[arg(long)]
-        brief: bool,
+        #[command(flatten)]
+        extent: ExtentArguments,
         /// Seeds; odd ones are for reports, even ones for tuning.
         #[arg(long, value_delimiter = ',', default_value = "1")]
         seeds: Vec<u64>,
-        /// Where to write the table as comma-separated values.
+        /// Each run only once: half the time, for tuning.
         #[arg(long)]
-        csv: Option<std::path::PathBuf>,
+        once: bool,
+        /// Only cells whose labels, joined by spaces, contain this text.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Folder for the CSV and the pictures [default: target/sim/NAME].
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// Random scenarios on all cores until the time is over, each twice; fails on a breach.
+    ///
+    /// Prints the seed of every scenario in which something happened that must never happen, and the command
+    /// that runs it again.
+    Swarm {
+        /// How long to go on.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// The first seed; the next ones follow.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Only the scenario of the first seed: says what it is made of and prints its timeline.
+        #[arg(long)]
+        once: bool,
     },
     /// Runs every matrix and writes its numbers to a file.
     Results {
-        #[arg(long, value_delimiter = ',', default_value = "1")]
+        /// Seeds; odd ones are for reports, even ones for tuning.
+        #[arg(long, value_delimiter = ',', default_value = "1,3,5")]
         seeds: Vec<u64>,
-        /// Without the largest cells.
+        #[command(flatten)]
+        extent: ExtentArguments,
+        /// Each run only once: half the time.
         #[arg(long)]
-        brief: bool,
+        once: bool,
+        /// The file to write.
         #[arg(long, default_value = "sim/RESULTS.md")]
-        file: std::path::PathBuf,
+        file: PathBuf,
+        /// Folder for a CSV of each matrix and its pictures.
+        #[arg(long, value_name = "FOLDER", default_value = "target/sim")]
+        out: PathBuf,
     },
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+struct ExtentArguments {
+    /// Only a few small cells, short.
+    #[arg(long, conflicts_with = "brief")]
+    smoke: bool,
+    /// Without the cells of more than a million packets.
+    #[arg(long)]
+    brief: bool,
+}
+
+impl ExtentArguments {
+    const fn extent(self) -> Extent {
+        match (self.smoke, self.brief) {
+            (true, _) => Extent::Smoke,
+            (false, true) => Extent::Brief,
+            (false, false) => Extent::Full,
+        }
+    }
 }
 
 /// The program.
@@ -66,13 +113,43 @@ pub(crate) fn main() -> ExitCode {
         Command::Run { name, seed } => run(&name, seed),
         Command::Matrix {
             name,
-            smoke,
-            brief,
+            extent,
             seeds,
-            csv,
-        } => run_matrix(&name, &seeds, extent(smoke, brief), csv.as_deref()),
-        Command::Results { seeds, brief, file } => {
-            results::write(&seeds, extent(false, brief), &file).map(|()| true)
+            once,
+            only,
+            out,
+        } => {
+            let out = out.unwrap_or_else(|| PathBuf::from("target/sim").join(&name));
+            let plan = Plan {
+                seeds,
+                extent: extent.extent(),
+                twice: !once,
+                only,
+                pictures: Some(out.clone()),
+                misses_only: false,
+            };
+            run_matrix(&name, &plan, &out)
+        }
+        Command::Swarm {
+            seed, once: true, ..
+        } => swarm::replay(seed),
+        Command::Swarm { seconds, seed, .. } => swarm::run(seed, Duration::from_secs(seconds)),
+        Command::Results {
+            seeds,
+            extent,
+            once,
+            file,
+            out,
+        } => {
+            let plan = Plan {
+                seeds,
+                extent: extent.extent(),
+                twice: !once,
+                only: None,
+                pictures: None,
+                misses_only: false,
+            };
+            results::write(&plan, &file, &out)
         }
     };
     match done {
@@ -86,20 +163,12 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-const fn extent(smoke: bool, brief: bool) -> Extent {
-    match (smoke, brief) {
-        (true, _) => Extent::Smoke,
-        (false, true) => Extent::Brief,
-        (false, false) => Extent::Full,
-    }
-}
-
 fn list() -> io::Result<bool> {
     let mut out = io::stdout().lock();
     for (title, names) in [
         ("paths, each a run of one transfer", paths::NAMES.as_slice()),
         ("other runs", scenario::NAMES.as_slice()),
-        ("matrices", matrix::NAMES.as_slice()),
+        ("matrices", matrix::names().as_slice()),
     ] {
         writeln!(out, "{title}:")?;
         for (name, about) in names {
@@ -131,25 +200,30 @@ fn run(name: &str, seed: u64) -> io::Result<bool> {
     Ok(outcome.breaches.is_empty())
 }
 
-fn run_matrix(
-    name: &str,
-    seeds: &[u64],
-    extent: Extent,
-    csv: Option<&std::path::Path>,
-) -> io::Result<bool> {
+fn run_matrix(name: &str, plan: &Plan, out: &Path) -> io::Result<bool> {
     let started = Instant::now();
-    let table = matrix::run(name, seeds, extent).ok_or_else(|| unknown("matrix", name))?;
+    let matrix = matrix::named(name).ok_or_else(|| unknown("matrix", name))?;
+    std::fs::create_dir_all(out)?;
+    let table = matrix.run(plan)?;
     let seconds = started.elapsed().as_secs_f64();
-    let mut out = io::stdout().lock();
-    write!(out, "{}", table.to_markdown())?;
-    writeln!(out, "{}", table.summary())?;
-    let speed = table.packets as f64 / seconds;
-    writeln!(
-        out,
-        "took {seconds:.1} s of this machine, {speed:.0} packets a second on all cores"
+    std::fs::write(out.join("table.csv"), table.to_csv())?;
+    let mut text = io::stdout().lock();
+    writeln!(text, "{}\n", matrix.notes)?;
+    write!(
+        text,
+        "{}\n{}",
+        table.to_markdown(),
+        table.tally().to_markdown()
     )?;
-    if let Some(file) = csv {
-        std::fs::write(file, table.to_csv())?;
+    write!(text, "\n{}", table.summary())?;
+    writeln!(text, "table: {}", out.join("table.csv").display())?;
+    if let Some((worst, typical)) = table.worst_and_typical() {
+        writeln!(text, "pictures: worst {worst}, typical {typical}")?;
     }
-    Ok(table.breached == 0)
+    writeln!(
+        text,
+        "took {seconds:.1} s of this machine, {:.0} packets a second on all cores",
+        table.packets() as f64 / seconds
+    )?;
+    Ok(table.breached() == 0)
 }

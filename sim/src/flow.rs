@@ -6,8 +6,8 @@ use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
 use crate::measure::FlowSample;
 use crate::smoltcp_host::{End, SmoltcpHost};
 
-/// Room for the largest datagram or frame.
-const LARGEST: usize = 1 << 16;
+/// Room for the largest frame, and for one batch of the sender.
+const LARGEST: usize = 1 << 17;
 
 /// Two ends of one session.
 #[derive(Debug)]
@@ -158,10 +158,13 @@ impl Flow {
         let statistics = self.sender.statistics();
         FlowSample {
             received: self.receiver.received(),
+            duplicates: self.receiver.statistics().file_bytes_repeated,
             rate_bps: statistics.rate.0,
             seen_queue_us: statistics.queueing_delay.as_micros(),
             sent: statistics.packets_sent,
             lost: statistics.packets_lost,
+            file_bytes_sent: statistics.file_bytes_sent,
+            file_bytes_repeated: statistics.file_bytes_repeated,
         }
     }
 }

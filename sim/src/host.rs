@@ -2,13 +2,14 @@
 //!
 //! It does what a real host must do and nothing else, and checks everything that passes through its hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::negotiation::{Agreement, Terms};
+use fasp_core::rate_control::RateLimits;
 use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
 use fasp_core::sender::{
     FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent, Transmit,
@@ -20,14 +21,16 @@ use fasp_core::units::{BitRate, ConnectionId, ObjectId};
 use crate::allocations::{none_in, of_host};
 use crate::cheap_seal::CheapSeal;
 use crate::checks::{Breaches, Coverage, WireWatch, check_bytes};
+use crate::clock::Clock;
 use crate::pattern;
 use crate::smoltcp_host::Stack;
 use crate::storage::{Storage, StorageOptions};
 
 /// Packets in flight: 10 Gbit/s for 600 ms in jumbo datagrams take a third of it.
 const PACKETS: usize = 1 << 18;
-const OBJECTS: usize = 1 << 10;
-const META: usize = 1 << 16;
+/// Objects and bytes of records under way: those of the real programs.
+const OBJECTS: usize = 1 << 13;
+const META: usize = 1 << 18;
 const GAPS: usize = 1 << 15;
 type SimSender = Sender<PACKETS, OBJECTS, META, CheapSeal>;
 type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;
@@ -35,6 +38,11 @@ type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;
 /// Making a machine needs it on the stack for a moment.
 pub(crate) const STACK_BYTES: usize = 256 << 20;
 const BATCH_SEGMENTS: usize = 64;
+
+/// What a sender may have under way before it has heard of the receiver's credit.
+const FIRST_CREDIT: u64 = 4 << 20;
+/// By so much a backlog may exceed the credit: what the machine takes while a report is under way.
+const BACKLOG_SLACK: u64 = 1 << 20;
 
 /// What one flow is to do.
 #[derive(Clone, Debug)]
@@ -52,6 +60,10 @@ pub(crate) struct FlowOptions {
     pub(crate) storage: StorageOptions,
     /// What is under the machine at both ends.
     pub(crate) stack: Stack,
+    /// Wishes that change while the session runs: when, and what from then on.
+    pub(crate) changes: Vec<(u64, RateLimits)>,
+    pub(crate) sender_clock: Clock,
+    pub(crate) receiver_clock: Clock,
 }
 
 impl FlowOptions {
@@ -159,6 +171,9 @@ pub(crate) struct SendingHost {
     source: Source,
     offered: usize,
     watch: WireWatch,
+    clock: Clock,
+    /// The changes that are still to come.
+    changes: VecDeque<(u64, RateLimits)>,
     pub(crate) progress: Progress,
     pub(crate) results: BTreeMap<u32, Option<Fault>>,
 }
@@ -166,7 +181,8 @@ pub(crate) struct SendingHost {
 impl SendingHost {
     pub(crate) fn new(name: &str, options: &FlowOptions, now_us: u64) -> Self {
         let (sealer, opener) = keys().into_lane(CipherSuite::Aes128Gcm, Role::Client);
-        let now = Instant::from_micros(now_us);
+        let local_us = options.sender_clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let agreement = agreement(options, true);
         Self {
             machine: Box::new(Sender::new(
@@ -184,25 +200,35 @@ impl SendingHost {
                 newest_read_at: now_us,
             },
             offered: 0,
-            watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), now_us),
+            watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), local_us),
+            clock: options.sender_clock.clone(),
+            changes: options.changes.iter().copied().collect(),
             progress: Progress::Running,
             results: BTreeMap::new(),
         }
     }
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
-        let now = Instant::from_micros(now_us);
+        let now = Instant::from_micros(self.clock.local(now_us));
         // What is refused is counted by the machine.
         let _ = none_in("sender handle_datagram", breaches, || {
             self.machine.handle_datagram(now, datagram)
         });
     }
 
-    /// What comes before sending: time passes, objects are offered, events are taken.
+    /// What comes before sending: wishes change, time passes, objects are offered, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
+        let local_us = self.clock.local(now_us);
         self.source.now_us = now_us;
+        while let Some(&(at_us, limits)) = self.changes.front()
+            && at_us <= now_us
+        {
+            self.changes.pop_front();
+            none_in("set_limits", breaches, || self.machine.set_limits(limits));
+            self.watch.set_target(limits.target.0, local_us);
+        }
         none_in("sender handle_timeout", breaches, || {
-            self.machine.handle_timeout(Instant::from_micros(now_us));
+            self.machine.handle_timeout(Instant::from_micros(local_us));
         });
         self.offer(breaches);
         self.take_events(breaches);
@@ -215,13 +241,14 @@ impl SendingHost {
         out: &mut [u8],
         breaches: &mut Breaches,
     ) -> Option<Transmit> {
-        let now = Instant::from_micros(now_us);
+        let local_us = self.clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let transmit = none_in("sender poll_transmit", breaches, || {
             self.machine
                 .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)
         })?;
         for datagram in out[..transmit.length].chunks(transmit.segment_size) {
-            self.watch.on_sent(now_us, datagram, breaches);
+            self.watch.on_sent(local_us, datagram, breaches);
         }
         Some(transmit)
     }
@@ -264,7 +291,10 @@ impl SendingHost {
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.machine.poll_timeout().map(Instant::as_micros)
+        let own = self.machine.poll_timeout().map(Instant::as_micros);
+        let own = own.map(|at| self.clock.world(at));
+        let change = self.changes.front().map(|change| change.0);
+        own.into_iter().chain(change).min()
     }
 
     pub(crate) fn statistics(&self) -> SenderStatistics {
@@ -289,13 +319,19 @@ pub(crate) struct ReceivingHost {
     complete: u32,
     completed_at: u64,
     received: u64,
+    clock: Clock,
+    /// Complete objects that the disk has not made durable yet, and when it will have.
+    unsynced: VecDeque<(u64, ObjectId)>,
+    /// More waited for the disk than may.
+    overran: bool,
     pub(crate) progress: Progress,
 }
 
 impl ReceivingHost {
     pub(crate) fn new(name: &str, options: &FlowOptions, now_us: u64) -> Self {
         let (sealer, opener) = keys().into_lane(CipherSuite::Aes128Gcm, Role::Server);
-        let now = Instant::from_micros(now_us);
+        let local_us = options.receiver_clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let storage = Storage::new(options.storage.clone());
         let agreement = agreement(options, false);
         Self {
@@ -308,18 +344,21 @@ impl ReceivingHost {
             )),
             sizes: options.files.clone(),
             storage,
-            watch: WireWatch::new(format!("{name} receiver"), None, now_us),
+            watch: WireWatch::new(format!("{name} receiver"), None, local_us),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             complete: 0,
             completed_at: 0,
             received: 0,
+            clock: options.receiver_clock.clone(),
+            unsynced: VecDeque::new(),
+            overran: false,
             progress: Progress::Running,
         }
     }
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
-        let now = Instant::from_micros(now_us);
+        let now = Instant::from_micros(self.clock.local(now_us));
         let arrival = none_in("receiver handle_datagram", breaches, || {
             self.machine.handle_datagram(now, datagram)
         });
@@ -385,6 +424,11 @@ impl ReceivingHost {
 
     fn write(&mut self, now_us: u64, object: ObjectId, length: u64, breaches: &mut Breaches) {
         let fits = self.storage.write(now_us, length);
+        let (waiting, credit) = (self.storage.most_waiting(), self.storage.buffer());
+        if !self.overran && waiting > credit.max(FIRST_CREDIT) + BACKLOG_SLACK {
+            self.overran = true;
+            breaches.add(|| format!("{waiting} bytes wait for the disk, credit is {credit}"));
+        }
         if !fits && !self.failed.contains_key(&object.0) {
             self.failed.insert(object.0, Fault::NoSpaceLeft);
             none_in("handle_result", breaches, || {
@@ -403,15 +447,29 @@ impl ReceivingHost {
             Some(_) => breaches.add(|| format!("object {} completes with bytes missing", object.0)),
             None => breaches.add(|| format!("object {} completes twice", object.0)),
         }
-        self.complete += 1;
-        self.completed_at = now_us;
-        none_in("handle_result", breaches, || {
-            self.machine.handle_result(object, None);
-        });
+        let synced_at = self.storage.sync(now_us);
+        self.unsynced.push_back((synced_at, object));
+        self.confirm(now_us, breaches);
+    }
+
+    /// Tells the machine of what is durable by now.
+    fn confirm(&mut self, now_us: u64, breaches: &mut Breaches) {
+        while let Some(&(at_us, object)) = self.unsynced.front()
+            && at_us <= now_us
+        {
+            self.unsynced.pop_front();
+            self.complete += 1;
+            self.completed_at = now_us;
+            none_in("handle_result", breaches, || {
+                self.machine.handle_result(object, None);
+            });
+        }
     }
 
     /// What comes before sending: the disk has written, time passes, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
+        let local_us = self.clock.local(now_us);
+        self.confirm(now_us, breaches);
         let written = self.storage.written(now_us);
         if written > 0 {
             none_in("handle_written", breaches, || {
@@ -419,7 +477,7 @@ impl ReceivingHost {
             });
         }
         none_in("receiver handle_timeout", breaches, || {
-            self.machine.handle_timeout(Instant::from_micros(now_us));
+            self.machine.handle_timeout(Instant::from_micros(local_us));
         });
         for object in self.take_events(breaches) {
             self.finish(now_us, object, breaches);
@@ -433,11 +491,12 @@ impl ReceivingHost {
         out: &mut [u8],
         breaches: &mut Breaches,
     ) -> Option<Transmit> {
-        let now = Instant::from_micros(now_us);
+        let local_us = self.clock.local(now_us);
+        let now = Instant::from_micros(local_us);
         let length = none_in("receiver poll_transmit", breaches, || {
             self.machine.poll_transmit(now, out)
         })?;
-        self.watch.on_sent(now_us, &out[..length], breaches);
+        self.watch.on_sent(local_us, &out[..length], breaches);
         Some(Transmit {
             length,
             segment_size: length,
@@ -480,7 +539,10 @@ impl ReceivingHost {
 
     pub(crate) fn next_at(&self) -> Option<u64> {
         let own = self.machine.poll_timeout().map(Instant::as_micros);
-        own.into_iter().chain(self.storage.next_at()).min()
+        let own = own.map(|at| self.clock.world(at));
+        let synced = self.unsynced.front().map(|object| object.0);
+        let disk = self.storage.next_at().into_iter().chain(synced);
+        own.into_iter().chain(disk).min()
     }
 
     /// Whether the session has ended for both this host and, as far as it knows, the other.

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod bottleneck;
+mod codel;
 mod delay;
 mod impairment;
 mod policer;

@@ -14,6 +14,7 @@
 mod allocations;
 mod cheap_seal;
 mod checks;
+mod clock;
 mod command_line;
 mod cross_traffic;
 mod datagram;
@@ -21,15 +22,18 @@ mod flow;
 mod frames;
 mod host;
 mod link;
+mod marks;
 mod matrix;
 mod measure;
 mod paths;
 mod pattern;
+mod plot;
 mod random;
 mod results;
 mod scenario;
 mod smoltcp_host;
 mod storage;
+mod swarm;
 mod timeline;
 mod world;
 

@@ -1,245 +1,285 @@
-//! Many runs at once: on all cores, judged against what must be reached, as a table and as CSV.
+//! Many runs at once: on all cores, judged against what must be reached, as a table, as CSV and as pictures.
+//!
+//! A matrix is a list of cells, each run with every seed. It says in its head what it measures and how.
 
+mod bursts;
+mod changes;
+mod clocks;
+mod completion;
+mod cross;
+mod disk;
+mod execution;
+mod extreme;
 mod fairness;
+mod goal;
 mod grid;
+mod jitter;
+mod live;
 mod policies;
+mod reverse;
+mod shallow;
+mod small_files;
 mod stacks;
+mod table;
+mod transfer;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::PathBuf;
 
 use crate::scenario::{Outcome, Scenario};
 
-/// Names and what they measure.
-pub(crate) const NAMES: [(&str, &str); 4] = [
-    ("grid", "one flow: round trip x loss x rate"),
-    ("fairness", "several own flows sharing one bottleneck"),
-    ("policies", "high against fair, low against fair"),
-    ("stacks", "hosts with a real stack against bare ones"),
+pub(crate) use goal::{Goal, Tally};
+pub(crate) use table::Table;
+
+/// One matrix.
+pub(crate) struct Matrix {
+    pub(crate) name: &'static str,
+    /// What it measures, in one line.
+    pub(crate) about: &'static str,
+    /// Definitions that a reader of the numbers needs.
+    pub(crate) notes: &'static str,
+    /// First columns: what tells cells apart.
+    labels: &'static [&'static str],
+    /// Columns of numbers.
+    columns: &'static [Column],
+    cells: fn(&Plan) -> Vec<Cell>,
+    /// Goals of the matrix as a whole.
+    overall: fn(&[Row]) -> Vec<Check>,
+}
+
+/// All of them, in the order of the results.
+pub(crate) const MATRICES: &[Matrix] = &[
+    grid::MATRIX,
+    extreme::MATRIX,
+    bursts::MATRIX,
+    jitter::MATRIX,
+    shallow::SHALLOW,
+    shallow::POLICERS,
+    reverse::MATRIX,
+    completion::MATRIX,
+    fairness::MATRIX,
+    policies::MATRIX,
+    cross::MATRIX,
+    changes::MATRIX,
+    live::MATRIX,
+    small_files::MATRIX,
+    disk::MATRIX,
+    clocks::MATRIX,
+    stacks::MATRIX,
 ];
+
+/// Names and what they measure.
+pub(crate) fn names() -> Vec<(&'static str, &'static str)> {
+    MATRICES
+        .iter()
+        .map(|matrix| (matrix.name, matrix.about))
+        .collect()
+}
+
+/// The matrix called `name`.
+pub(crate) fn named(name: &str) -> Option<&'static Matrix> {
+    MATRICES.iter().find(|matrix| matrix.name == name)
+}
 
 /// How much of a matrix is run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Extent {
     /// A few small cells.
     Smoke,
-    /// Without the cells of more than 1.2 million packets.
+    /// Without the cells of more than a million packets.
     Brief,
     /// Everything.
     Full,
 }
 
-/// One run of a matrix: what to run, with which seed, and how to make a row of it.
-struct Cell {
-    scenario: Scenario,
-    seed: u64,
-    /// First columns of the row.
-    labels: Vec<String>,
-    judge: fn(&Scenario, &Outcome) -> Verdict,
+/// What of a matrix is run, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seeds: Vec<u64>,
+    pub(crate) extent: Extent,
+    /// Each run twice, to see that it is the same again.
+    pub(crate) twice: bool,
+    /// Only cells whose labels, joined by spaces, contain this.
+    pub(crate) only: Option<String>,
+    /// Folder for pictures of the runs.
+    pub(crate) pictures: Option<PathBuf>,
+    /// Pictures only of runs that miss a goal.
+    pub(crate) misses_only: bool,
 }
 
-/// What a run measured, and which goals it missed.
+impl Plan {
+    fn is_smoke(&self) -> bool {
+        self.extent == Extent::Smoke
+    }
+}
+
+/// Packets of the largest cell of a brief matrix.
+const BRIEF_PACKETS: f64 = 1.0e6;
+
+/// What to run, and how to make a row of it.
+struct Cell {
+    /// First columns of the row.
+    labels: Vec<String>,
+    scenario: Scenario,
+    judge: Judge,
+}
+
+type Judge = Box<dyn Fn(&Scenario, &Outcome) -> Verdict + Send + Sync>;
+
+impl Cell {
+    fn new(
+        labels: impl IntoIterator<Item = String>,
+        scenario: Scenario,
+        judge: impl Fn(&Scenario, &Outcome) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            labels: labels.into_iter().collect(),
+            scenario,
+            judge: Box::new(judge),
+        }
+    }
+
+    /// About so many packets, full link for the whole time.
+    fn packets(&self) -> f64 {
+        let path = &self.scenario.path;
+        let rate = path.ceiling_bps() / 8.0 / f64::from(path.datagram);
+        let until_limit = rate * self.scenario.limit_us as f64 / 1e6;
+        let bytes: u64 = self.scenario.flows.iter().flat_map(|f| &f.files).sum();
+        until_limit.min(bytes as f64 / f64::from(path.datagram))
+    }
+}
+
+/// A column of numbers.
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    name: &'static str,
+    decimals: usize,
+    /// Which of several seeds' numbers is the worst.
+    worst: Worst,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Worst {
+    Least,
+    Most,
+    /// The one farthest from this.
+    Farthest(f64),
+}
+
+const fn least(name: &'static str, decimals: usize) -> Column {
+    let worst = Worst::Least;
+    Column {
+        name,
+        decimals,
+        worst,
+    }
+}
+
+const fn most(name: &'static str, decimals: usize) -> Column {
+    let worst = Worst::Most;
+    Column {
+        name,
+        decimals,
+        worst,
+    }
+}
+
+const fn farthest(name: &'static str, decimals: usize, from: f64) -> Column {
+    let worst = Worst::Farthest(from);
+    Column {
+        name,
+        decimals,
+        worst,
+    }
+}
+
+/// Whether one goal was reached.
+#[derive(Clone, Debug)]
+struct Check {
+    goal: Goal,
+    reached: bool,
+    /// What is not as it must be.
+    text: String,
+}
+
+/// What a run measured, and which goals it reached.
+#[derive(Debug)]
 struct Verdict {
-    values: Vec<String>,
-    misses: Vec<String>,
-    /// The number that the whole matrix has a mean of.
-    main: f64,
+    /// One number for each column; not a number where there is nothing to measure.
+    values: Vec<f64>,
+    checks: Vec<Check>,
 }
 
 impl Verdict {
-    fn miss(&mut self, missed: bool, text: impl FnOnce() -> String) {
-        if missed {
-            self.misses.push(text());
+    fn new(values: impl Into<Vec<f64>>) -> Self {
+        Self {
+            values: values.into(),
+            checks: Vec::new(),
         }
+    }
+
+    /// Records whether `goal` was reached; `otherwise` says how not.
+    fn check(mut self, goal: Goal, reached: bool, otherwise: impl Into<String>) -> Self {
+        self.checks.push(Check {
+            goal,
+            reached,
+            text: otherwise.into(),
+        });
+        self
     }
 }
 
-/// The rows of a matrix.
+/// One run of one cell.
 #[derive(Debug)]
-pub(crate) struct Table {
-    pub(crate) name: &'static str,
-    header: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
-    pub(crate) runs: usize,
-    pub(crate) missed: usize,
-    /// Runs in which something happened that must never happen.
-    pub(crate) breached: usize,
-    pub(crate) packets: u64,
-    main_name: &'static str,
-    main_mean: f64,
-    main_least: f64,
+struct Row {
+    labels: Vec<String>,
+    seed: u64,
+    values: Vec<f64>,
+    checks: Vec<Check>,
+    breaches: Vec<String>,
+    packets: u64,
+    picture: Option<String>,
 }
 
-/// Runs the matrix called `name` with `seeds`.
-pub(crate) fn run(name: &str, seeds: &[u64], extent: Extent) -> Option<Table> {
-    Some(match name {
-        "grid" => table("grid", "steady", grid::header(), grid::cells(seeds, extent)),
-        "fairness" => table(
-            "fairness",
-            "Jain",
-            fairness::header(),
-            fairness::cells(seeds, extent),
-        ),
-        "policies" => table(
-            "policies",
-            "ratio",
-            policies::header(),
-            policies::cells(seeds, extent),
-        ),
-        "stacks" => table(
-            "stacks",
-            "ratio",
-            stacks::header(),
-            stacks::cells(seeds, extent),
-        ),
-        _ => return None,
-    })
-}
-
-fn table(
-    name: &'static str,
-    main_name: &'static str,
-    mut header: Vec<&'static str>,
-    cells: Vec<Cell>,
-) -> Table {
-    header.extend(["seed", "missed"]);
-    let results = in_parallel(&cells);
-    let mut table = Table {
-        name,
-        header,
-        rows: Vec::new(),
-        runs: cells.len(),
-        missed: 0,
-        breached: 0,
-        packets: 0,
-        main_name,
-        main_mean: 0.0,
-        main_least: f64::INFINITY,
-    };
-    for (cell, (mut verdict, breaches, packets)) in cells.iter().zip(results) {
-        table.packets += packets;
-        table.breached += usize::from(!breaches.is_empty());
-        verdict
-            .misses
-            .extend(breaches.into_iter().map(|text| format!("BREACH {text}")));
-        table.missed += usize::from(!verdict.misses.is_empty());
-        table.main_mean += verdict.main / cells.len() as f64;
-        table.main_least = table.main_least.min(verdict.main);
-        let mut row = cell.labels.clone();
-        row.extend(verdict.values);
-        row.extend([cell.seed.to_string(), verdict.misses.join("; ")]);
-        table.rows.push(row);
-    }
-    table
-}
-
-fn in_parallel(cells: &[Cell]) -> Vec<(Verdict, Vec<String>, u64)> {
-    // The longest first, so that no core waits for one that began late.
-    let mut order: Vec<usize> = (0..cells.len()).collect();
-    let work = |index: &usize| -> u64 {
-        cells[*index]
-            .scenario
-            .flows
-            .iter()
-            .flat_map(|flow| &flow.files)
-            .sum()
-    };
-    order.sort_by_key(|index| std::cmp::Reverse(work(index)));
-    let next = AtomicUsize::new(0);
-    let results = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores.min(cells.len()) {
-            scope.spawn(|| {
-                while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let cell = &cells[index];
-                    let outcome = cell.scenario.run(cell.seed);
-                    let verdict = (cell.judge)(&cell.scenario, &outcome);
-                    let mut results = results
-                        .lock()
-                        .expect("no run panics while it holds the results");
-                    results.push((index, (verdict, outcome.breaches, outcome.packets)));
-                }
-            });
+impl Matrix {
+    /// Runs what `plan` says.
+    pub(crate) fn run(&self, plan: &Plan) -> std::io::Result<Table> {
+        let mut cells = (self.cells)(plan);
+        if plan.extent == Extent::Brief {
+            cells.retain(|cell| cell.packets() <= BRIEF_PACKETS);
         }
-    });
-    let mut results = results
-        .into_inner()
-        .expect("no run panics while it holds the results");
-    results.sort_by_key(|&(index, _)| index);
-    results.into_iter().map(|(_, result)| result).collect()
-}
-
-impl Table {
-    /// As Markdown, aligned for reading as it stands.
-    pub(crate) fn to_markdown(&self) -> String {
-        let width = |column: usize| {
-            let cells = self
-                .rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(String::len);
-            cells.chain([self.header[column].len()]).max().unwrap_or(0)
+        if let Some(only) = &plan.only {
+            cells.retain(|cell| cell.labels.join(" ").contains(only.as_str()));
+        }
+        let rows = execution::run_all(self, &cells, plan)?;
+        let overall = if plan.extent == Extent::Full && plan.only.is_none() {
+            (self.overall)(&rows)
+        } else {
+            Vec::new()
         };
-        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
-        let line = |cells: Vec<&str>| {
-            let padded = cells
-                .iter()
-                .zip(&widths)
-                .map(|(cell, &width)| format!(" {cell:>width$} "));
-            format!("|{}|\n", padded.collect::<Vec<_>>().join("|"))
-        };
-        let mut text = line(self.header.clone());
-        let rule: Vec<String> = widths
-            .iter()
-            .map(|&width| "-".repeat(width + 1) + ":")
-            .collect();
-        text += &format!("|{}|\n", rule.join("|"));
-        for row in &self.rows {
-            text += &line(row.iter().map(String::as_str).collect());
-        }
-        text
-    }
-
-    /// One line: how much was reached.
-    pub(crate) fn summary(&self) -> String {
-        format!(
-            "{}: {} of {} runs reach every goal; {}: mean {:.4}, least {:.4}; {} runs with breaches",
-            self.name,
-            self.runs - self.missed,
-            self.runs,
-            self.main_name,
-            self.main_mean,
-            self.main_least,
-            self.breached
-        )
-    }
-
-    /// As comma-separated values.
-    pub(crate) fn to_csv(&self) -> String {
-        let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "'"));
-        let mut text = self.header.join(",") + "\n";
-        for row in &self.rows {
-            let cells: Vec<String> = row
-                .iter()
-                .map(|cell| {
-                    if cell.contains([',', '"', ';']) {
-                        quoted(cell)
-                    } else {
-                        cell.clone()
-                    }
-                })
-                .collect();
-            text += &(cells.join(",") + "\n");
-        }
-        text
+        Ok(Table::new(self, rows, overall))
     }
 }
 
+fn nothing_overall(_: &[Row]) -> Vec<Check> {
+    Vec::new()
+}
+
+/// `100M`, `1G`.
 fn rate_name(rate_bps: u64) -> String {
     if rate_bps >= 1_000_000_000 {
         format!("{}G", rate_bps / 1_000_000_000)
     } else {
         format!("{}M", rate_bps / 1_000_000)
     }
+}
+
+/// Parts per million as a percentage.
+fn percent(ppm: u64) -> String {
+    (ppm as f64 / 1e4).to_string()
+}
+
+/// The most that may stand in the queue with `flows` own flows on `rate_bps`, ms: the target queueing delay,
+/// whose jitter term is 0.5 ms, and 30 %.
+fn queue_bound_ms(flows: usize, rate_bps: u64) -> f64 {
+    1.3 * (0.5 + 10.0 * (flows as f64 * 1e7 / rate_bps as f64).sqrt())
 }

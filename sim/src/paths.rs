@@ -50,17 +50,40 @@ impl Path {
         self
     }
 
-    fn with_forward(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+    /// The same with other delays, forward and backward.
+    pub(crate) fn with_delays(mut self, forward: Delay, backward: Delay) -> Self {
+        for (parts, delay) in [(&mut self.forward, forward), (&mut self.backward, backward)] {
+            parts.retain(|part| !matches!(part, Part::Delay(_)));
+            parts.push(Part::Delay(delay));
+        }
+        self
+    }
+
+    pub(crate) fn with_forward(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
         self.forward.extend(parts);
         self
     }
 
-    fn with_both(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+    pub(crate) fn with_both(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
         for part in parts {
             self.forward.push(part.clone());
             self.backward.push(part);
         }
         self
+    }
+
+    /// The same with another buffer in front of the forward rate.
+    pub(crate) fn with_buffer(mut self, buffer: Buffer) -> Self {
+        let rate = RateSchedule::constant(self.rate_bps);
+        self.forward[0] = Part::Bottleneck(Bottleneck::new(rate, buffer));
+        self
+    }
+
+    /// A quarter round trip, but no less than 16 full packets take: below that a rate means nothing.
+    pub(crate) fn start_up_window_us(&self) -> u64 {
+        let wire_bits = (u64::from(self.datagram) + crate::datagram::WIRE_OVERHEAD) * 8;
+        let packets_us = (16 * wire_bits * 1_000_000).div_ceil(self.rate_bps.max(1));
+        packets_us.max(self.round_trip_us / 4)
     }
 
     /// File bytes per second, in bits, that a perfect transfer has: the rate less headers and losses.

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use crate::matrix::{self, Extent};
+use crate::matrix::{Extent, MATRICES, Plan, Tally};
 
 /// Days since 1970 as year, month and day (proleptic Gregorian).
 fn date_of(days: u64) -> String {
@@ -21,44 +21,68 @@ fn date_of(days: u64) -> String {
     format!("{calendar_year:04}-{calendar_month:02}-{in_month:02}")
 }
 
-/// Runs every matrix with `seeds` and writes what came of it to `file`.
-pub(crate) fn write(seeds: &[u64], extent: Extent, file: &Path) -> io::Result<()> {
+const DEFINITIONS: &str = "\
+One fair flow, unless said otherwise. Goodput is file bytes, relative to C(1-p) after Ethernet, IP, UDP and our headers.
+`steady`: from a quarter to 95 % of the bytes. `t90`: first moment, in round trips, at which 90 % of the possible rate
+arrived for a quarter round trip (16 full packets at least) and goes on to arrive for four round trips (20 ms at least).
+`queue`: mean waiting time at the bottleneck, from a quarter of the time on. `sent-1`: file bytes repeated over file bytes
+sent first, from a quarter of the bytes on to the end; `allowed` is p/(1-p) x 1.02 + 0.1 %, with the p that the path lost
+at random in that run. `twice`: file bytes of the last three quarters that came although they were there. `tail`: from
+the last new byte to completion less the way there, in round trips including the mean queue. 10G has jumbo frames.
+Each row is one cell: of each column the worst number of all seeds. Every run was repeated and gave the same trace.
+";
+
+/// Runs every matrix, writes what came of it to `file` and a CSV of each with pictures to folders in `out`;
+/// `false` if something happened that must never happen.
+pub(crate) fn write(plan: &Plan, file: &Path, out: &Path) -> io::Result<bool> {
+    let started = Instant::now();
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
-    let seeds_text = seeds
-        .iter()
-        .map(u64::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
-    let option = if extent == Extent::Brief {
-        " --brief"
-    } else {
-        ""
-    };
-    let mut text = format!(
-        "# What the simulation measures\n\n\
-         Written by `cargo sim results --seeds {seeds_text}{option}` on {}; do not edit. A cell that misses a goal says which.\n\n\
-         One fair flow, unless said otherwise; goodput is file bytes, relative to C(1-p) after Ethernet, IP, UDP and our\n\
-         headers. `steady`: from a quarter to 95 % of the bytes. `t90`: first time, in round trips, that a quarter\n\
-         round trip (20 ms at least) arrived at 90 % of the possible rate. `queue`: waiting time at the bottleneck.\n\
-         `sent-1`: file bytes sent over file bytes needed, less one, and what is allowed. `twice`: file bytes that came\n\
-         although they were there. `tail`: from the last new byte to completion, less the way there. 10G has jumbo frames.\n",
-        date_of(since / 86_400)
-    );
-    for (name, about) in matrix::NAMES {
-        let Some(table) = matrix::run(name, seeds, extent) else {
-            continue;
+    let mut tally = Tally::default();
+    let (mut tables, mut breached) = (String::new(), 0);
+    for matrix in MATRICES {
+        let folder = out.join(matrix.name);
+        fs::create_dir_all(&folder)?;
+        let plan = Plan {
+            pictures: Some(folder.clone()),
+            misses_only: true,
+            ..plan.clone()
         };
+        let table = matrix.run(&plan)?;
+        fs::write(folder.join("table.csv"), table.to_csv())?;
+        tally.add(&table.tally());
+        breached += table.breached();
         // Writing to a String cannot fail.
         let _ = write!(
-            text,
-            "\n## {name}: {about}\n\n{}\n\n{}",
+            tables,
+            "\n## {}: {}\n\n{}\n\n{}\n{}",
+            matrix.name,
+            matrix.about,
+            matrix.notes,
             table.summary(),
             table.to_markdown()
         );
     }
-    fs::write(file, text)
+    let seeds: Vec<String> = plan.seeds.iter().map(u64::to_string).collect();
+    let brief = match plan.extent {
+        Extent::Full => "",
+        Extent::Brief => " --brief",
+        Extent::Smoke => " --smoke",
+    };
+    let once = if plan.twice { "" } else { " --once" };
+    let text = format!(
+        "# What the simulation measures\n\n\
+         Written by `cargo sim results --seeds {}{brief}{once}` on {} in {:.0} minutes; do not edit.\n\n\
+         ## Goals\n\n{}\n{breached} runs in which something happened that must never happen.\n\n\
+         ## Definitions\n\n{DEFINITIONS}{tables}",
+        seeds.join(","),
+        date_of(since / 86_400),
+        started.elapsed().as_secs_f64() / 60.0,
+        tally.to_markdown(),
+    );
+    fs::write(file, text)?;
+    Ok(breached == 0)
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use fasp_core::control::choices::RatePolicy;
 
+use crate::clock::Clock;
 use crate::cross_traffic::{
     ControlKind, CrossFlow, CrossKind, CrossOptions, CrossOutcome, OnOff, Spread, StackControl,
 };
 use crate::flow::Flow;
 use crate::host::{FlowOptions, Progress, STACK_BYTES};
 use crate::link::RateSchedule;
-use crate::measure::{Sample, goodput, time_to_rate};
+use crate::measure::{Arrived, Sample};
 use crate::paths::{self, Path};
 use crate::smoltcp_host::Stack;
 use crate::storage::StorageOptions;
@@ -16,6 +17,9 @@ use crate::world::{World, WorldOptions};
 
 /// Longest virtual time that a transfer may take, in times of the ideal.
 const MOST_TIMES_IDEAL: u64 = 8;
+
+/// For so long the start of a run is watched closely.
+const FINE_ROUND_TRIPS: u64 = 100;
 
 /// What is to run.
 #[derive(Clone, Debug)]
@@ -42,19 +46,18 @@ pub(crate) struct FlowOutcome {
     /// When bytes not sent before were last read, µs.
     pub(crate) newest_read_at: u64,
     pub(crate) over: bool,
-    pub(crate) file_bytes_sent: u64,
-    pub(crate) file_bytes_repeated: u64,
-    pub(crate) duplicates: u64,
     pub(crate) most_waiting: u64,
 }
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) seed: u64,
     pub(crate) flows: Vec<FlowOutcome>,
     pub(crate) cross: Vec<CrossOutcome>,
     pub(crate) samples: Vec<Sample>,
+    /// What flow 0 received over time, on a fine grid during its first round trips.
+    pub(crate) arrived: Arrived,
     pub(crate) ended_us: u64,
     pub(crate) trace: u64,
     pub(crate) queue_mean_us: f64,
@@ -64,6 +67,9 @@ pub(crate) struct Outcome {
     pub(crate) lost: u64,
     pub(crate) breaches: Vec<String>,
 }
+
+/// More than any flow can send.
+pub(crate) const ENDLESS: u64 = 1 << 40;
 
 /// A flow that sends `files` as fast as the path allows.
 pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
@@ -77,6 +83,9 @@ pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
         extra_us: 0,
         storage: StorageOptions::default(),
         stack: Stack::Bare,
+        changes: Vec::new(),
+        sender_clock: Clock::default(),
+        receiver_clock: Clock::default(),
     }
 }
 
@@ -96,7 +105,25 @@ impl Scenario {
         }
     }
 
+    /// `flows` that go on until `limit_us`, measured from `from_us` on.
+    pub(crate) const fn endless(
+        path: Path,
+        flows: Vec<FlowOptions>,
+        from_us: u64,
+        limit_us: u64,
+    ) -> Self {
+        Self {
+            path,
+            flows,
+            cross: Vec::new(),
+            limit_us,
+            measure_from_us: from_us,
+            must_end: false,
+        }
+    }
+
     /// Runs it once, on a thread of its own: machines need a large stack while they are made.
+    /// A run that panics is one with a breach.
     pub(crate) fn run(&self, seed: u64) -> Outcome {
         std::thread::scope(|scope| {
             std::thread::Builder::new()
@@ -104,13 +131,20 @@ impl Scenario {
                 .spawn_scoped(scope, || self.run_here(seed))
                 .expect("a thread can be started")
                 .join()
-                .expect("a run does not panic")
+                .unwrap_or_else(|_| Outcome {
+                    flows: vec![FlowOutcome::default(); self.flows.len()],
+                    breaches: vec![format!("the run with seed {seed} panicked")],
+                    ..Outcome::default()
+                })
         })
     }
 
     /// Runs it twice; a difference is a breach.
     pub(crate) fn run_twice(&self, seed: u64) -> Outcome {
         let mut outcome = self.run(seed);
+        if outcome.samples.is_empty() {
+            return outcome;
+        }
         let again = self.run(seed);
         if (outcome.trace, outcome.ended_us) != (again.trace, again.ended_us) {
             outcome.breaches.push(format!(
@@ -119,6 +153,32 @@ impl Scenario {
             ));
         }
         outcome
+    }
+
+    /// What must hold of every session when a run is over.
+    fn check_ends(&self, world: &mut World, flows: &[FlowOutcome]) {
+        let now = world.now_us();
+        for (index, (flow, options)) in flows.iter().zip(&self.flows).enumerate() {
+            if self.must_end && !flow.over {
+                let ends = world.flows[index]
+                    .as_ref()
+                    .map(|flow| (flow.sender.progress, flow.receiver.progress));
+                world.breaches.add(|| {
+                    let got = flow.received;
+                    format!("flow {index} is not over after {now} us: {got} bytes arrived, ends {ends:?}")
+                });
+            }
+            let files = options.files.len();
+            let (complete, confirmed) = (flow.complete, flow.confirmed);
+            let whole = complete as usize == files && confirmed == files;
+            if flow.over && options.storage.space == u64::MAX && !whole {
+                world.breaches.add(|| {
+                    format!(
+                        "flow {index}: of {files} files {complete} complete, {confirmed} confirmed"
+                    )
+                });
+            }
+        }
     }
 
     fn run_here(&self, seed: u64) -> Outcome {
@@ -130,6 +190,8 @@ impl Scenario {
             cross: self.cross.clone(),
             limit_us: self.limit_us,
             sample_us: (self.path.round_trip_us / 8).clamp(2_000, 20_000),
+            fine_us: self.path.start_up_window_us() / 8,
+            fine_until_us: FINE_ROUND_TRIPS * self.path.round_trip_us,
             measure_from_us: self.measure_from_us,
         });
         world.run();
@@ -138,14 +200,7 @@ impl Scenario {
             .iter()
             .map(|flow| flow.as_ref().map_or_else(FlowOutcome::default, outcome_of))
             .collect();
-        for (index, flow) in flows.iter().enumerate() {
-            if self.must_end && !flow.over {
-                let (now, got) = (world.now_us(), flow.received);
-                let text =
-                    || format!("flow {index} is not over after {now} us; {got} bytes arrived");
-                world.breaches.add(text);
-            }
-        }
+        self.check_ends(&mut world, &flows);
         let mut breaches = world.breaches.texts().to_vec();
         if world.breaches.count() > breaches.len() as u64 {
             breaches.push(format!("{} breaches in all", world.breaches.count()));
@@ -175,6 +230,7 @@ impl Scenario {
             flows,
             cross: cross.collect(),
             samples: world.samples,
+            arrived: world.arrived,
             ended_us,
             trace,
             queue_mean_us,
@@ -188,7 +244,6 @@ impl Scenario {
 }
 
 fn outcome_of(flow: &Flow) -> FlowOutcome {
-    let sent = flow.sender.statistics();
     let (complete, completed_at) = flow.receiver.completed();
     let settled =
         flow.sender.progress == Progress::Settled && flow.receiver.progress == Progress::Settled;
@@ -204,71 +259,7 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
         completed_at,
         newest_read_at: flow.sender.newest_read_at(),
         over: settled,
-        file_bytes_sent: sent.file_bytes_sent,
-        file_bytes_repeated: sent.file_bytes_repeated,
-        duplicates: flow.receiver.statistics().file_bytes_repeated,
         most_waiting: flow.receiver.most_waiting(),
-    }
-}
-
-/// What one transfer of one file is judged by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TransferMarks {
-    /// Goodput between the first quarter and 95 % of the bytes, to what is possible.
-    pub(crate) efficiency: f64,
-    /// Round trips until 90 % of what is possible; `None` if never.
-    pub(crate) t90_round_trips: Option<f64>,
-    /// File bytes sent for each one that had to be, less one.
-    pub(crate) overhead: f64,
-    /// File bytes that came twice, to all.
-    pub(crate) duplicates: f64,
-    /// Time of the transfer to the ideal; infinite if it did not end.
-    pub(crate) completion: f64,
-    /// From the last new byte to completion less the way there, in round trips.
-    pub(crate) tail_round_trips: f64,
-}
-
-impl TransferMarks {
-    /// The marks of flow 0 of `outcome`, which ran `scenario`.
-    pub(crate) fn of(scenario: &Scenario, outcome: &Outcome) -> Self {
-        let (path, flow) = (&scenario.path, outcome.flows[0]);
-        let size: u64 = scenario.flows[0].files.iter().sum();
-        let ceiling = path.ceiling_bps();
-        let reached = |bytes: u64| {
-            let mut samples = outcome.samples.iter();
-            let sample = samples.find(|sample| sample.flows[0].received >= bytes);
-            sample.map_or(outcome.ended_us, |sample| sample.at_us)
-        };
-        let (from, to) = (reached(size / 4), reached(size / 100 * 95));
-        let window_us = (path.round_trip_us / 4).max(20_000);
-        let t90 = time_to_rate(
-            &outcome.samples,
-            0,
-            scenario.flows[0].start_us,
-            window_us,
-            0.9 * ceiling,
-        );
-        let round_trip = path.round_trip_us as f64;
-        let sent = (flow.file_bytes_sent + flow.file_bytes_repeated) as f64;
-        let ideal_us = size as f64 * 8e6 / ceiling + round_trip / 2.0;
-        let tail_us =
-            flow.completed_at.saturating_sub(flow.newest_read_at) as f64 - round_trip / 2.0;
-        Self {
-            efficiency: goodput(&outcome.samples, 0, from, to) / ceiling,
-            t90_round_trips: t90.map(|at_us| at_us as f64 / round_trip),
-            overhead: sent / size.max(1) as f64 - 1.0,
-            duplicates: flow.duplicates as f64 / size.max(1) as f64,
-            completion: if flow.over {
-                flow.completed_at as f64 / ideal_us
-            } else {
-                f64::INFINITY
-            },
-            tail_round_trips: if flow.over {
-                tail_us / round_trip
-            } else {
-                f64::INFINITY
-            },
-        }
     }
 }
 

@@ -9,6 +9,10 @@ use crate::link::{MICROSECOND, RateSchedule};
 pub(crate) struct StorageOptions {
     /// Writing speed over time; `None` writes at once.
     pub(crate) speed: Option<RateSchedule>,
+    /// From the end of a write until the host hears of it, µs.
+    pub(crate) latency_us: u64,
+    /// How long it takes to make one file durable, one after another, µs.
+    pub(crate) sync_us: u64,
     /// Bytes that fit.
     pub(crate) space: u64,
     /// Bytes the host holds in memory until they are written.
@@ -19,6 +23,8 @@ impl Default for StorageOptions {
     fn default() -> Self {
         Self {
             speed: None,
+            latency_us: 0,
+            sync_us: 0,
             space: u64::MAX,
             buffer: 4 << 30,
         }
@@ -31,6 +37,7 @@ pub(crate) struct Storage {
     options: StorageOptions,
     used: u64,
     free_at: u64,
+    synced_at: u64,
     /// When each write is done, µs, and its bytes.
     writes: VecDeque<(u64, u64)>,
     waiting: u64,
@@ -43,6 +50,7 @@ impl Storage {
             options,
             used: 0,
             free_at: 0,
+            synced_at: 0,
             writes: VecDeque::new(),
             waiting: 0,
             most_waiting: 0,
@@ -67,8 +75,18 @@ impl Storage {
                 self.free_at.div_ceil(MICROSECOND)
             }
         };
-        self.writes.push_back((done, bytes));
+        let told = done.saturating_add(self.options.latency_us);
+        self.writes.push_back((told, bytes));
         self.used <= self.options.space
+    }
+
+    /// When a file whose last byte has come at `now_us` is written and durable, µs.
+    pub(crate) fn sync(&mut self, now_us: u64) -> u64 {
+        let written = self.writes.back().map_or(now_us, |write| write.0);
+        self.synced_at = written
+            .max(self.synced_at)
+            .saturating_add(self.options.sync_us);
+        self.synced_at
     }
 
     /// Bytes whose writing has ended by `now_us` since the last call.
@@ -116,5 +134,22 @@ mod tests {
         assert_eq!(storage.written(900_000), 900_000);
         assert_eq!(storage.next_at(), Some(3_100_000));
         assert_eq!(storage.most_waiting(), 1_600_000);
+    }
+
+    #[test]
+    fn files_become_durable_one_after_another_and_writes_are_told_late() {
+        let mut storage = Storage::new(StorageOptions {
+            latency_us: 500,
+            sync_us: 3_000,
+            ..StorageOptions::default()
+        });
+        assert!(storage.write(1_000, 10));
+        assert_eq!(
+            (storage.written(1_499), storage.next_at()),
+            (0, Some(1_500))
+        );
+        assert_eq!((storage.sync(1_000), storage.sync(1_100)), (4_500, 7_500));
+        assert_eq!(storage.written(1_500), 10);
+        assert_eq!(storage.sync(20_000), 23_000);
     }
 }

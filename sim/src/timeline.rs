@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::marks::TransferMarks;
 use crate::measure::Sample;
-use crate::scenario::{Outcome, Scenario, TransferMarks};
+use crate::scenario::{Outcome, Scenario};
 
 const LINES: usize = 40;
 
@@ -107,14 +108,12 @@ fn summary(text: &mut String, scenario: &Scenario, outcome: &Outcome) {
         );
     }
     if scenario.flows.len() == 1 {
-        let t90 = marks
-            .t90_round_trips
-            .map_or_else(|| "never".to_owned(), |t90| format!("{t90:.2}"));
         let _ = writeln!(
             text,
-            "steady {:.4} of the possible; 90 % after {t90} round trips; sent/needed - 1 {:.5}; came twice {:.5}; \
+            "steady {:.4} of the possible; 90 % after {:.2} round trips; sent/needed - 1 {:.5}; came twice {:.5}; \
              time/ideal {:.3}; tail {:.2} round trips",
             marks.efficiency,
+            marks.t90_round_trips,
             marks.overhead,
             marks.duplicates,
             marks.completion,

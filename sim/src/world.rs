@@ -9,7 +9,7 @@ use crate::datagram::Datagram;
 use crate::flow::Flow;
 use crate::host::FlowOptions;
 use crate::link::{Link, MICROSECOND, Part};
-use crate::measure::{FlowSample, Sample};
+use crate::measure::{Arrived, FlowSample, Sample};
 
 /// So many turns without time passing are a breach of the contract of `poll_timeout`.
 const MOST_IDLE_TURNS: u32 = 2_000;
@@ -25,6 +25,9 @@ pub(crate) struct WorldOptions {
     pub(crate) limit_us: u64,
     /// Time between samples.
     pub(crate) sample_us: u64,
+    /// Time between the first moments at which what flow 0 received is noted, and when that ends.
+    pub(crate) fine_us: u64,
+    pub(crate) fine_until_us: u64,
     /// When measuring the queue begins.
     pub(crate) measure_from_us: u64,
 }
@@ -39,9 +42,12 @@ pub(crate) struct World {
     pub(crate) flows: Vec<Option<Flow>>,
     pub(crate) cross: Vec<Option<CrossFlow>>,
     pub(crate) samples: Vec<Sample>,
+    /// What flow 0 received over time.
+    pub(crate) arrived: Arrived,
     pub(crate) breaches: Breaches,
     measuring: bool,
     next_sample: u64,
+    next_fine: u64,
     trace: u64,
 }
 
@@ -71,9 +77,11 @@ impl World {
             flows: options.flows.iter().map(|_| None).collect(),
             cross: options.cross.iter().map(|_| None).collect(),
             samples: Vec::new(),
+            arrived: Arrived::default(),
             breaches: Breaches::default(),
             measuring: false,
             next_sample: 0,
+            next_fine: 0,
             trace: options.seed,
             options,
         }
@@ -249,6 +257,12 @@ impl World {
                 bottleneck.restart_measuring();
             }
         }
+        let first = self.flows.first().and_then(Option::as_ref);
+        let received = first.map_or(0, |flow| flow.receiver.received());
+        while self.next_fine <= self.now_us.min(self.options.fine_until_us) {
+            self.arrived.push(self.next_fine, received);
+            self.next_fine += self.options.fine_us.max(1);
+        }
         while self.next_sample <= self.now_us {
             let at_us = if self.next_sample == 0 {
                 self.now_us
@@ -265,13 +279,21 @@ impl World {
                 .iter()
                 .map(|flow| flow.as_ref().map_or(0, |flow| flow.outcome().delivered))
                 .collect();
-            let queue_us = self
+            let (entered, lost) = (self.forward.entered, self.forward.lost);
+            let queue = self
                 .forward
                 .bottleneck()
-                .map_or(0, |part| part.latest_delay_us());
+                .map(|part| (part.latest_delay_us(), part.dropped()));
+            let (queue_us, dropped) = queue.unwrap_or_default();
+            if at_us > self.options.fine_until_us {
+                self.arrived.push(at_us, received);
+            }
             self.samples.push(Sample {
                 at_us,
                 queue_us,
+                entered,
+                lost,
+                dropped,
                 flows,
                 cross,
             });

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::codel::CoDel;
 use super::{Leaves, MICROSECOND, RateSchedule};
 use crate::datagram::Datagram;
 use crate::measure::Histogram;
@@ -27,6 +28,7 @@ impl Buffer {
 pub(crate) struct Bottleneck {
     rate: RateSchedule,
     buffer: Buffer,
+    codel: Option<CoDel>,
     free_at: u64,
     /// When each datagram has left, and its size.
     waiting: VecDeque<(u64, u64)>,
@@ -41,6 +43,7 @@ impl Bottleneck {
         Self {
             rate,
             buffer,
+            codel: None,
             free_at: 0,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -48,6 +51,12 @@ impl Bottleneck {
             delays: Histogram::default(),
             latest_delay_us: 0,
         }
+    }
+
+    /// The same, but the queue is managed by CoDel (RFC 8289).
+    pub(crate) fn with_codel(mut self) -> Self {
+        self.codel = Some(CoDel::default());
+        self
     }
 
     pub(super) fn pass(&mut self, at: u64, datagram: &Datagram) -> Leaves {
@@ -63,7 +72,10 @@ impl Bottleneck {
             Buffer::Packets(most) => self.waiting.len() < most,
         };
         let start = self.free_at.max(at);
-        let leaves = if fits {
+        let queued = self.waiting_bytes + bytes;
+        let managed = self.codel.as_mut().filter(|_| fits);
+        let dropped = managed.is_some_and(|codel| codel.drops(start, start - at, queued));
+        let leaves = if fits && !dropped {
             self.rate.finish(start, bytes)
         } else {
             None

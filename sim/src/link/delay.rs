@@ -36,6 +36,14 @@ pub(crate) enum Jitter {
     Slow(Slow),
     /// The path stands still now and then, and what waited comes at once; keeps the order.
     Stalls(Stalls),
+    /// What comes in a known time is held until its end; keeps the order.
+    Hold {
+        /// When it begins and ends, ps.
+        from: u64,
+        until: u64,
+    },
+    /// Arrivals only at multiples of this many ps; keeps the order.
+    Slots(u64),
     /// Single datagrams per million are late, up to a most, and are overtaken.
     Spikes {
         /// How many.
@@ -85,6 +93,19 @@ impl Jitter {
         })
     }
 
+    /// Everything from `from_us` on is held for up to `length_us` and comes at once.
+    pub(crate) const fn hold(from_us: u64, length_us: u64) -> Self {
+        Self::Hold {
+            from: from_us * MICROSECOND,
+            until: (from_us + length_us) * MICROSECOND,
+        }
+    }
+
+    /// A frame every `every_us`, with all that came since the last.
+    pub(crate) const fn slots(every_us: u64) -> Self {
+        Self::Slots(every_us * MICROSECOND)
+    }
+
     pub(crate) const fn spikes(ppm: u64, most_us: u64) -> Self {
         Self::Spikes {
             ppm,
@@ -96,6 +117,9 @@ impl Jitter {
         match self {
             Self::Slow(slow) => slow.pass(at, random),
             Self::Stalls(stalls) => stalls.pass(at, random),
+            Self::Hold { from, until } if (*from..*until).contains(&at) => *until,
+            Self::Hold { .. } => at,
+            Self::Slots(every) => at.next_multiple_of(*every),
             Self::Spikes { ppm, most } => {
                 if random.chance(*ppm) {
                     at + random.below(*most)

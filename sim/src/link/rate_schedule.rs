@@ -42,9 +42,11 @@ impl RateSchedule {
             let rate = self.steps.get(index)?.1;
             let until = self.steps.get(index + 1).map_or(u64::MAX, |step| step.0);
             // A rate of nothing never gets there.
-            if let Some(needed) = (bits * SECOND).checked_div(rate) {
+            let needed = u128::from(bits) * u128::from(SECOND);
+            if let Some(needed) = needed.checked_div(u128::from(rate)) {
+                let needed = u64::try_from(needed).unwrap_or(u64::MAX);
                 if at.saturating_add(needed) <= until {
-                    return Some(at + needed);
+                    return Some(at.saturating_add(needed));
                 }
                 let passed = u128::from(until - at) * u128::from(rate) / u128::from(SECOND);
                 bits = bits.saturating_sub(passed as u64);

@@ -43,6 +43,20 @@ fn a_rate_that_changes_applies_to_what_already_waits() {
 }
 
 #[test]
+fn a_managed_queue_does_not_stand_however_much_is_sent() {
+    let queue = Bottleneck::new(RateSchedule::constant(8_000_000), Buffer::Packets(500));
+    // A tenth more than the rate, as if the sender took no notice.
+    let wait = |queue: Bottleneck| {
+        let last = 20_000 - 1;
+        let times = arrivals(&[Part::Bottleneck(queue)], last + 1, 909);
+        times[times.len() - 1] - last * 909
+    };
+    assert!(wait(queue.clone()) > 400_000);
+    let managed = wait(queue.with_codel());
+    assert!(managed < 50_000, "{managed}");
+}
+
+#[test]
 fn a_policer_passes_its_burst_and_then_its_rate() {
     let policer = Part::Policer(Policer::new(8_000_000, 5_000));
     let passed = arrivals(&[policer], 100, 500).len();
@@ -80,6 +94,8 @@ fn slow_jitter_and_stalls_keep_the_order_and_their_bounds() {
     for (jitter, most_us) in [
         (Jitter::slow(5_000, 20_000), 5_000),
         (Jitter::stalls(50_000, 8_000), 8_000),
+        (Jitter::slots(4_000), 4_000),
+        (Jitter::hold(300_000, 100_000), 100_000),
     ] {
         let mut link = Link::new(3, "jitter", &[Part::Jitter(jitter)], Vec::new());
         let mut latest = 0;

@@ -2,10 +2,13 @@
 //!
 //! Goodput is that of the steady part, relative to what the headers leave; each row runs the bare host too.
 
-use super::{Cell, Extent, Verdict, rate_name};
+use super::{
+    Cell, Column, Goal, Matrix, Plan, Verdict, farthest, least, nothing_overall, percent, rate_name,
+};
 use crate::datagram::WIRE_OVERHEAD;
+use crate::marks::TransferMarks;
 use crate::paths::Path;
-use crate::scenario::{Outcome, Scenario, TransferMarks};
+use crate::scenario::{Outcome, Scenario};
 use crate::smoltcp_host::Stack;
 
 /// Rate, round trip in ms, loss per million.
@@ -17,34 +20,39 @@ const OWN_HEADERS: u16 = 40;
 /// How much the goodputs may differ.
 const MOST_APART: f64 = 0.01;
 
-pub(super) fn header() -> Vec<&'static str> {
-    vec![
-        "stack", "rate", "RTT ms", "loss %", "steady", "bare", "ratio",
-    ]
-}
+const COLUMNS: &[Column] = &[
+    least("steady", 4),
+    least("bare", 4),
+    farthest("ratio", 4, 1.0),
+];
 
-pub(super) fn cells(seeds: &[u64], extent: Extent) -> Vec<Cell> {
-    let smoke = extent == Extent::Smoke;
+pub(super) const MATRIX: Matrix = Matrix {
+    name: "stacks",
+    about: "hosts with a real stack (Ethernet, ARP or NDP, IP, UDP) against bare ones",
+    notes: "`steady`: goodput to what the headers of the stack leave; `bare`: the same transfer over bare hosts.",
+    labels: &["stack", "rate", "RTT ms", "loss %"],
+    columns: COLUMNS,
+    cells,
+    overall: nothing_overall,
+};
+
+fn cells(plan: &Plan) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (rate_bps, round_trip_ms, loss_ppm) in PATHS {
-        if smoke && rate_bps > 20_000_000 {
+        if plan.is_smoke() && rate_bps > 20_000_000 {
             continue;
         }
         for (stack, name) in STACKS {
             let path = Path::plain(rate_bps, round_trip_ms * 1_000, loss_ppm);
             let mut scenario = Scenario::transfer(path, SECONDS);
             scenario.flows[0].put_on(stack);
-            cells.extend(seeds.iter().map(|&seed| Cell {
-                scenario: scenario.clone(),
-                seed,
-                labels: vec![
-                    name.to_owned(),
-                    rate_name(rate_bps),
-                    round_trip_ms.to_string(),
-                    (loss_ppm as f64 / 1e4).to_string(),
-                ],
-                judge,
-            }));
+            let labels = [
+                name.to_owned(),
+                rate_name(rate_bps),
+                round_trip_ms.to_string(),
+                percent(loss_ppm),
+            ];
+            cells.push(Cell::new(labels, scenario, judge));
         }
     }
     cells
@@ -70,17 +78,9 @@ fn judge(scenario: &Scenario, outcome: &Outcome) -> Verdict {
     let bare_outcome = bare.run(outcome.seed);
     let (own, bare) = (steady(scenario, outcome), steady(&bare, &bare_outcome));
     let ratio = own / bare;
-    let mut verdict = Verdict {
-        values: vec![
-            format!("{own:.4}"),
-            format!("{bare:.4}"),
-            format!("{ratio:.4}"),
-        ],
-        misses: Vec::new(),
-        main: ratio,
-    };
-    verdict.miss((ratio - 1.0).abs() > MOST_APART, || {
-        format!("more than {MOST_APART} apart")
-    });
-    verdict
+    Verdict::new([own, bare, ratio]).check(
+        Goal::Stacks,
+        (ratio - 1.0).abs() <= MOST_APART,
+        "goodputs differ",
+    )
 }

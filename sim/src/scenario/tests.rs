@@ -1,6 +1,7 @@
 //! Whole runs: what is delivered is right, measured as it is, and the same again.
 
 use super::*;
+use crate::measure::goodput;
 
 fn clean(outcome: &Outcome) {
     assert_eq!(outcome.breaches, Vec::<String>::new());
