@@ -11,6 +11,7 @@ mod disk;
 mod execution;
 mod extreme;
 mod fairness;
+mod false_verdicts;
 mod goal;
 mod grid;
 mod jitter;
@@ -41,6 +42,8 @@ pub(crate) struct Matrix {
     labels: &'static [&'static str],
     /// Columns of numbers.
     columns: &'static [Column],
+    /// Whether the table leaves out cells that reach every goal.
+    misses_only: bool,
     cells: fn(&Plan) -> Vec<Cell>,
     /// Goals of the matrix as a whole.
     overall: fn(&[Row]) -> Vec<Check>,
@@ -57,6 +60,7 @@ pub(crate) const MATRICES: &[Matrix] = &[
     reverse::MATRIX,
     completion::MATRIX,
     fairness::MATRIX,
+    false_verdicts::MATRIX,
     policies::MATRIX,
     cross::MATRIX,
     changes::MATRIX,
@@ -121,6 +125,8 @@ struct Cell {
     labels: Vec<String>,
     scenario: Scenario,
     judge: Judge,
+    /// The only seed it is run with, where cells are drawn by chance themselves.
+    only_seed: Option<u64>,
 }
 
 type Judge = Box<dyn Fn(&Scenario, &Outcome) -> Verdict + Send + Sync>;
@@ -135,6 +141,7 @@ impl Cell {
             labels: labels.into_iter().collect(),
             scenario,
             judge: Box::new(judge),
+            only_seed: None,
         }
     }
 

@@ -79,6 +79,12 @@ impl Path {
         self
     }
 
+    /// The same with a forward buffer of what passes in `span_us`.
+    pub(crate) fn with_buffer_time(self, span_us: u64) -> Self {
+        let buffer = Buffer::time(self.rate_bps, span_us);
+        self.with_buffer(buffer)
+    }
+
     /// A quarter round trip, but no less than 16 full packets take: below that a rate means nothing.
     pub(crate) fn start_up_window_us(&self) -> u64 {
         let wire_bits = (u64::from(self.datagram) + crate::datagram::WIRE_OVERHEAD) * 8;

@@ -43,6 +43,17 @@ impl Random {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
+    /// One of `choices`, which are not none.
+    pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    /// Between `least` and `most`, each doubling as likely as another.
+    pub(crate) fn spread(&mut self, least: u64, most: u64) -> u64 {
+        let share = self.below(1_000_001) as f64 / 1e6;
+        (least as f64 * (most as f64 / least as f64).powf(share)) as u64
+    }
+
     /// True in `ppm` of a million cases.
     pub(crate) fn chance(&mut self, ppm: u64) -> bool {
         ppm > 0 && self.below(1_000_000) < ppm
@@ -62,6 +73,14 @@ mod tests {
         assert_eq!(draw(7, "loss"), draw(7, "loss"));
         assert_ne!(draw(7, "loss"), draw(8, "loss"));
         assert_ne!(draw(7, "loss"), draw(7, "jitter"));
+    }
+
+    #[test]
+    fn spread_values_stay_within_their_bounds() {
+        let mut random = Random::named(1, "spread");
+        for _ in 0..1_000 {
+            assert!((10..=1_000).contains(&random.spread(10, 1_000)));
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct FlowOutcome {
     pub(crate) newest_read_at: u64,
     pub(crate) over: bool,
     pub(crate) most_waiting: u64,
+    /// How often the sender took the others for TCP.
+    pub(crate) competition_verdicts: u32,
 }
 
 /// What came of a run.
@@ -82,10 +84,10 @@ pub(crate) fn flow(path: &Path, files: Vec<u64>) -> FlowOptions {
         datagram: path.datagram,
         extra_us: 0,
         storage: StorageOptions::default(),
-        stack: Stack::Bare,
         changes: Vec::new(),
         sender_clock: Clock::default(),
         receiver_clock: Clock::default(),
+        stack: Stack::Bare,
     }
 }
 
@@ -260,6 +262,7 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
         newest_read_at: flow.sender.newest_read_at(),
         over: settled,
         most_waiting: flow.receiver.most_waiting(),
+        competition_verdicts: flow.sender.statistics().competition_verdicts,
     }
 }
 

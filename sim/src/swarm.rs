@@ -36,22 +36,11 @@ const LEAST_BOUND_US: f64 = 120e6;
 /// Breaches that are told.
 const MOST_TOLD: usize = 10;
 
-/// One of these, by chance.
-fn one_of<T: Copy>(random: &mut Random, choices: &[T]) -> T {
-    choices[random.below(choices.len() as u64) as usize]
-}
-
-/// Between `least` and `most`, each power of two as likely as another.
-fn spread(random: &mut Random, least: u64, most: u64) -> u64 {
-    let share = random.below(1_000_001) as f64 / 1e6;
-    (least as f64 * (most as f64 / least as f64).powf(share)) as u64
-}
-
 /// The scenario of `seed`.
 pub(crate) fn scenario(seed: u64) -> Scenario {
     let mut random = Random::named(seed, "swarm");
     let course = Course::draw(&mut random);
-    let count = one_of(&mut random, &[1, 1, 1, 2, 3, 4]);
+    let count = random.one_of(&[1, 1, 1, 2, 3, 4]);
     let flows: Vec<FlowOptions> = (0..count)
         .map(|_| flow_at_random(&mut random, &course, count))
         .collect();
@@ -86,30 +75,24 @@ fn slowest_us(storage: &StorageOptions, bytes: u64, files: usize) -> f64 {
 
 fn flow_at_random(random: &mut Random, course: &Course, count: u64) -> FlowOptions {
     let path = &course.path;
-    let policy = one_of(
-        random,
-        &[
-            RatePolicy::Fair,
-            RatePolicy::Fair,
-            RatePolicy::High,
-            RatePolicy::Low,
-            RatePolicy::Fixed,
-        ],
-    );
+    let policy = random.one_of(&[
+        RatePolicy::Fair,
+        RatePolicy::Fair,
+        RatePolicy::High,
+        RatePolicy::Low,
+        RatePolicy::Fixed,
+    ]);
     // A fixed rate above what the path carries would lose for ever.
     let fixed_bps = course.worst_bps / (2 * count);
     let target = |random: &mut Random, policy| match policy {
         RatePolicy::Fixed => fixed_bps.max(100_000),
-        _ => spread(random, path.rate_bps / 4 + 100_000, path.rate_bps * 3),
+        _ => random.spread(path.rate_bps / 4 + 100_000, path.rate_bps * 3),
     };
     let target_bps = target(random, policy);
-    let milliseconds = spread(random, 100, 3_000);
+    let milliseconds = random.spread(100, 3_000);
     let bytes = course.worst_bps * milliseconds / 8_000 / count;
     let changes = if random.chance(200_000) {
-        let changed = one_of(
-            random,
-            &[RatePolicy::Fair, RatePolicy::High, RatePolicy::Low],
-        );
+        let changed = random.one_of(&[RatePolicy::Fair, RatePolicy::High, RatePolicy::Low]);
         vec![(
             random.below(4_000_000),
             RateLimits {
@@ -149,7 +132,7 @@ fn files_at_random(random: &mut Random, bytes: u64) -> Vec<u64> {
                 let size = match random.below(5) {
                     0 => 0,
                     1 => random.below(2_000),
-                    _ => spread(random, 1_000, bytes.max(2_000)),
+                    _ => random.spread(1_000, bytes.max(2_000)),
                 };
                 files.push(size.min(rest));
                 rest -= size.min(rest);
@@ -163,13 +146,13 @@ fn files_at_random(random: &mut Random, bytes: u64) -> Vec<u64> {
 fn disk_at_random(random: &mut Random, course: &Course) -> StorageOptions {
     let mut storage = StorageOptions::default();
     if random.chance(300_000) {
-        let speed_bps = spread(random, course.worst_bps / 4 + 100_000, course.worst_bps * 4);
+        let speed_bps = random.spread(course.worst_bps / 4 + 100_000, course.worst_bps * 4);
         let halt_us = random.below(4_000_000);
         let speed = RateSchedule::constant(speed_bps)
             .then(2_000_000, 0)
             .then(2_000_000 + halt_us, speed_bps);
         storage.speed = Some(speed);
-        storage.buffer = spread(random, 1 << 20, 64 << 20);
+        storage.buffer = random.spread(1 << 20, 64 << 20);
         storage.latency_us = random.below(30_000);
     }
     if random.chance(150_000) {
@@ -186,9 +169,9 @@ fn clock_at_random(random: &mut Random) -> Clock {
         return Clock::default();
     }
     Clock {
-        offset_us: one_of(random, &[0, (1 << 32) - 3_000_000, 1 << 40]),
+        offset_us: random.one_of(&[0, (1 << 32) - 3_000_000, 1 << 40]),
         fast_ppm: random.below(1_001) as i32 - 500,
-        granularity_us: one_of(random, &[1, 1, 100, 1_000]),
+        granularity_us: random.one_of(&[1, 1, 100, 1_000]),
         jump_us: random
             .chance(200_000)
             .then(|| (random.below(5_000_000), random.below(1_000_000))),
@@ -196,7 +179,7 @@ fn clock_at_random(random: &mut Random) -> Clock {
 }
 
 fn others_at_random(random: &mut Random, path: &Path) -> Vec<CrossOptions> {
-    let count = one_of(random, &[0, 0, 0, 1, 1, 2]);
+    let count = random.one_of(&[0, 0, 0, 1, 1, 2]);
     let others = (0..count).map(|_| {
         let kind = match random.below(4) {
             0 => CrossKind::Model(ControlKind::Cubic),
@@ -280,14 +263,6 @@ mod tests {
             let text = format!("{:?}", scenario(seed));
             assert_eq!(text, format!("{:?}", scenario(seed)));
             assert_ne!(text, format!("{:?}", scenario(seed + 1)));
-        }
-    }
-
-    #[test]
-    fn spread_values_stay_within_their_bounds() {
-        let mut random = Random::named(1, "spread");
-        for _ in 0..1_000 {
-            assert!((10..=1_000).contains(&spread(&mut random, 10, 1_000)));
         }
     }
 }

@@ -61,7 +61,6 @@ struct Judgement {
     /// Least and largest queue since.
     least_us: u64,
     largest_us: u64,
-    rate: BitRate,
 }
 
 /// Decides the sending rate of one lane.
@@ -222,7 +221,7 @@ impl RateController {
         match self.phase {
             Phase::StartUp(start_up) => self.start_up(facts, delivery, arrived, start_up),
             Phase::Drain(drain) => self.drain(facts, arrived, drain),
-            Phase::Track if self.competition.is_on() => self.compete(facts, delivery, accepted),
+            Phase::Track if self.competition.is_on() => self.compete(facts, delivery),
             Phase::Track => self.track(facts, delivery, arrived, demand),
         }
         if let Some(cap) = self.loss.cap()
@@ -350,7 +349,6 @@ impl RateController {
             queue_before_us: queue.max(self.usual_queue_us),
             least_us: u64::MAX,
             largest_us: 0,
-            rate: drain.after,
         });
         self.set_rate(drain.after);
     }
@@ -359,6 +357,9 @@ impl RateController {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
         self.judge_drain(facts, queue, wanted);
+        if self.limits.policy != RatePolicy::Low {
+            self.competition.watch(&self.contest(facts, delivery));
+        }
         if self.drain_is_due(facts, queue, wanted) {
             self.begin_drain(facts, arrived);
             return;
@@ -445,7 +446,7 @@ impl RateController {
         false
     }
 
-    /// A round trip after a drain its effect shows: the queue is gone, or the path has changed, or somebody keeps it full.
+    /// A round trip after a drain its effect shows: the queue is smaller, or the path has changed.
     fn judge_drain(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) {
         let Some(mut judgement) = self.judgement else {
             return;
@@ -458,32 +459,30 @@ impl RateController {
         }
         self.judgement = None;
         if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
-            self.competition.on_drained();
             return;
         }
         let spread = judgement.largest_us - judgement.least_us;
         if spread <= 500.max(judgement.least_us * 6 / 100) {
             self.delay.rebase(facts.now);
-            return;
         }
-        if self.limits.policy == RatePolicy::Low {
-            return;
-        }
-        let weight = weight_permille(self.limits.policy) / 100;
-        self.competition
-            .on_drain_failed(facts.now, judgement.rate, facts.round_trip, weight);
     }
 
-    fn compete(&mut self, facts: &ReportFacts, delivery: Delivery, accepted_ppm: u64) {
-        let contest = Contest {
+    /// What this report says about competitors.
+    fn contest(&self, facts: &ReportFacts, delivery: Delivery) -> Contest {
+        Contest {
             now: facts.now,
             interval: facts.interval,
             round_trip: facts.round_trip,
             queue_us: self.delay.queue_us(),
             wanted_us: self.target_delay_us(self.rate),
-            excess_loss: delivery.loss_ppm > accepted_ppm + 1_000,
-        };
-        match self.competition.on_report(&contest) {
+            excess_loss: self.loss.is_excess(delivery.passed, delivery.loss_ppm),
+            rate: self.rate,
+            weight_tenths: weight_permille(self.limits.policy) / 100,
+        }
+    }
+
+    fn compete(&mut self, facts: &ReportFacts, delivery: Delivery) {
+        match self.competition.on_report(&self.contest(facts, delivery)) {
             Some(rate) => self.set_rate(rate),
             None => self.begin_tracking(facts),
         }

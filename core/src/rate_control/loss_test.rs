@@ -214,6 +214,14 @@ impl LossTest {
         count.passed >= 100 && count.lost > expected + margin
     }
 
+    /// More of `passed` packets was lost than chance explains.
+    pub(super) fn is_excess(&self, passed: u64, loss_ppm: u64) -> bool {
+        let lost = passed.saturating_mul(loss_ppm) / MILLION;
+        let expected = passed.saturating_mul(self.accepted_ppm.unwrap_or(loss_ppm)) / MILLION;
+        let variance = self.runs.factor().saturating_mul(expected) / ONE;
+        lost > 0 && lost > expected + 3 * variance.isqrt()
+    }
+
     /// Packets after which a loss of `ppm` can be told from none.
     fn sample_for(&self, ppm: u64) -> u64 {
         let wanted = LOSSES_EXPECTED * self.runs.factor() * (MILLION / ONE) / ppm.max(1);

@@ -28,6 +28,7 @@ pub(super) const MATRIX: Matrix = Matrix {
         least("allowed", 4),
         most("twice %", 3),
     ],
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

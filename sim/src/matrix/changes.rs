@@ -33,6 +33,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             vanishes; `held`: everything is kept and comes at once.",
     labels: &["change", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

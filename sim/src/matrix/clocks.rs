@@ -28,6 +28,7 @@ pub(super) const MATRIX: Matrix = Matrix {
         most("95 %", 2),
         most("time/ideal", 3),
     ],
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

@@ -14,6 +14,7 @@ pub(super) const MATRIX: Matrix = Matrix {
     notes: "The ideal: all bytes at the possible rate, and the way there. The start is in it.",
     labels: &["RTT ms", "loss %", "rate"],
     columns: transfer::COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

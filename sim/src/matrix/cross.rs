@@ -35,6 +35,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             The first one begins 5 s before the second. Only fair against Cubic and BBR has a goal.",
     labels: &["ours", "other", "first", "queue BDP", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

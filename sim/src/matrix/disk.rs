@@ -27,6 +27,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             in that time, none allowed. `backlog`: most bytes that waited for the disk; the host lends 4 MiB.",
     labels: &["disk", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

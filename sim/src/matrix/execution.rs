@@ -10,9 +10,13 @@ use crate::plot;
 
 /// All runs of `cells`, in their order and for each in the order of seeds.
 pub(super) fn run_all(matrix: &Matrix, cells: &[Cell], plan: &Plan) -> io::Result<Vec<Row>> {
-    let mut jobs: Vec<(usize, u64)> = (0..cells.len())
-        .flat_map(|cell| plan.seeds.iter().map(move |&seed| (cell, seed)))
-        .collect();
+    let mut jobs: Vec<(usize, u64)> = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        match cell.only_seed {
+            Some(seed) => jobs.push((index, seed)),
+            None => jobs.extend(plan.seeds.iter().map(|&seed| (index, seed))),
+        }
+    }
     // No core waits for a long run that began late.
     jobs.sort_by(|a, b| {
         let work = |job: &(usize, u64)| cells[job.0].packets();
@@ -58,7 +62,7 @@ fn run(matrix: &Matrix, cell: &Cell, seed: u64, plan: &Plan) -> io::Result<Row> 
     let verdict = (cell.judge)(&cell.scenario, &outcome);
     let good = outcome.breaches.is_empty() && verdict.checks.iter().all(|check| check.reached);
     let picture = match &plan.pictures {
-        Some(folder) if !(good && plan.misses_only) => {
+        Some(folder) if !(good && (plan.misses_only || matrix.misses_only)) => {
             let labels = cell.labels.join(" ");
             let file = folder.join(format!(
                 "{}-seed-{seed}.svg",

@@ -19,6 +19,7 @@ pub(super) const MATRIX: Matrix = Matrix {
     notes: "The first row has a goal; the others are for information (but must end, whole).",
     labels: &["RTT ms", "loss %", "rate"],
     columns: transfer::COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

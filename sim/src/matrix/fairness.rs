@@ -78,6 +78,7 @@ pub(super) const MATRIX: Matrix = Matrix {
         most("95 %", 2),
         most("drops", 0),
     ],
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

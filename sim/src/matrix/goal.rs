@@ -20,6 +20,7 @@ pub(crate) enum Goal {
     Jain,
     JainSpread,
     SharedLink,
+    FalseVerdicts,
     HighToFair,
     LowYields,
     LowReturns,
@@ -59,6 +60,7 @@ impl Goal {
             Self::Jain => "Jain index of N = 2..32 own flows >= 0.98",
             Self::JainSpread => "Jain index with a 20-fold spread of round trips >= 0.95",
             Self::SharedLink => "own flows together: goodput >= 0.97",
+            Self::FalseVerdicts => "no competition verdict among own flows, 1,000 runs",
             Self::HighToFair => "high : fair = 2.0 +- 0.15",
             Self::LowYields => "low <= max(minimum rate, 5 %) within 10 RTT + 2 s",
             Self::LowReturns => "low back to >= 95 % within 5 s when alone",
@@ -77,8 +79,8 @@ impl Goal {
             Self::SmallFiles => "1,000,000 files of 1 KiB: >= 0.8 of the link",
             Self::SmallFilesRoundTrip => "1,000,000 files of 1 KiB: no term in RTT",
             Self::SlowStorage => "slow storage: >= 0.95 of its speed, nothing dropped",
+            Self::Stacks => "a real stack under the machines changes nothing but the headers",
             Self::Clocks => "skewed, jumping, coarse and wrapping clocks: goodput >= 0.95",
-            Self::Stacks => "hosts with a real stack: goodput within 1 % of bare hosts'",
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) const MATRIX: Matrix = Matrix {
     notes: "30 s and 100 round trips at least in every cell; buffer of one round trip, 20 ms at least; target rate 2C.",
     labels: &["RTT ms", "loss %", "rate"],
     columns: transfer::COLUMNS,
+    misses_only: false,
     cells,
     overall,
 };

@@ -30,6 +30,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             comes at once. Nothing is lost. Stalls forward only and both ways (independent), the others both ways.",
     labels: &["kind", "ways", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

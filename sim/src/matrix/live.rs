@@ -31,6 +31,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             8 s for a ratio. `wanted`: that bound.",
     labels: &["change", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

@@ -39,6 +39,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             ended. `back`: share of the low flow from 5 s after that on.",
     labels: &["case", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

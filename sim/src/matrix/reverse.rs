@@ -13,6 +13,7 @@ pub(super) const MATRIX: Matrix = Matrix {
     notes: "1 % loss forward besides none. Half of the reports lost has a goal, the others are for information.",
     labels: &["way back", "RTT ms", "loss %", "rate"],
     columns: transfer::COLUMNS,
+    misses_only: false,
     cells,
     overall: nothing_overall,
 };

@@ -31,6 +31,7 @@ pub(super) const SHALLOW: Matrix = Matrix {
             `codel`: a queue of a round trip managed as in RFC 8289, for information.",
     labels: &["packets", "rate", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells: shallow,
     overall: nothing_overall,
 };
@@ -41,6 +42,7 @@ pub(super) const POLICERS: Matrix = Matrix {
     notes: "`lost`: of all packets, from a quarter to 95 % of the bytes. The target rate is that of the line, 1 Gbit/s.",
     labels: &["rate", "bucket kB", "RTT ms"],
     columns: COLUMNS,
+    misses_only: false,
     cells: policers,
     overall: nothing_overall,
 };

@@ -20,6 +20,7 @@ pub(super) const MATRIX: Matrix = Matrix {
             carries of full datagrams.",
     labels: &["files", "RTT ms", "loss %", "rate"],
     columns: &[least("of link", 4), most("seconds", 2), least("files/s", 0)],
+    misses_only: false,
     cells,
     overall,
 };

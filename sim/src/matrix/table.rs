@@ -8,6 +8,7 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     labels: &'static [&'static str],
     columns: &'static [Column],
+    misses_only: bool,
     rows: Vec<Row>,
     overall: Vec<Check>,
 }
@@ -55,6 +56,7 @@ impl Table {
             name: matrix.name,
             labels: matrix.labels,
             columns: matrix.columns,
+            misses_only: matrix.misses_only,
             rows,
             overall,
         }
@@ -79,15 +81,20 @@ impl Table {
         tally
     }
 
-    /// Rows of the same cell, one for each seed, in the order of the matrix.
+    /// Rows of the same cell, one for each seed, in the order of the matrix; those that are shown.
     fn groups(&self) -> Vec<&[Row]> {
-        self.rows
-            .chunk_by(|a, b| a.labels == b.labels)
-            .collect::<Vec<_>>()
+        let groups = self.rows.chunk_by(|a, b| a.labels == b.labels);
+        groups
+            .filter(|group| !self.misses_only || !group.iter().all(Row::is_good))
+            .collect()
     }
 
     /// One line per cell as Markdown, aligned for reading as it stands: of each column the worst of all seeds.
     pub(crate) fn to_markdown(&self) -> String {
+        let groups = self.groups();
+        if groups.is_empty() {
+            return "Every run reaches every goal.\n".to_owned();
+        }
         let mut lines: Vec<Vec<String>> = vec![
             self.labels
                 .iter()
@@ -97,7 +104,7 @@ impl Table {
                 .map(str::to_owned)
                 .collect(),
         ];
-        lines.extend(self.groups().into_iter().map(|group| self.line(group)));
+        lines.extend(groups.into_iter().map(|group| self.line(group)));
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line| line.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

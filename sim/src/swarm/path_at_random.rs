@@ -1,6 +1,6 @@
 //! A path put together by chance: every kind of part may be on it, in an order in which it can be.
 
-use super::{TROUBLES_END_US, one_of, spread};
+use super::TROUBLES_END_US;
 use crate::link::{
     Bottleneck, Buffer, Bursts, Delay, Jitter, LargestDatagram, Outage, Part, Policer,
     RateSchedule, Reorder,
@@ -23,9 +23,9 @@ const LEAST_DATAGRAM: u64 = 1_252;
 
 impl Course {
     pub(super) fn draw(random: &mut Random) -> Self {
-        let rate_bps = spread(random, 1_000_000, 300_000_000);
-        let round_trip_us = spread(random, 400, 600_000);
-        let datagram = one_of(random, &[ETHERNET, ETHERNET, JUMBO]);
+        let rate_bps = random.spread(1_000_000, 300_000_000);
+        let round_trip_us = random.spread(400, 600_000);
+        let datagram = random.one_of(&[ETHERNET, ETHERNET, JUMBO]);
         let (rate, mut worst_bps) = rate_over_time(random, rate_bps);
         let (delay, longest_each_us) = delay_over_time(random, round_trip_us / 2);
         let buffer = buffer_at_random(random, worst_bps, round_trip_us, datagram);
@@ -35,13 +35,13 @@ impl Course {
         }
         let mut forward = Vec::new();
         if random.chance(100_000) {
-            let policed_bps = spread(random, worst_bps / 4 + 500_000, worst_bps + 1_000_000);
+            let policed_bps = random.spread(worst_bps / 4 + 500_000, worst_bps + 1_000_000);
             worst_bps = worst_bps.min(policed_bps);
-            let bucket = spread(random, 20_000, 2_000_000);
+            let bucket = random.spread(20_000, 2_000_000);
             forward.push(Part::Policer(Policer::new(policed_bps, bucket)));
         }
         forward.push(Part::Bottleneck(bottleneck));
-        let back = spread(random, 200_000, 100_000_000);
+        let back = random.spread(200_000, 100_000_000);
         let mut backward = vec![Part::Bottleneck(Bottleneck::new(
             RateSchedule::constant(back),
             Buffer::time(back, 400_000),
@@ -72,8 +72,8 @@ fn rate_over_time(random: &mut Random, rate_bps: u64) -> (RateSchedule, u64) {
     let mut worst_bps = rate_bps;
     if random.chance(250_000) {
         let at_us = random.below(TROUBLES_END_US / 2);
-        let other_bps = spread(random, rate_bps / 10 + 100_000, rate_bps * 4);
-        let halt_us = one_of(random, &[0, 0, 300_000, 2_000_000]);
+        let other_bps = random.spread(rate_bps / 10 + 100_000, rate_bps * 4);
+        let halt_us = random.one_of(&[0, 0, 300_000, 2_000_000]);
         if halt_us > 0 {
             schedule = schedule.then(at_us, 0);
         }
@@ -88,7 +88,7 @@ fn delay_over_time(random: &mut Random, each_us: u64) -> (Delay, u64) {
     let mut longest_us = each_us;
     if random.chance(250_000) {
         let at_us = random.below(TROUBLES_END_US);
-        let other_us = spread(random, 200, 150_000);
+        let other_us = random.spread(200, 150_000);
         longest_us = longest_us.max(other_us);
         delay = delay.then(at_us, other_us);
     }
@@ -102,9 +102,9 @@ fn buffer_at_random(
     datagram: u16,
 ) -> Buffer {
     if random.chance(300_000) {
-        return Buffer::Packets(spread(random, 2, 200) as usize);
+        return Buffer::Packets(random.spread(2, 200) as usize);
     }
-    let tenths = spread(random, 1, 40);
+    let tenths = random.spread(1, 40);
     match Buffer::time(rate_bps, round_trip_us * tenths / 10) {
         Buffer::Bytes(bytes) => Buffer::Bytes(bytes.max(3 * u64::from(datagram))),
         packets => packets,
@@ -115,22 +115,22 @@ fn buffer_at_random(
 fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
     let mut loss_ppm = 0;
     if random.chance(400_000) {
-        let ppm = spread(random, 100, 150_000);
+        let ppm = random.spread(100, 150_000);
         loss_ppm += ppm;
         parts.push(Part::Loss(ppm));
     }
     if random.chance(150_000) {
-        let (ppm, mean) = (spread(random, 100, 50_000), spread(random, 2, 64));
+        let (ppm, mean) = (random.spread(100, 50_000), random.spread(2, 64));
         loss_ppm += ppm;
         parts.push(Part::Bursts(Bursts::new(ppm, mean)));
     }
     if random.chance(150_000) {
         let at_us = random.below(TROUBLES_END_US - 3_000_000);
-        let length_us = spread(random, 20_000, 3_000_000);
+        let length_us = random.spread(20_000, 3_000_000);
         parts.push(Part::Outage(Outage::once(at_us, length_us)));
     }
     if random.chance(100_000) {
-        let length_us = spread(random, 5_000, 200_000);
+        let length_us = random.spread(5_000, 200_000);
         let outage = Outage::repeated(random.below(2_000_000), length_us, 3_000_000);
         parts.push(Part::Outage(outage));
     }
@@ -146,7 +146,7 @@ fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
         (150_000, Part::Flip as fn(u64) -> Part),
     ] {
         if random.chance(ppm) {
-            parts.push(part(spread(random, 100, 50_000)));
+            parts.push(part(random.spread(100, 50_000)));
         }
     }
     if random.chance(300_000) {
@@ -154,8 +154,8 @@ fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
     }
     if random.chance(200_000) {
         parts.push(Part::Reorder(Reorder {
-            ppm: spread(random, 100, 100_000),
-            most_us: spread(random, 100, 50_000),
+            ppm: random.spread(100, 100_000),
+            most_us: random.spread(100, 50_000),
         }));
     }
     loss_ppm
@@ -163,16 +163,13 @@ fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
 
 fn jitter_at_random(random: &mut Random) -> Jitter {
     match random.below(5) {
-        0 => Jitter::slow(
-            spread(random, 100, 20_000),
-            spread(random, 5_000, 1_000_000),
-        ),
-        1 => Jitter::stalls(200_000, spread(random, 5_000, 80_000)),
-        2 => Jitter::slots(spread(random, 500, 10_000)),
+        0 => Jitter::slow(random.spread(100, 20_000), random.spread(5_000, 1_000_000)),
+        1 => Jitter::stalls(200_000, random.spread(5_000, 80_000)),
+        2 => Jitter::slots(random.spread(500, 10_000)),
         3 => Jitter::hold(
             random.below(TROUBLES_END_US / 2),
-            spread(random, 50_000, 3_000_000),
+            random.spread(50_000, 3_000_000),
         ),
-        _ => Jitter::spikes(spread(random, 100, 50_000), spread(random, 1_000, 80_000)),
+        _ => Jitter::spikes(random.spread(100, 50_000), random.spread(1_000, 80_000)),
     }
 }
