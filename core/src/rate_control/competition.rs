@@ -18,7 +18,7 @@ const APART: Duration = Duration::from_secs(1);
 /// and are forgotten after this one;
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// so many make a verdict.
-const OVERFLOWS: u8 = 2;
+const OVERFLOWS: u8 = 3;
 /// Marks of the queue in the past, one each round trip.
 const MARKS: usize = 4;
 /// The highest rate of the last one to two spans is what the shadow flow takes half of.
@@ -30,6 +30,8 @@ const DOUBT_AFTER: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Competition {
     standing_since: Option<Instant>,
+    /// When the queue last rose steeply.
+    steep_at: Instant,
     overflows: u8,
     overflow_at: Instant,
     marks: [u64; MARKS],
@@ -89,8 +91,7 @@ impl Competition {
             self.overflow_at = contest.now;
             self.overflows += 1;
         }
-        let long = STANDING.max(contest.round_trip.scaled(30, 1));
-        if self.overflows >= OVERFLOWS || standing >= long {
+        if self.overflows >= OVERFLOWS || standing >= long_time(contest) {
             self.believe(contest);
         }
     }
@@ -110,6 +111,7 @@ impl Competition {
         if rise_us * STEEP_PARTS > contest.least_round_trip.as_micros() {
             // A session of ours has come; give all of us time.
             self.standing_since = None;
+            self.steep_at = contest.now;
         }
         if contest.queue_us * 2 > contest.wanted_us * 3 {
             let since = *self.standing_since.get_or_insert(contest.now);
@@ -123,12 +125,13 @@ impl Competition {
 
     /// Loss at a queue that is above ours and has grown slowly: somebody has filled the buffer step by step. The start-up
     /// of a session of ours fills it within a few round trips.
-    fn is_overflow(&mut self, contest: &Contest) -> bool {
+    fn is_overflow(&self, contest: &Contest) -> bool {
         let slowly = self
             .marks
             .iter()
-            .all(|&mark| contest.queue_us * 4 <= mark * 5 && mark > 0);
-        contest.excess_loss && slowly && contest.queue_us * 5 > contest.wanted_us * 6
+            .all(|&mark| contest.queue_us.abs_diff(mark) * 5 <= mark);
+        let quiet = contest.now.since(self.steep_at) >= long_time(contest);
+        contest.excess_loss && slowly && quiet && contest.queue_us * 5 > contest.wanted_us * 6
     }
 
     fn mark(&mut self, contest: &Contest) {
@@ -209,6 +212,11 @@ impl Competition {
     }
 }
 
+/// Sessions of ours are in step after so long.
+fn long_time(contest: &Contest) -> Duration {
+    STANDING.max(contest.round_trip.scaled(30, 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,7 +267,7 @@ mod tests {
             }
         }
         assert!(!competition.is_on());
-        for step in 0..900 {
+        for step in 0..1_900 {
             let queue_us = 5_500 + step % 300 * 6;
             competition.watch(&contest(10_000 + step * 10, queue_us, step % 300 == 299));
         }

@@ -273,6 +273,7 @@ impl RateController {
         if in_train {
             // The train was its own queue, and it has passed.
             self.delay.forget_standing();
+            self.loss.on_train(start_up.loss_of_train());
             if let Step::Rate(rate) = step {
                 self.set_rate(rate);
             }
