@@ -19,7 +19,7 @@ use cbor::{MapReader, MapWriter};
 use framing::HEADER_LEN;
 
 pub use cbor::{DecodeError, Full};
-pub use opening::{Accept, Hello, SECRET_LEN, Secret, SuiteList, VersionList};
+pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
 pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
 
 pub(crate) const HELLO: u8 = 0x01;

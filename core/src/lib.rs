@@ -22,5 +22,6 @@ pub mod sender;
 pub mod statistics;
 pub mod stream;
 pub mod time;
+pub mod trains;
 pub mod units;
 pub mod wire;

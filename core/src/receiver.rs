@@ -13,6 +13,7 @@ mod intake;
 mod object_table;
 mod outcomes;
 mod reporting;
+mod trains;
 mod upkeep;
 
 pub use arrival::{Arrival, Block};
@@ -29,11 +30,13 @@ use crate::negotiation::Agreement;
 use crate::statistics::ReceiverStatistics;
 use crate::stream::{Incoming, Outgoing};
 use crate::time::{Duration, Instant};
+use crate::trains::Bandwidth;
 use crate::units::ObjectId;
 
 use object_table::ObjectTable;
 use outcomes::SentDecisions;
 use reporting::Reporting;
+use trains::ArrivedTrains;
 
 /// A receiving machine.
 ///
@@ -59,6 +62,7 @@ pub struct Receiver<
     sent_decisions: SentDecisions,
     decides_each: bool,
     reporting: Reporting,
+    trains: ArrivedTrains,
     capacity: u64,
     outstanding: u64,
     /// The largest id of an object that was offered.
@@ -105,6 +109,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             sent_decisions: SentDecisions::default(),
             decides_each: agreement.decides_each_object(),
             reporting: Reporting::new(agreement.report_size(), largest, now),
+            trains: ArrivedTrains::default(),
             capacity,
             outstanding: 0,
             offered: 0,
@@ -155,6 +160,12 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     #[must_use]
     pub const fn statistics(&self) -> ReceiverStatistics {
         self.statistics
+    }
+
+    /// What the packet trains of the sender showed so far; nothing if it sent none.
+    #[must_use]
+    pub fn bandwidth(&self) -> Bandwidth {
+        self.trains.outcomes().bandwidth()
     }
 
     /// The round trip as the sender tells it; zero while it has not.

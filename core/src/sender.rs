@@ -19,6 +19,7 @@ mod path_mtu;
 mod resume_plan;
 mod sent_ring;
 mod tail_copies;
+mod trains;
 mod upkeep;
 
 pub use events::SenderEvent;
@@ -44,6 +45,7 @@ use path_mtu::{BASE_BYTES, PathMtu};
 use resume_plan::ResumePlans;
 use sent_ring::SentRing;
 use tail_copies::TailCopies;
+use trains::Trains;
 
 /// Words of the replay window for the receiver's packets.
 const REVERSE_WORDS: usize = 16;
@@ -120,6 +122,7 @@ pub struct Sender<
     pacer: Pacer,
     train: OpeningTrain,
     mtu: PathMtu,
+    trains: Option<Trains>,
     round_trip: RoundTrip,
     credit: u64,
     report_sequence: Option<u16>,
@@ -198,6 +201,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             train: OpeningTrain::new(rate.opens_with_train(), limits.target, BASE_BYTES),
             rate,
             mtu: PathMtu::new(most, agreement.fixed_datagram(), now),
+            trains: None,
             round_trip: RoundTrip::new(),
             credit: FIRST_CREDIT,
             report_sequence: None,
@@ -272,6 +276,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 length,
                 segment_size: length,
             });
+        }
+        if let Some(transmit) = self.next_train(now, out, most_segments) {
+            return Some(transmit);
         }
         let most_bytes = usize::try_from(self.rate.rate().bytes_in(BATCH)).unwrap_or(usize::MAX);
         let limit = usize::from(self.mtu.current());
@@ -354,6 +361,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             && let Some(probe_at) = self.mtu.next_probe_at()
         {
             next = next.min(probe_at);
+        }
+        if let Some(train_at) = self.next_train_at() {
+            next = next.min(train_at);
         }
         Some(next)
     }

@@ -1,9 +1,11 @@
 //! The client's run, top to bottom: log in, agree, transfer, say how it went.
 
+mod bandwidth;
 mod opening;
 mod watch;
 
-use std::net::SocketAddr;
+use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -57,7 +59,15 @@ pub fn run(settings: TransferSettings) -> ExitCode {
     let status = runtime.block_on(async {
         guard_process();
         let mut watch = ClientWatch::new(&settings, logger);
-        let failure = transfer(&settings, &mut watch).await.err();
+        let mut stop = std::pin::pin!(interrupted());
+        let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
+        if settings.sources.is_empty() && measured.is_ok() {
+            return ExitStatus::Success;
+        }
+        let failure = match measured {
+            Ok(()) => transfer(&settings, &mut watch, stop).await.err(),
+            Err(failure) => Some(failure),
+        };
         watch.finish(failure)
     });
     runtime.shutdown_background();
@@ -90,9 +100,12 @@ pub(crate) async fn interrupted() {
     }
 }
 
-async fn transfer(settings: &TransferSettings, watch: &mut ClientWatch) -> Outcome<()> {
+async fn transfer(
+    settings: &TransferSettings,
+    watch: &mut ClientWatch,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Outcome<()> {
     let local = Local::examine(settings)?;
-    let mut stop = std::pin::pin!(interrupted());
     let opening = async {
         let channel = ssh::connect(&opening::target(settings)).await?;
         opening::open(settings, channel).await
@@ -105,9 +118,10 @@ async fn transfer(settings: &TransferSettings, watch: &mut ClientWatch) -> Outco
         terminal::print_stderr(&format!("ascp: {warning}\n"));
     }
     watch.session_opened(&opened);
+    let rate_cap = opened.agreement.target_rate();
     let (transfer, side) = start(settings, local, opened)?;
     let (messages, writer, lifeline) = channel;
-    let session = Session::new(side, transfer, messages, writer, watch);
+    let session = Session::new(side, rate_cap, transfer, messages, writer, watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     watch.session_over(outcome);
@@ -155,18 +169,22 @@ fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
     first.map_or(Ok(()), Err)
 }
 
-fn start(settings: &TransferSettings, local: Local, opened: Opened) -> Outcome<(Transfer, Side)> {
-    let waker = Waker::new()?;
-    let resume_level = opened.agreement.resume().number();
-    let lane = Lane {
+/// The data plane of an agreed session.
+fn lane(opened: Opened) -> Outcome<Lane> {
+    Ok(Lane {
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Client,
         udp: opened.udp,
-        peer: Some(SocketAddr::new(opened.server.ip(), opened.server.port())),
+        peer: Some(opened.server),
         trusted: opened.server.ip(),
-        waker,
-    };
+        waker: Waker::new()?,
+    })
+}
+
+fn start(settings: &TransferSettings, local: Local, opened: Opened) -> Outcome<(Transfer, Side)> {
+    let resume_level = opened.agreement.resume().number();
+    let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
         Sending::start(lane, local.docroot, settings.sources.clone(), 0)?

@@ -4,6 +4,7 @@
 //! learns goes to the session as [`TransferEvent`]s.
 
 mod clock;
+mod measuring;
 mod message;
 mod progress;
 mod receiving;
@@ -11,6 +12,7 @@ mod sending;
 mod wait;
 mod write_runs;
 
+pub use measuring::Measuring;
 pub use message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
 pub use progress::{Progress, ProgressBoard};
 pub use receiving::Receiving;
@@ -45,6 +47,9 @@ pub const METADATA_ANNOUNCED: u32 = 256 * 1024 - 8_192;
 type HostSender = fasp_core::sender::Sender<PACKETS, OBJECTS, METADATA, AwsGcm>;
 type HostReceiver = fasp_core::receiver::Receiver<WINDOW_WORDS, OBJECTS, GAPS, METADATA, AwsGcm>;
 
+/// What seals our datagrams, and what opens the peer's.
+type Protection = (Sealer<AwsGcm>, Opener<AwsGcm>);
+
 /// Stack of a transfer thread: the machines are built there before they move to the heap.
 const STACK_BYTES: usize = 64 << 20;
 /// Events on their way to the session before the thread waits.
@@ -70,11 +75,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    fn protection(
-        keys: KeyInputs,
-        agreement: &Agreement,
-        role: Role,
-    ) -> (Sealer<AwsGcm>, Opener<AwsGcm>) {
+    fn protection(keys: KeyInputs, agreement: &Agreement, role: Role) -> Protection {
         KeySchedule::new(
             &keys.client_secret,
             &keys.server_secret,

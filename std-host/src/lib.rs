@@ -9,6 +9,7 @@ pub mod control_channel;
 pub mod daemon;
 pub mod driver;
 pub mod failure;
+mod link_speed;
 pub mod logging;
 pub mod server;
 pub mod session;

@@ -12,10 +12,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fasp_core::crypto::Role;
+use fasp_core::negotiation::bounds::MAX_RATE;
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::control_channel::{ControlChannel, stdio};
-use crate::driver::{Lane, Receiving, Sending, Transfer};
+use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
 use crate::session::{MessageWriter, Messages, Session, Side, random};
@@ -127,7 +128,7 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
-    let session = Session::new(side, transfer, messages, writer, &mut watch);
+    let session = Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
@@ -148,7 +149,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         trusted: opened.peer,
         waker,
     };
-    let sends = matches!(opened.work, Work::Send { .. });
+    let sends = lane.agreement.is_sender();
     let transfer = match opened.work {
         Work::Send { docroot, sources } => {
             Sending::start(lane, docroot, sources, u64::from_be_bytes(random()?))?
@@ -165,6 +166,8 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
             };
             Receiving::start(lane, config)?
         }
+        Work::Measure if sends => Measuring::send(lane, u64::from_be_bytes(random()?))?,
+        Work::Measure => Measuring::receive(lane)?,
     };
     Ok((
         transfer,

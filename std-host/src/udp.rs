@@ -5,6 +5,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant, SystemTime};
 
 use fasp_core::fault::Fault;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
@@ -18,6 +19,8 @@ const SOCKET_BUFFER: usize = 8 << 20;
 const PORTS_TRIED: u16 = 512;
 /// Room for one batch of coalesced datagrams.
 const RECEIVE_BUFFER: usize = 64 * 1024;
+/// Nothing waits longer in the socket; an older stamp is a clock that was set.
+const OLDEST: Duration = Duration::from_secs(1);
 /// Batches taken from the kernel in one call.
 const BATCHES: usize = 8;
 /// IPv4 and UDP headers.
@@ -34,12 +37,25 @@ pub struct UdpPort {
     state: UdpSocketState,
 }
 
+/// One datagram as it came.
+#[derive(Debug)]
+pub struct Arrived<'b> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// When the kernel took it from the network, or when we took it if the kernel did not say.
+    pub at: Instant,
+    /// Its bytes.
+    pub bytes: &'b mut [u8],
+}
+
 /// Buffers for received datagrams, reused.
 #[derive(Debug)]
 pub struct ReceiveBatch {
     buffers: Vec<Vec<u8>>,
     metas: [RecvMeta; BATCHES],
     filled: usize,
+    /// When they were taken from the kernel: on our clock, and since the epoch of its timestamps.
+    taken_at: (Instant, Duration),
 }
 
 impl UdpPort {
@@ -130,6 +146,8 @@ impl UdpPort {
             .state
             .recv((&self.socket).into(), &mut slices, &mut batch.metas)
             .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        batch.taken_at = (Instant::now(), since_epoch.unwrap_or_default());
         batch.filled > 0
     }
 }
@@ -140,25 +158,36 @@ impl Default for ReceiveBatch {
             buffers: vec![vec![0; RECEIVE_BUFFER]; BATCHES.min(BATCH_SIZE)],
             metas: [RecvMeta::default(); BATCHES],
             filled: 0,
+            taken_at: (Instant::now(), Duration::ZERO),
         }
     }
 }
 
 impl ReceiveBatch {
-    /// Every datagram of the batch with its source.
-    pub fn datagrams(&mut self) -> impl Iterator<Item = (SocketAddr, &mut [u8])> {
+    /// Every datagram of the batch.
+    pub fn datagrams(&mut self) -> impl Iterator<Item = Arrived<'_>> {
         let filled = self.metas.iter().take(self.filled);
+        let (now, since_epoch) = self.taken_at;
         self.buffers
             .iter_mut()
             .zip(filled)
-            .flat_map(|(buffer, meta)| {
+            .flat_map(move |(buffer, meta)| {
                 let source = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+                let age = age_of(meta.timestamp, since_epoch);
+                let at = now.checked_sub(age).unwrap_or(now);
                 let bytes = buffer.get_mut(..meta.len).unwrap_or_default();
-                bytes
-                    .chunks_mut(meta.stride.max(1))
-                    .map(move |datagram| (source, datagram))
+                let datagrams = bytes.chunks_mut(meta.stride.max(1));
+                datagrams.map(move |bytes| Arrived { source, at, bytes })
             })
     }
+}
+
+/// The age of what the kernel stamped with `timestamp`; nothing if the system's clock was set meanwhile.
+fn age_of(timestamp: Option<Duration>, taken_at: Duration) -> Duration {
+    timestamp
+        .and_then(|stamped| taken_at.checked_sub(stamped))
+        .filter(|age| *age <= OLDEST)
+        .unwrap_or_default()
 }
 
 /// The largest datagram worth trying towards `peer`: what the local interface carries, at most a jumbo frame
@@ -240,18 +269,45 @@ mod tests {
         let mut came = Vec::new();
         for _ in 0..100 {
             if to.receive(&mut batch) {
-                came.extend(batch.datagrams().map(|(_, datagram)| datagram.to_vec()));
+                came.extend(batch.datagrams().map(|arrived| arrived.bytes.to_vec()));
             }
             if came.len() == 3 {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         assert_eq!(
             came.iter().map(Vec::len).collect::<Vec<_>>(),
             [1_000, 1_000, 500]
         );
         assert_eq!(came.concat(), bytes);
+    }
+
+    #[test]
+    fn the_kernel_says_how_long_a_datagram_has_waited() {
+        let (from, to) = (
+            UdpPort::bind(LOOPBACK, 0).unwrap(),
+            UdpPort::bind(LOOPBACK, 0).unwrap(),
+        );
+        assert!(from.send(&[7; 100], 100, to.address().unwrap()));
+        std::thread::sleep(Duration::from_millis(30));
+        let mut batch = ReceiveBatch::default();
+        assert!(to.receive(&mut batch));
+        let ages: Vec<Duration> = batch
+            .datagrams()
+            .map(|arrived| arrived.at.elapsed())
+            .collect();
+        assert!(ages[0] >= Duration::from_millis(25), "{ages:?}");
+    }
+
+    #[test]
+    fn a_stamp_from_the_future_or_the_far_past_says_nothing() {
+        let now = Duration::from_secs(100);
+        let stamped = |millis| age_of(Some(Duration::from_millis(millis)), now);
+        assert_eq!(stamped(99_990), Duration::from_millis(10));
+        assert_eq!(stamped(100_001), Duration::ZERO);
+        assert_eq!(stamped(50_000), Duration::ZERO);
+        assert_eq!(age_of(None, now), Duration::ZERO);
     }
 
     #[test]

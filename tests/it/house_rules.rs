@@ -29,6 +29,7 @@ const FLOORS: &[&[&str]] = &[
         "metadata",
         "stream",
         "statistics",
+        "trains",
     ],
     &["lane", "loss", "rate_control"],
     &["negotiation"],

@@ -27,6 +27,32 @@ impl fmt::Debug for Secret<'_> {
     }
 }
 
+/// Wishes of a HELLO that are on or off.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct HelloFlags {
+    /// Create the destination folder.
+    pub create_destination: bool,
+    /// The session carries no files: it measures the path with packet trains at the target rate.
+    pub measures: bool,
+}
+
+impl HelloFlags {
+    const fn number(self) -> u8 {
+        self.create_destination as u8 | (self.measures as u8) << 1
+    }
+
+    const fn from_number(number: u8) -> Option<Self> {
+        if number > 3 {
+            return None;
+        }
+        Some(Self {
+            create_destination: number & 1 != 0,
+            measures: number & 2 != 0,
+        })
+    }
+}
+
 /// HELLO, client to server: what the client can do and wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hello<'a> {
@@ -62,8 +88,8 @@ pub struct Hello<'a> {
     pub udp_port: u16,
     /// Destination path at the server for an upload; empty for a download.
     pub destination: &'a [u8],
-    /// Create the destination folder.
-    pub create_destination: bool,
+    /// What else is wished.
+    pub flags: HelloFlags,
     /// Sources that the user named.
     pub sources: u32,
     /// Objects the client can keep unfinished.
@@ -98,7 +124,7 @@ impl<'a> Hello<'a> {
         map.uint(13, self.preserve.number().into())?;
         map.uint(14, self.udp_port.into())?;
         map.bytes(15, self.destination)?;
-        map.uint(16, self.create_destination.into())?;
+        map.uint(16, self.flags.number().into())?;
         map.uint(17, self.sources.into())?;
         map.uint(18, self.object_window.into())?;
         map.uint(19, self.packet_window.into())?;
@@ -126,7 +152,7 @@ impl<'a> Hello<'a> {
             preserve: choice(&mut map, 13, Preserve::from_number)?,
             udp_port: map.number(14)?,
             destination: map.bytes(15)?,
-            create_destination: choice(&mut map, 16, flag)?,
+            flags: choice(&mut map, 16, HelloFlags::from_number)?,
             sources: map.number(17)?,
             object_window: map.number(18)?,
             packet_window: map.number(19)?,
@@ -259,14 +285,6 @@ impl<'a> Accept<'a> {
     /// [`DecodeError`] if the body is not a map that starts with a version.
     pub fn peek_version(body: &[u8]) -> Result<u16, DecodeError> {
         MapReader::new(body)?.number(0)
-    }
-}
-
-fn flag(number: u8) -> Option<bool> {
-    match number {
-        0 => Some(false),
-        1 => Some(true),
-        _ => None,
     }
 }
 

@@ -60,7 +60,10 @@ fn hello() -> Hello<'static> {
         preserve: Preserve::TIMES,
         udp_port: 33_001,
         destination: b"in/\xFF",
-        create_destination: true,
+        flags: HelloFlags {
+            create_destination: true,
+            measures: false,
+        },
         sources: 2,
         object_window: 4_096,
         packet_window: 1 << 20,
@@ -267,7 +270,7 @@ prop_compose! {
         small in any::<[u16; 4]>(),
         large in any::<[u32; 6]>(),
         rates in any::<[u64; 2]>(),
-        choices in (0_u8..2, 0_u8..4, 0_u8..4, 0_u8..5, 0_u8..4, any::<bool>()),
+        choices in (0_u8..2, 0_u8..4, 0_u8..4, 0_u8..5, 0_u8..4, any::<bool>(), any::<bool>()),
     ) -> Hello<'static> {
         Hello {
             direction: TransferDirection::from_number(choices.0).unwrap(),
@@ -275,7 +278,10 @@ prop_compose! {
             resume: ResumeLevel::from_number(choices.2).unwrap(),
             overwrite: OverwriteRule::from_number(choices.3).unwrap(),
             preserve: Preserve::from_number(choices.4).unwrap(),
-            create_destination: choices.5,
+            flags: HelloFlags {
+                create_destination: choices.5,
+                measures: choices.6,
+            },
             max_datagram: small[0],
             fixed_datagram: Some(small[1]).filter(|size| *size != 0),
             report_size: small[2],

@@ -122,18 +122,23 @@ pub(super) const fn check(
     Ok(())
 }
 
-/// `Ok` if the rates of a RATE message are possible, whoever sent it.
+/// The rates of a RATE message, held at or below `cap`.
 ///
-/// A cap of the server's own comes on top.
+/// For a server `cap` is what it allows any session, so that a client may raise its rate; for a client it is
+/// the rate agreed, so that a server cannot make it faster than its user wanted.
 ///
 /// # Errors
 ///
 /// [`OutOfRange`] if the target rate is 0 or beyond [`MAX_RATE`], or the minimum rate above it.
-pub const fn check_rate(rate: &Rate) -> Result<(), OutOfRange> {
-    if let Err(error) = check(Term::TargetRate, rate.target.0, &(1..=MAX_RATE.0)) {
-        return Err(error);
-    }
-    check(Term::MinimumRate, rate.minimum.0, &(0..=rate.target.0))
+pub fn rate_within(rate: &Rate, cap: BitRate) -> Result<Rate, OutOfRange> {
+    check(Term::TargetRate, rate.target.0, &(1..=MAX_RATE.0))?;
+    check(Term::MinimumRate, rate.minimum.0, &(0..=rate.target.0))?;
+    let target = rate.target.min(cap);
+    Ok(Rate {
+        target,
+        minimum: rate.minimum.min(target),
+        ..*rate
+    })
 }
 
 /// The numbers of an opening message that have bounds.

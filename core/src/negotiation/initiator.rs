@@ -12,7 +12,9 @@ use super::{
     ResumeLevel, Terms, TransferDirection,
 };
 use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
-use crate::control::{Accept, ControlMessage, DecodeError, Hello, Secret, SuiteList, VersionList};
+use crate::control::{
+    Accept, ControlMessage, DecodeError, Hello, HelloFlags, Secret, SuiteList, VersionList,
+};
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
 use crate::units::{BitRate, ConnectionId};
@@ -49,6 +51,8 @@ pub struct ClientWishes<'a> {
     pub destination: &'a [u8],
     /// Create the destination folder.
     pub create_destination: bool,
+    /// Only measure the path, with packet trains whose mean rate is the target rate.
+    pub measures: bool,
     /// Sources that the user named.
     pub sources: u32,
     /// How much the client can take.
@@ -80,7 +84,10 @@ impl<'a> ClientWishes<'a> {
             preserve: self.preserve,
             udp_port: self.udp_port,
             destination: self.destination,
-            create_destination: self.create_destination,
+            flags: HelloFlags {
+                create_destination: self.create_destination,
+                measures: self.measures,
+            },
             sources: self.sources,
             object_window: self.capabilities.object_window,
             packet_window: self.capabilities.packet_window,

@@ -64,6 +64,7 @@ fn wishes() -> ClientWishes<'static> {
         udp_port: 33_001,
         destination: b"in",
         create_destination: false,
+        measures: false,
         sources: 1,
         capabilities: HOST,
         program: "client",
@@ -393,14 +394,17 @@ fn rates_of_a_running_session_have_bounds_too() {
         minimum: BitRate(minimum),
         policy: RatePolicy::Fair,
     };
-    assert_eq!(bounds::check_rate(&rate(1, 1)), Ok(()));
-    assert_eq!(bounds::check_rate(&rate(1 << 50, 0)), Ok(()));
+    let within = |rate, cap| bounds::rate_within(&rate, BitRate(cap));
+    assert_eq!(within(rate(1, 1), 1 << 50), Ok(rate(1, 1)));
+    assert_eq!(within(rate(1 << 50, 0), 1 << 50), Ok(rate(1 << 50, 0)));
+    assert_eq!(within(rate(90, 60), 50), Ok(rate(50, 50)));
+    assert_eq!(within(rate(90, 20), 50), Ok(rate(50, 20)));
     for (target, minimum, term) in [
         (0, 0, Term::TargetRate),
         ((1 << 50) + 1, 0, Term::TargetRate),
         (5, 6, Term::MinimumRate),
     ] {
-        let error = bounds::check_rate(&rate(target, minimum)).unwrap_err();
+        let error = within(rate(target, minimum), 1 << 50).unwrap_err();
         assert_eq!(error.term, term);
     }
 }

@@ -1,23 +1,44 @@
-//! Elastic competitors: flows that fill every buffer, such as TCP with Cubic, found by what a drain does.
+//! Elastic competitors: flows that fill every buffer, such as TCP with Cubic, found by the queue they leave.
 //!
-//! Sessions of ours give way when a queue grows, and all drain together, so the queue they share can be emptied. A queue
-//! that stands although we have drained is somebody else's who does not give way. Then, and only for policies
-//! that may, the rate is that of a flow of the competitor's kind.
+//! Sessions of ours give way when a queue grows, and all drain together when it surges, so the queue they share never stands
+//! far above what each of them wants, and never fills a buffer slowly. A queue that does is somebody's who does not
+//! give way. Then, and only for policies that may, the rate is that of a flow of the competitor's kind.
 
 use crate::time::{Duration, Instant};
 use crate::units::BitRate;
 
 use super::shadow_cubic::ShadowCubic;
 
-/// Drains that failed before a verdict.
-const FAILURES: u8 = 3;
+/// A queue that stands for so long, or thirty round trips, is not one of ours: ours are drained.
+const STANDING: Duration = Duration::from_millis(2_500);
+/// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
+const STEEP_PARTS: u64 = 4;
+/// Losses of a full buffer count once in this time,
+const APART: Duration = Duration::from_secs(1);
+/// and are forgotten after this one;
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// so many make a verdict.
+const OVERFLOWS: u8 = 3;
+/// Marks of the queue in the past, one each round trip.
+const MARKS: usize = 4;
+/// The highest rate of the last one to two spans is what the shadow flow takes half of.
+const PEAK_SPAN: Duration = Duration::from_secs(20);
 /// Without loss for so long the verdict is doubted.
 const DOUBT_AFTER: Duration = Duration::from_secs(30);
 
 /// Evidence, and the shadow flow while there is a verdict.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Competition {
-    failures: u8,
+    standing_since: Option<Instant>,
+    /// When the queue last rose steeply.
+    steep_at: Instant,
+    overflows: u8,
+    overflow_at: Instant,
+    marks: [u64; MARKS],
+    marked_at: Instant,
+    /// Highest rate of the present and the previous span.
+    peaks: [BitRate; 2],
+    peaks_since: Instant,
     shadow: Option<ShadowCubic>,
     verdicts: u32,
     /// Latest loss that meant a full buffer.
@@ -27,17 +48,21 @@ pub(super) struct Competition {
     span_started: Instant,
 }
 
-/// What one report means while there is a competitor.
+/// What one report says about competitors.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Contest {
     pub(super) now: Instant,
     pub(super) interval: Duration,
     pub(super) round_trip: Duration,
+    pub(super) least_round_trip: Duration,
     pub(super) queue_us: u64,
     /// Queue that we would keep alone, µs.
     pub(super) wanted_us: u64,
     /// More was lost than the path loses by itself.
     pub(super) excess_loss: bool,
+    /// The rate in force.
+    pub(super) rate: BitRate,
+    pub(super) weight_tenths: u64,
 }
 
 impl Competition {
@@ -51,30 +76,93 @@ impl Competition {
         self.verdicts
     }
 
-    /// A drain emptied the queue: whoever shares it gives way.
-    pub(super) const fn on_drained(&mut self) {
-        self.failures = 0;
+    /// Looks for a competitor while none is believed in.
+    pub(super) fn watch(&mut self, contest: &Contest) {
+        self.note_peak(contest);
+        let overflowing = self.is_overflow(contest);
+        let standing = self.stands_for(contest);
+        self.mark(contest);
+        if overflowing
+            && contest.now.since(self.overflow_at) >= APART.max(contest.round_trip.scaled(5, 1))
+        {
+            if contest.now.since(self.overflow_at) >= REMEMBERED {
+                self.overflows = 0;
+            }
+            self.overflow_at = contest.now;
+            self.overflows += 1;
+        }
+        if self.overflows >= OVERFLOWS || standing >= long_time(contest) {
+            self.believe(contest);
+        }
     }
 
-    /// A drain did not help; `true` if that makes a verdict, with `rate` as the rate to begin with.
-    pub(super) fn on_drain_failed(
-        &mut self,
-        now: Instant,
-        rate: BitRate,
-        round_trip: Duration,
-        weight_tenths: u64,
-    ) -> bool {
-        self.failures += 1;
-        if self.failures < FAILURES {
-            return false;
+    fn note_peak(&mut self, contest: &Contest) {
+        if contest.now.since(self.peaks_since) >= PEAK_SPAN {
+            self.peaks = [self.peaks[1], BitRate(0)];
+            self.peaks_since = contest.now;
         }
-        self.failures = 0;
-        self.verdicts = self.verdicts.saturating_add(1);
-        self.shadow = Some(ShadowCubic::new(now, rate, round_trip, weight_tenths));
-        self.congestion_at = now;
-        self.largest = [u64::MAX; 2];
-        self.span_started = now;
-        true
+        self.peaks[1] = self.peaks[1].max(contest.rate);
+    }
+
+    /// How long the queue has been far above what we would keep.
+    fn stands_for(&mut self, contest: &Contest) -> Duration {
+        let before = self.marks.iter().rev().nth(1).copied().unwrap_or(0);
+        let rise_us = contest.queue_us.saturating_sub(before);
+        if rise_us * STEEP_PARTS > contest.least_round_trip.as_micros() {
+            // A session of ours has come; give all of us time.
+            self.standing_since = None;
+            self.steep_at = contest.now;
+        }
+        if contest.queue_us * 2 > contest.wanted_us * 3 {
+            let since = *self.standing_since.get_or_insert(contest.now);
+            return contest.now.since(since);
+        }
+        if contest.queue_us * 5 <= contest.wanted_us * 6 {
+            self.standing_since = None;
+        }
+        Duration::ZERO
+    }
+
+    /// Loss at a queue that is above ours and has grown slowly: somebody has filled the buffer step by step. The start-up
+    /// of a session of ours fills it within a few round trips.
+    fn is_overflow(&self, contest: &Contest) -> bool {
+        let slowly = self
+            .marks
+            .iter()
+            .all(|&mark| contest.queue_us.abs_diff(mark) * 5 <= mark);
+        let quiet = contest.now.since(self.steep_at) >= long_time(contest);
+        contest.excess_loss && slowly && quiet && contest.queue_us * 5 > contest.wanted_us * 6
+    }
+
+    fn mark(&mut self, contest: &Contest) {
+        if contest.now.since(self.marked_at) >= contest.round_trip {
+            self.marked_at = contest.now;
+            self.marks.rotate_left(1);
+            if let Some(newest) = self.marks.last_mut() {
+                *newest = contest.queue_us;
+            }
+        }
+    }
+
+    fn believe(&mut self, contest: &Contest) {
+        let now = contest.now;
+        let peak = self.peaks[0].max(self.peaks[1]);
+        let rate = peak.scaled(1, 2).max(contest.rate);
+        *self = Self {
+            shadow: Some(ShadowCubic::new(
+                now,
+                rate,
+                contest.round_trip,
+                contest.weight_tenths,
+            )),
+            verdicts: self.verdicts.saturating_add(1),
+            congestion_at: now,
+            largest: [u64::MAX; 2],
+            span_started: now,
+            peaks: self.peaks,
+            peaks_since: self.peaks_since,
+            ..Self::default()
+        };
     }
 
     /// The rate against the competitor; `None` once it is gone.
@@ -121,5 +209,84 @@ impl Competition {
             }
         }
         now.since(self.congestion_at) >= DOUBT_AFTER
+    }
+}
+
+/// Sessions of ours are in step after so long.
+fn long_time(contest: &Contest) -> Duration {
+    STANDING.max(contest.round_trip.scaled(30, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(50);
+
+    fn contest(at_ms: u64, queue_us: u64, excess_loss: bool) -> Contest {
+        Contest {
+            now: Instant::from_micros(at_ms * 1_000),
+            interval: Duration::from_millis(10),
+            round_trip: ROUND_TRIP,
+            least_round_trip: ROUND_TRIP,
+            queue_us,
+            wanted_us: 5_000,
+            excess_loss,
+            rate: BitRate(50_000_000),
+            weight_tenths: 10,
+        }
+    }
+
+    #[test]
+    fn a_queue_that_stands_is_a_competitor_and_one_that_is_drained_is_not() {
+        let mut competition = Competition::default();
+        for step in 0..2_000 {
+            // Empty for a moment each two seconds.
+            let queue_us = if step % 200 < 10 { 0 } else { 20_000 };
+            competition.watch(&contest(step * 10, queue_us, false));
+        }
+        assert!(!competition.is_on());
+        for step in 2_000..2_300 {
+            competition.watch(&contest(step * 10, 20_000, false));
+        }
+        assert!(competition.is_on());
+        assert_eq!(competition.verdicts(), 1);
+    }
+
+    #[test]
+    fn a_buffer_filled_slowly_is_a_competitor_and_one_filled_at_once_is_not() {
+        let mut competition = Competition::default();
+        for surge in 0..10 {
+            for step in 0..100 {
+                let queue_us = if step < 80 {
+                    5_000
+                } else {
+                    5_000 + (step - 80) * 2_000
+                };
+                competition.watch(&contest(surge * 1_000 + step * 10, queue_us, step == 99));
+            }
+        }
+        assert!(!competition.is_on());
+        for step in 0..1_900 {
+            let queue_us = 5_500 + step % 300 * 6;
+            competition.watch(&contest(10_000 + step * 10, queue_us, step % 300 == 299));
+        }
+        assert!(competition.is_on());
+    }
+
+    #[test]
+    fn a_competitor_whose_queue_is_gone_is_gone() {
+        let mut competition = Competition::default();
+        for step in 0..300 {
+            competition.watch(&contest(step * 10, 20_000, false));
+        }
+        let mut step = 300;
+        while competition
+            .on_report(&contest(step * 10, 1_000, false))
+            .is_some()
+        {
+            step += 1;
+        }
+        assert!((320..900).contains(&step), "{step}");
     }
 }

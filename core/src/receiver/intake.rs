@@ -5,7 +5,7 @@ use super::object_table::{Entry, Place, Stage};
 use super::{Receiver, reporting};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
-use crate::lane::DatagramError;
+use crate::lane::{DatagramError, PACKET_OVERHEAD};
 use crate::loss::Gap;
 use crate::metadata::{MetaRecord, ObjectKind, record};
 use crate::time::Instant;
@@ -112,7 +112,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     ) -> Result<Arrival<'b>, DatagramError> {
         let mut blocks = 0;
         for frame in Frames::new(body) {
-            blocks += usize::from(self.on_frame(now, &frame?)?);
+            let frame = frame?;
+            self.note_train(now, &frame, body.len());
+            blocks += usize::from(self.on_frame(now, &frame)?);
         }
         if blocks == 0 {
             return Ok(Arrival::nothing());
@@ -145,6 +147,19 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             _ => {}
         }
         Ok(false)
+    }
+
+    /// Counts a datagram with a `body` of so many bytes for its train, if it belongs to one.
+    fn note_train(&mut self, now: Instant, frame: &Frame<'_>, body: usize) {
+        if let Frame::Train {
+            train,
+            index,
+            count,
+        } = *frame
+        {
+            let place = (train, index, count);
+            self.trains.on_datagram(now, place, body + PACKET_OVERHEAD);
+        }
     }
 
     fn on_close(&mut self, code: u16) {

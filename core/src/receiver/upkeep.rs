@@ -27,7 +27,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let ping = !self.heard && now >= self.ping_due_at;
         let report = self.heard && self.reporting.is_due(now, self.inbound.window());
         let decide = self.heard && self.has_unsent_decisions();
-        let answers = self.path_answer.is_some() || self.pong_due.is_some();
+        let answers =
+            self.path_answer.is_some() || self.pong_due.is_some() || self.trains.is_due(now);
         if !(ping || report || decide || answers || self.close_frames_left > 0) {
             return None;
         }
@@ -81,6 +82,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
             writer.push(&Frame::Pong { id, held_us })
         });
+        self.trains.put(now, writer);
         if ping {
             self.ping_due_at = now + PING_INTERVAL;
             let _ = writer.push(&Frame::Ping { id: 0 });
@@ -136,6 +138,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         }
         if let Some(repeat_at) = self.sent_decisions.overdue_at(self.reporting.round_trip()) {
             next = next.min(repeat_at);
+        }
+        if let Some(answer_at) = self.trains.due_at() {
+            next = next.min(answer_at);
         }
         Some(next)
     }

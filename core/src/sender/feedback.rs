@@ -71,6 +71,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             Frame::PathChallenge(bits) => self.path_answer = Some(bits),
             Frame::PathResponse(bits) => self.on_path_response(bits),
             Frame::Close { code, .. } => self.on_close(code),
+            Frame::TrainResult { .. } => self.on_train_result(frame),
             _ => {}
         }
         true

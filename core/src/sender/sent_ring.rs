@@ -127,6 +127,11 @@ impl<const N: usize> SentRing<N> {
         self.next
     }
 
+    /// Numbers that may be unsettled at a time.
+    pub(super) const fn window(&self) -> u64 {
+        self.window
+    }
+
     /// The lowest number of which nothing is known.
     pub(super) fn first_in_flight(&self) -> Option<u64> {
         (self.floor..self.next).find(|&number| {

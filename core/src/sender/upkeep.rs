@@ -50,6 +50,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             });
             return;
         }
+        if let Some(trains) = &mut self.trains {
+            trains.on_time(now);
+        }
         if now < self.silence_step_at {
             return;
         }

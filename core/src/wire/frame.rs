@@ -114,11 +114,13 @@ pub enum Frame<'a> {
         train: u8,
         /// Datagrams that arrived.
         received: u8,
+        /// Different instants at which they did: few if the receiver's network card collects them.
+        instants: u8,
         /// The receiver's clock at the first arrival, µs modulo 2^32.
         first_arrival: u32,
         /// The receiver's clock at the last arrival, µs modulo 2^32.
         last_arrival: u32,
-        /// UDP payload bytes that arrived.
+        /// UDP payload bytes that arrived later than the first instant.
         bytes: u32,
     },
     /// What the receiver measured, received and misses.
@@ -236,12 +238,14 @@ fn decode_train<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, WireError> {
 fn decode_train_result<'a>(reader: &mut Reader<'a>) -> Result<Frame<'a>, WireError> {
     let train = reader.u8()?;
     let received = reader.u8()?;
-    if reader.u16()? != 0 {
+    let instants = reader.u8()?;
+    if reader.u8()? != 0 {
         return Err(WireError::ReservedNotZero);
     }
     Ok(Frame::TrainResult {
         train,
         received,
+        instants,
         first_arrival: reader.u32()?,
         last_arrival: reader.u32()?,
         bytes: reader.u32()?,

@@ -244,11 +244,12 @@ fn put(out: &mut Writer<'_>, frame: &Frame<'_>) -> Result<(), Full> {
         Frame::TrainResult {
             train,
             received,
+            instants,
             first_arrival,
             last_arrival,
             bytes,
         } => {
-            out.bytes(&[id::TRAIN_RESULT, train, received, 0, 0])?;
+            out.bytes(&[id::TRAIN_RESULT, train, received, instants, 0])?;
             out.u32(first_arrival)?;
             out.u32(last_arrival)?;
             out.u32(bytes)

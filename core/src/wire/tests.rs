@@ -171,9 +171,10 @@ fn control_frames_are_the_golden_bytes() {
             Frame::TrainResult {
                 train: 2,
                 received: 31,
+                instants: 30,
                 first_arrival: 0xFFFF_FFF0,
                 last_arrival: 0x10,
-                bytes: 44_640,
+                bytes: 43_200,
             },
         ),
         (

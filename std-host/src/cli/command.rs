@@ -40,7 +40,8 @@ Environment:
   ASPERA_SCP_KEY    text of a private key, instead of -i
 
 RATE is in bits per second with K, M or G (powers of 1000), such as 300M or 1.5G;
-a bare number counts Kbit/s.
+a bare number counts Kbit/s. For -l and -m it may also be in percent, such as 80P,
+of the speed of the network interface towards the server.
 Options may stand anywhere and may be joined: -QTl300m is -Q -T -l 300m.
 The last of repeated options counts. What follows -- is never an option.
 
@@ -139,6 +140,12 @@ fn rate_args() -> Vec<Arg> {
             value("policy", "POLICY")
                 .long("policy")
                 .help("Sharing: fixed, high, fair (default) or low"),
+            value("measure", "r|f")
+                .short('w')
+                .help("Measure the bandwidth first, from (r) or to (f) the\nserver; without files nothing else is done"),
+            value("probe-rate", "RATE")
+                .short('K')
+                .help("How fast -w measures (default: 100, in Kbit/s)"),
             value("datagram-size", "BYTES")
                 .short('Z')
                 .help("Datagram size, 296 to 65507 (default: probed)"),

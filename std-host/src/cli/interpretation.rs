@@ -19,8 +19,9 @@ use super::operand;
 use super::quantity::{self, QuantityError};
 use super::route::{self, Named, Route};
 use super::settings::{
-    CipherWish, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT, Direction, LogTarget,
-    PolicyWish, RemoteHost, ServerModeSettings, TransferSettings,
+    CipherWish, DEFAULT_PROBE_RATE_BPS, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT,
+    Direction, LogTarget, MeasureWish, PolicyWish, RateWish, RemoteHost, ServerModeSettings,
+    TransferSettings,
 };
 use super::terminal::redacted;
 use crate::failure::{Failure, Outcome};
@@ -36,13 +37,14 @@ pub(super) fn transfer(
     matches: &ArgMatches,
     environment: &dyn Environment,
 ) -> Outcome<TransferSettings> {
-    let (target_rate_bps, min_rate_bps) = rates(matches)?;
+    let (target_rate, min_rate) = rates(matches)?;
+    let measure = measure(matches)?;
     let operands = matches.get_many::<OsString>("operands");
     let operands: Vec<&OsStr> = operands
         .unwrap_or_default()
         .map(OsString::as_os_str)
         .collect();
-    let route = route::route(&operands, &named(matches)?)?;
+    let route = route::route(&operands, &named(matches)?, measure.is_some())?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     Ok(TransferSettings {
         direction: route.direction,
@@ -56,8 +58,9 @@ pub(super) fn transfer(
             .map(quantity::sha1_fingerprint)
             .transpose()
             .map_err(|error| judged("--check-sshfp", &error))?,
-        target_rate_bps,
-        min_rate_bps,
+        target_rate,
+        min_rate,
+        measure,
         policy: policy(matches)?,
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
@@ -141,21 +144,61 @@ fn named(matches: &ArgMatches) -> Outcome<Named> {
     })
 }
 
-fn rates(matches: &ArgMatches) -> Outcome<(Option<u64>, u64)> {
-    let rate = |id, option| -> Outcome<Option<u64>> {
+fn rates(matches: &ArgMatches) -> Outcome<(Option<RateWish>, RateWish)> {
+    let rate = |id, option| -> Outcome<Option<RateWish>> {
         text(matches, id, option)?
-            .map(quantity::rate_bps)
+            .map(quantity::rate)
             .transpose()
             .map_err(|error| judged(option, &error))
     };
     let target = rate("target-rate", "-l")?;
-    let minimum = rate("min-rate", "-m")?.unwrap_or(0);
-    match target {
-        Some(0) => Err(usage("option -l: the target rate must be above 0")),
-        Some(target) if minimum > target => Err(usage(format!(
-            "the minimum rate (-m, {minimum} bit/s) is above the target rate (-l, {target} bit/s)"
-        ))),
+    let minimum = rate("min-rate", "-m")?.unwrap_or(RateWish::Bps(0));
+    let too_much = |unit, target, minimum| {
+        usage(format!(
+            "the minimum rate (-m, {minimum}{unit}) is above the target rate (-l, {target}{unit})"
+        ))
+    };
+    match (target, minimum) {
+        (Some(RateWish::Bps(0) | RateWish::OfLink(0)), _) => {
+            Err(usage("option -l: the target rate must be above 0"))
+        }
+        (Some(RateWish::Bps(target)), RateWish::Bps(minimum)) if minimum > target => {
+            Err(too_much(" bit/s", target, minimum))
+        }
+        (Some(RateWish::OfLink(target)), RateWish::OfLink(minimum)) if minimum > target => Err(
+            too_much(" millionths of the link", target.into(), minimum.into()),
+        ),
         _ => Ok((target, minimum)),
+    }
+}
+
+fn measure(matches: &ArgMatches) -> Outcome<Option<MeasureWish>> {
+    let probe_rate = text(matches, "probe-rate", "-K")?
+        .map(quantity::rate_bps)
+        .transpose()
+        .map_err(|error| judged("-K", &error))?;
+    let direction = match text(matches, "measure", "-w")? {
+        None if probe_rate.is_some() => {
+            return Err(usage(
+                "option -K needs -w r or -w f: it says how fast to measure",
+            ));
+        }
+        None => return Ok(None),
+        Some("f") => Direction::Send,
+        Some("r") => Direction::Receive,
+        Some(other) => {
+            return Err(usage(format!(
+                "option -w: '{}' is neither r (from the server) nor f (to the server)",
+                redacted(other.as_bytes())
+            )));
+        }
+    };
+    match probe_rate.unwrap_or(DEFAULT_PROBE_RATE_BPS) {
+        0 => Err(usage("option -K: the probe rate must be above 0")),
+        probe_rate_bps => Ok(Some(MeasureWish {
+            direction,
+            probe_rate_bps,
+        })),
     }
 }
 

@@ -48,9 +48,9 @@ const fn value_unless(name: &'static str, no_change: &'static str) -> LaterOptio
 
 #[rustfmt::skip]
 const LATER: &[LaterOption] = &[
-    value("-@"), value("-C"), value("-E"), value("-G"), value("-I"), value("-K"), value("-M"),
+    value("-@"), value("-C"), value("-E"), value("-G"), value("-I"), value("-M"),
     value("-N"), value("-R"), value("-S"), value("-W"), value("-Y"), value("-e"), value("-f"),
-    value("-g"), value("-o"), value("-t"), value("-u"), value("-w"), value("-x"),
+    value("-g"), value("-o"), value("-t"), value("-u"), value("-x"),
     value_unless("-j", "0"), value_unless("-y", "0"),
     flag("--allow-password-prompt"), flag("--apply-local-docroot"),
     flag("--delete-before-transfer"), flag("--delete-before"), flag("--dest64"),

@@ -3,17 +3,19 @@
 //! Pure text to value; the option's name is added by the caller's sentence.
 //!
 //! Source: suffixes `G/g`, `M/m`, `K/k` stand for powers of 1000 and a bare number for Kbit/s,
-//! with decimals allowed, as in the public option table. Percentages belong to a later version.
+//! `P`, `p` or `%` for percent, with decimals allowed, as in the public option table. It does not say
+//! percent of what: here of the speed of the network interface towards the server.
 
 use std::fmt;
 
+use super::settings::RateWish;
 use super::terminal::redacted;
 
 /// Why a quantity cannot be used. Shown after the option's name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum QuantityError {
-    /// Percent of the link: needs a known link speed.
-    Percent,
+    /// More of a link than there is.
+    BeyondLink(String),
     /// Not a rate.
     NotARate(String),
     /// More bits per second than 64 bits count.
@@ -28,9 +30,9 @@ impl fmt::Display for QuantityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // No percent sign: programs take any line with one for a progress line.
-            Self::Percent => f.write_str(
-                "a rate in percent of the link is not available in this version; \
-                 give it in bits per second, such as 100M",
+            Self::BeyondLink(text) => write!(
+                f,
+                "'{text}' is more than the whole link; write at most 100 percent"
             ),
             Self::NotARate(text) => write!(
                 f,
@@ -48,30 +50,58 @@ impl fmt::Display for QuantityError {
     }
 }
 
+/// One hundred percent, in the unit of [`RateWish::OfLink`].
+const WHOLE_LINK: u128 = 1_000_000;
+
+/// A rate as it is typed: bits per second of `300m`, `1.5G` or `10000` (Kbit/s), or a part of the link as in
+/// `80%` or `12.5p`; surrounding blanks do not count.
+///
+/// Fractions of a bit, and of a millionth of the link, are dropped.
+pub(super) fn rate(text: &str) -> Result<RateWish, QuantityError> {
+    let text = text.trim();
+    let Some(number) = text.strip_suffix(['%', 'P', 'p']) else {
+        return rate_bps(text).map(RateWish::Bps);
+    };
+    let beyond = || QuantityError::BeyondLink(redacted_percent(text));
+    let millionths = scaled(number, WHOLE_LINK / 100, text)?.ok_or_else(beyond)?;
+    if millionths > WHOLE_LINK {
+        return Err(beyond());
+    }
+    let millionths = u32::try_from(millionths).map_err(|_| beyond())?;
+    Ok(RateWish::OfLink(millionths))
+}
+
 /// Bits per second of `300m`, `1.5G` or `10000` (Kbit/s); surrounding blanks do not count.
 ///
 /// Fractions of a bit are dropped.
 pub(super) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
     let text = text.trim();
-    let not_a_rate = || QuantityError::NotARate(redacted(text.as_bytes()));
     let (number, unit) = match text.as_bytes().last() {
         Some(b'G' | b'g') => (text.get(..text.len() - 1), 1_000_000_000_u128),
         Some(b'M' | b'm') => (text.get(..text.len() - 1), 1_000_000),
         Some(b'K' | b'k') => (text.get(..text.len() - 1), 1_000),
-        Some(b'%' | b'P' | b'p') => return Err(QuantityError::Percent),
         _ => (Some(text), 1_000),
     };
-    let number = number.ok_or_else(not_a_rate)?.trim_end();
+    let too_fast = || QuantityError::TooFast(redacted(text.as_bytes()));
+    let bits = scaled(number.unwrap_or_default(), unit, text)?.ok_or_else(too_fast)?;
+    u64::try_from(bits).map_err(|_| too_fast())
+}
+
+/// `number`, which may have decimals, times `unit`, rounded down; `None` if no number counts so far.
+fn scaled(number: &str, unit: u128, typed: &str) -> Result<Option<u128>, QuantityError> {
+    let number = number.trim_end();
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) {
-        return Err(not_a_rate());
+        return Err(QuantityError::NotARate(redacted_percent(typed)));
     }
-    let too_fast = || QuantityError::TooFast(redacted(text.as_bytes()));
-    let bits = digits(whole)
+    Ok(digits(whole)
         .and_then(|count| count.checked_mul(unit))
-        .and_then(|bits| bits.checked_add(fraction_of(unit, fraction)))
-        .ok_or_else(too_fast)?;
-    u64::try_from(bits).map_err(|_| too_fast())
+        .and_then(|sum| sum.checked_add(fraction_of(unit, fraction))))
+}
+
+/// The word as it may be shown: no line but those of progress has a percent sign.
+fn redacted_percent(text: &str) -> String {
+    redacted(text.as_bytes()).replace('%', " percent")
 }
 
 /// A whole number from `low` to `high`; surrounding blanks do not count.
@@ -179,10 +209,37 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_is_refused_without_printing_a_percent_sign() {
-        for text in ["80%", "80p", "80P"] {
-            let error = rate_bps(text).unwrap_err();
-            assert_eq!(error, QuantityError::Percent);
+    fn a_percentage_is_a_part_of_the_link() {
+        let table = [
+            ("80%", 800_000),
+            ("80p", 800_000),
+            ("80 P", 800_000),
+            ("100%", 1_000_000),
+            ("12.5%", 125_000),
+            ("0.00019%", 1),
+            (".5p", 5_000),
+            ("0%", 0),
+        ];
+        for (text, millionths) in table {
+            assert_eq!(rate(text), Ok(RateWish::OfLink(millionths)), "{text}");
+        }
+        assert_eq!(rate("300m"), Ok(RateWish::Bps(300_000_000)));
+    }
+
+    #[test]
+    fn an_impossible_percentage_is_refused_without_printing_a_percent_sign() {
+        for text in [
+            "100.0001%",
+            "200p",
+            "99999999999999999999999999999999999999999%",
+        ] {
+            let error = rate(text).unwrap_err();
+            assert!(matches!(error, QuantityError::BeyondLink(_)), "{text}");
+            assert!(!error.to_string().contains('%'));
+        }
+        for text in ["%", ".%", "-1%", "1.2.3%", "5%%", "ten%"] {
+            let error = rate(text).unwrap_err();
+            assert!(matches!(error, QuantityError::NotARate(_)), "{text}");
             assert!(!error.to_string().contains('%'));
         }
     }

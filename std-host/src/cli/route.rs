@@ -32,13 +32,17 @@ pub(super) struct Route {
     pub(super) destination: Vec<u8>,
 }
 
-/// Decides the direction and sorts the operands; the last one is the destination.
+/// Decides the direction and sorts the operands; the last one is the destination. With `needs_no_files` a
+/// host alone is enough: there are no sources then.
 ///
 /// # Errors
 ///
 /// [`Fault::Usage`] with a sentence that says how to write it.
-pub(super) fn route(operands: &[&OsStr], named: &Named) -> Outcome<Route> {
+pub(super) fn route(operands: &[&OsStr], named: &Named, needs_no_files: bool) -> Outcome<Route> {
     operands.iter().try_for_each(|word| refuse_odd_dash(word))?;
+    if needs_no_files && let Some(route) = host_alone(operands, named)? {
+        return Ok(route);
+    }
     let Some((destination, sources)) = operands.split_last() else {
         return Err(usage("no source and no destination given"));
     };
@@ -54,6 +58,34 @@ pub(super) fn route(operands: &[&OsStr], named: &Named) -> Outcome<Route> {
         (None, Some(_)) => Err(usage("option --host needs --mode=send or --mode=recv")),
         (None, None) => from_operands(named, sources, destination),
     }
+}
+
+/// A host without files: one operand that names it (its path means nothing), or `--host` and no operand.
+fn host_alone(operands: &[&OsStr], named: &Named) -> Outcome<Option<Route>> {
+    let mut login = match (operands, &named.host) {
+        ([], Some(host)) => Login {
+            host: host.clone(),
+            user: None,
+            password: None,
+        },
+        ([only], None) => match Operand::parse(only.as_bytes())? {
+            Operand::Remote(login, _) => login,
+            Operand::Local(_) => {
+                return Err(usage(format!(
+                    "'{}' names no computer to measure the path to; write user@host:",
+                    redacted(only.as_bytes())
+                )));
+            }
+        },
+        _ => return Ok(None),
+    };
+    login.user = login.user.or_else(|| named.user.clone());
+    Ok(Some(Route {
+        direction: named.direction.unwrap_or(Direction::Send),
+        login,
+        sources: Vec::new(),
+        destination: b".".to_vec(),
+    }))
 }
 
 /// All operands are plain paths, sorted by the direction alone.

@@ -16,6 +16,9 @@ pub const DEFAULT_SSH_PORT: u16 = 22;
 /// The UDP port of the data flow.
 pub const DEFAULT_UDP_PORT: u16 = 33001;
 
+/// The mean rate of measuring datagrams in bit/s when `-K` is not given.
+pub const DEFAULT_PROBE_RATE_BPS: u64 = 100_000;
+
 /// The largest retransmission request, in bytes, when `-X` is not given.
 pub const DEFAULT_REPORT_SIZE: u16 = 1440;
 
@@ -26,6 +29,24 @@ pub enum Direction {
     Send,
     /// Download: the destination is here.
     Receive,
+}
+
+/// A rate as the user asked for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RateWish {
+    /// Bits per second.
+    Bps(u64),
+    /// Millionths of the speed of the network interface towards the server.
+    OfLink(u32),
+}
+
+/// Measuring the path before the transfer, or instead of one (`-w`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MeasureWish {
+    /// Forward is sending, reverse is receiving.
+    pub direction: Direction,
+    /// Mean rate of the measuring datagrams in bit/s (`-K`), never 0.
+    pub probe_rate_bps: u64,
 }
 
 /// How the session shares the path with other traffic (`--policy`).
@@ -103,7 +124,8 @@ pub struct TransferSettings {
     pub direction: Direction,
     /// The other computer.
     pub remote: RemoteHost,
-    /// Source paths as raw bytes, in the order given; never empty, no path is empty.
+    /// Source paths as raw bytes, in the order given; no path is empty, and without a source the path is
+    /// only measured.
     pub sources: Vec<Vec<u8>>,
     /// Destination path as raw bytes; `.` where the remote path was left empty.
     pub destination: Vec<u8>,
@@ -115,10 +137,12 @@ pub struct TransferSettings {
     pub identity_files: Vec<PathBuf>,
     /// SHA-1 fingerprint the host key must have (`--check-sshfp`).
     pub check_sshfp: Option<[u8; 20]>,
-    /// Target rate in bit/s (`-l`), never 0; `None` leaves it to the server's default.
-    pub target_rate_bps: Option<u64>,
-    /// Rate in bit/s below which an adaptive policy does not go (`-m`), at most the target rate.
-    pub min_rate_bps: u64,
+    /// Target rate (`-l`), never 0; `None` leaves it to the server's default.
+    pub target_rate: Option<RateWish>,
+    /// Rate below which an adaptive policy does not go (`-m`), at most the target rate.
+    pub min_rate: RateWish,
+    /// Measure the path first (`-w`).
+    pub measure: Option<MeasureWish>,
     /// How to share the path.
     pub policy: PolicyWish,
     /// What protects the data.

@@ -17,11 +17,12 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::SessionChannel;
-use crate::cli::settings::{CipherWish, Direction, PolicyWish, TransferSettings};
+use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
 use crate::control_channel::ssh::SshTarget;
 use crate::failure::{Failure, Outcome};
+use crate::link_speed::link_speed_towards;
 use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
 use crate::udp::{UdpPort, largest_datagram};
 
@@ -37,6 +38,8 @@ pub(super) struct Opened {
     pub(super) keys: KeyInputs,
     pub(super) udp: UdpPort,
     pub(super) server: SocketAddr,
+    /// Our address on the control connection; unspecified if not known.
+    pub(super) local: IpAddr,
     pub(super) warnings: Vec<String>,
 }
 
@@ -55,7 +58,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
     }
 }
 
-/// Says what is wanted and judges the answer.
+/// Says what is wanted and judges the answer. Without sources it is a measurement that is wanted.
 ///
 /// # Errors
 ///
@@ -68,6 +71,7 @@ pub(super) async fn open(
         reader,
         writer,
         peer,
+        local,
         remote,
         warnings,
         lifeline,
@@ -125,6 +129,7 @@ pub(super) async fn open(
         keys: opened.keys,
         udp,
         server,
+        local,
         warnings,
     };
     Ok((opened, (messages, writer, lifeline)))
@@ -147,6 +152,7 @@ async fn say_hello(
 ) -> Outcome<Initiator> {
     let upload = settings.direction == Direction::Send;
     let max_datagram = largest_datagram(peer, settings.datagram_size);
+    let (target_rate, minimum_rate) = rates(settings, peer)?;
     let wishes = ClientWishes {
         direction: if upload {
             TransferDirection::Upload
@@ -156,8 +162,8 @@ async fn say_hello(
         cipher: cipher_wish(settings.cipher),
         connection: fresh_connection()?,
         fixed_datagram: settings.datagram_size.map(|size| size.min(max_datagram)),
-        target_rate: BitRate(settings.target_rate_bps.unwrap_or(0)),
-        minimum_rate: BitRate(settings.min_rate_bps),
+        target_rate,
+        minimum_rate,
         policy: rate_policy(settings.policy),
         resume: ResumeLevel::from_number(settings.resume_level).unwrap_or_default(),
         overwrite: OverwriteRule::Diff,
@@ -169,6 +175,7 @@ async fn say_hello(
         udp_port: settings.udp_port,
         destination: if upload { &settings.destination } else { b"" },
         create_destination: settings.create_destination,
+        measures: settings.sources.is_empty(),
         sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
@@ -188,6 +195,47 @@ async fn say_hello(
     }
     writer.send_bytes(&first).await?;
     Ok(initiator)
+}
+
+/// Target and minimum rate in bit/s; a target of 0 leaves it to the server.
+///
+/// # Errors
+///
+/// [`Fault::BadConfiguration`] if a part of the link is asked for and its speed is not known,
+/// [`Fault::Usage`] if the minimum turns out to be above the target.
+fn rates(settings: &TransferSettings, peer: IpAddr) -> Outcome<(BitRate, BitRate)> {
+    let mut link = None;
+    let mut in_bits = |wish| -> Outcome<BitRate> {
+        match wish {
+            RateWish::Bps(bits) => Ok(BitRate(bits)),
+            RateWish::OfLink(millionths) => {
+                let speed = match link {
+                    Some(speed) => speed,
+                    None => link_speed_towards(peer).map_err(without_percent)?,
+                };
+                link = Some(speed);
+                let rate = speed.scaled(millionths.into(), 1_000_000);
+                Ok(rate.max(BitRate(millionths.min(1).into())))
+            }
+        }
+    };
+    let target = settings.target_rate.map_or(Ok(BitRate(0)), &mut in_bits)?;
+    let minimum = in_bits(settings.min_rate)?;
+    if settings.target_rate.is_some() && minimum > target {
+        let text =
+            format!("the minimum rate (-m, {minimum}) is above the target rate (-l, {target})");
+        return Err(Failure::new(Fault::Usage, text));
+    }
+    Ok((target, minimum))
+}
+
+/// Why a part of the link cannot be worked out, and what to write instead.
+fn without_percent(failure: Failure) -> Failure {
+    let text = format!(
+        "{}; give the rate in bits per second instead of percent, such as 100M",
+        failure.text
+    );
+    Failure::new(failure.fault, text)
 }
 
 /// The paths to fetch, in as many messages as they need.

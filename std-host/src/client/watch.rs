@@ -65,8 +65,9 @@ impl ClientWatch {
             version: ASCP_VERSION.to_owned(),
         };
         let parameters = SessionParameters {
-            target_rate_bps: settings.target_rate_bps.unwrap_or(0),
-            min_rate_bps: settings.min_rate_bps,
+            // Known when the server has agreed.
+            target_rate_bps: 0,
+            min_rate_bps: 0,
             policy: settings.policy,
             cipher: settings.cipher,
             resume_level: settings.resume_level,
@@ -92,6 +93,7 @@ impl ClientWatch {
         self.facts.peer = Some(opened.server);
         self.facts.local = opened.udp.address().ok();
         self.parameters.target_rate_bps = opened.agreement.target_rate().0;
+        self.parameters.min_rate_bps = opened.agreement.minimum_rate().0;
         self.logger.log(session_lines::session_start(
             &self.facts,
             &self.parameters,
@@ -103,6 +105,14 @@ impl ClientWatch {
             1,
             format!("cipher suite {}", opened.agreement.suite().name()),
         );
+    }
+
+    /// A line for the user and the log.
+    pub(super) fn say(&self, line: &str) {
+        if !self.quiet {
+            terminal::print_stdout(&format!("{line}\n"));
+        }
+        self.logger.log(line);
     }
 
     pub(super) fn session_over(&mut self, outcome: SessionOutcome) {

@@ -15,6 +15,12 @@ impl Clock {
 
     pub(super) fn now(&self) -> Instant {
         // Half a million years of microseconds fit.
-        Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+        self.at(HostInstant::now())
+    }
+
+    /// A moment on the core's clock; its beginning if the moment was before it.
+    pub(super) fn at(&self, moment: HostInstant) -> Instant {
+        let since = moment.saturating_duration_since(self.0);
+        Instant::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fasp_core::control::Rate;
 use fasp_core::fault::Fault;
+use fasp_core::trains::Bandwidth;
 
 use crate::failure::Failure;
 use crate::logging::session_lines::{FileTotals, StatisticsFacts};
@@ -67,6 +68,8 @@ pub struct TransferReport {
     pub refused: u64,
     /// Counters for the log.
     pub statistics: StatisticsFacts,
+    /// What packet trains showed, in a session that measures.
+    pub bandwidth: Bandwidth,
 }
 
 /// What the thread tells the session.

@@ -174,13 +174,14 @@ impl Receiving {
     }
 
     fn take_batch(&mut self, batch: &mut ReceiveBatch) {
-        let now = self.clock.now();
-        for (source, datagram) in batch.datagrams() {
-            let Ok(arrival) = self.receiver.handle_datagram(now, datagram) else {
+        for arrived in batch.datagrams() {
+            // The delay that the sender is told must not contain our own.
+            let now = self.clock.at(arrived.at);
+            let Ok(arrival) = self.receiver.handle_datagram(now, arrived.bytes) else {
                 continue;
             };
             // The first authentic address stays: a copy sent on from elsewhere moves nothing.
-            self.peer.get_or_insert(source);
+            self.peer.get_or_insert(arrived.source);
             // Records come before the blocks that need them, completions after.
             let complete = self.take_records();
             for block in arrival.blocks() {

@@ -231,11 +231,12 @@ impl Sending {
     }
 
     fn take_batch(&mut self, batch: &mut ReceiveBatch) {
-        let now = self.clock.now();
-        for (source, datagram) in batch.datagrams() {
-            if self.sender.handle_datagram(now, datagram).is_ok() && self.peer.is_none() {
-                self.peer = Some(source);
-                if source.ip() == self.trusted {
+        for arrived in batch.datagrams() {
+            let now = self.clock.at(arrived.at);
+            let taken = self.sender.handle_datagram(now, arrived.bytes).is_ok();
+            if taken && self.peer.is_none() {
+                self.peer = Some(arrived.source);
+                if arrived.source.ip() == self.trusted {
                     self.sender.prove_path();
                 }
             }

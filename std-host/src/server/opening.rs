@@ -40,6 +40,8 @@ pub(super) enum Work {
     },
     /// An upload.
     Receive { tree: DestinationTree },
+    /// Packet trains and no files.
+    Measure,
 }
 
 /// An accepted session.
@@ -159,6 +161,15 @@ async fn prepare(
             "this server only overwrites what differs",
         ));
     }
+    let port = if rights.udp_port == 0 {
+        hello.udp_port
+    } else {
+        rights.udp_port
+    };
+    let bind = || UdpPort::bind(bind_address(peer, local), port);
+    if hello.flags.measures {
+        return Ok((Work::Measure, bind()?));
+    }
     let docroot = Arc::new(match &rights.docroot {
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
@@ -169,7 +180,7 @@ async fn prepare(
                 &docroot,
                 hello.destination,
                 hello.sources,
-                hello.create_destination,
+                hello.flags.create_destination,
             )?,
         },
         TransferDirection::Download => {
@@ -178,12 +189,7 @@ async fn prepare(
             Work::Send { docroot, sources }
         }
     };
-    let port = if rights.udp_port == 0 {
-        hello.udp_port
-    } else {
-        rights.udp_port
-    };
-    Ok((work, UdpPort::bind(bind_address(peer, local), port)?))
+    Ok((work, bind()?))
 }
 
 /// Where the client's TCP connection arrived; any address if that is not known.

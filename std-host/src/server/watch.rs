@@ -20,6 +20,7 @@ impl ServerWatch {
         let operation = match opened.work {
             Work::Send { .. } => "send",
             Work::Receive { .. } => "recv",
+            Work::Measure => "measure",
         };
         logger.log(format!(
             "FASP Session Start op={operation} status=started user=\"{}\" peer={peer} cipher={} targetrate={} client=\"{}\"",

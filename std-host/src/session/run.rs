@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fasp_core::control::{ControlMessage, FileError, Summary};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::bounds::check_rate;
-use fasp_core::units::ObjectId;
+use fasp_core::negotiation::bounds::rate_within;
+use fasp_core::units::{BitRate, ObjectId};
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::channel::{Message, MessageWriter, Messages};
@@ -38,6 +38,7 @@ pub(crate) struct Side {
 /// A session whose data plane has started.
 pub(crate) struct Session<'o> {
     side: Side,
+    rate_cap: BitRate,
     transfer: Transfer,
     messages: Messages,
     writer: MessageWriter,
@@ -56,8 +57,10 @@ pub(crate) struct Session<'o> {
 }
 
 impl<'o> Session<'o> {
+    /// A session about to run; `rate_cap` bounds what the peer may ask for with RATE.
     pub(crate) fn new(
         side: Side,
+        rate_cap: BitRate,
         transfer: Transfer,
         messages: Messages,
         writer: MessageWriter,
@@ -65,6 +68,7 @@ impl<'o> Session<'o> {
     ) -> Self {
         Self {
             side,
+            rate_cap,
             transfer,
             messages,
             writer,
@@ -287,8 +291,8 @@ impl<'o> Session<'o> {
             }
             Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
             Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
-            Ok(Some(ControlMessage::Rate(rate))) => match check_rate(&rate) {
-                Ok(()) => self.transfer.command(Command::Limits(rate)),
+            Ok(Some(ControlMessage::Rate(rate))) => match rate_within(&rate, self.rate_cap) {
+                Ok(rate) => self.transfer.command(Command::Limits(rate)),
                 Err(error) => {
                     let text = format!("the peer asked for impossible rates: {error}");
                     self.cancel(Failure::new(Fault::Protocol, text)).await;
@@ -419,3 +423,6 @@ impl std::fmt::Debug for Session<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

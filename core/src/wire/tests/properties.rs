@@ -123,6 +123,7 @@ impl Seed {
             5 => Frame::TrainResult {
                 train: self.small,
                 received: self.choice,
+                instants: !self.choice,
                 first_arrival: a,
                 last_arrival: b,
                 bytes: c,

@@ -13,8 +13,8 @@ fn assert_refused(line: &str, part: &str) {
 }
 
 #[rustfmt::skip]
-const VALUED: [&str; 49] = [
-    "-E", "-N", "-C", "-K", "-w", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
+const VALUED: [&str; 47] = [
+    "-E", "-N", "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
     "-y", "-j", "-t", "-x", "-I", "-Y", "-o", "--file-list", "--file-pair-list", "--src-base",
     "--src-base64", "--overwrite", "--symbolic-links", "--tags", "--tags64", "--proxy",
     "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
@@ -72,7 +72,6 @@ fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
             "--file-list",
         ),
         ("-d -k2 -Tr -Q -l 100M -L dir f u@h:d", "-k 2"),
-        ("-T -w f -P 33001 -i k u@h:f .", "-w"),
         (
             "-M 54321 -q -i K -k 2 --mode recv --user U --host H --dest64 --file-list=/t Lg==",
             "-M",
@@ -146,7 +145,7 @@ fn values_out_of_range_are_named_with_their_range() {
         ("-l fast f h:d", "option -l: 'fast' is not a rate"),
         ("-l 0 f h:d", "option -l: the target rate must be above 0"),
         ("-m -5 f h:d", "option -m: '-5' is not a rate"),
-        ("-l 80% f h:d", "percent"),
+        ("-l 180% f h:d", "at most 100 percent"),
         ("--policy=rude f h:d", "option --policy: 'rude'"),
         ("-c rot13 f h:d", "option -c: 'rot13'"),
         ("--mode=push --host=h f d", "option --mode: 'push'"),
@@ -249,7 +248,7 @@ fn no_refusal_uses_the_words_by_which_programs_decide_to_retry() {
         "-P 0 f h:d",
         "--overwite f h:d",
         "-k 2 f h:d",
-        "-l 5% f h:d",
+        "-l 500% f h:d",
         "-M 1 f h:d",
         "--mode=recv a b",
         "u@:a .",
@@ -313,4 +312,17 @@ proptest! {
             Ok(_) => {}
         }
     }
+}
+
+#[test]
+fn measuring_is_refused_when_it_is_not_clear_what_or_how() {
+    assert_refused("-K 100 f h:d", "option -K needs -w");
+    assert_refused("-w x f h:d", "'x' is neither r (from the server) nor f");
+    assert_refused("-w f -K 0 h:", "the probe rate must be above 0");
+    assert_refused("-w f -K 50% h:", "option -K: '50 percent' is not a rate");
+    assert_refused("-w f somewhere", "write user@host:");
+    assert_refused("-w f", "no source and no destination");
+    assert_refused("-l 120% f h:d", "more than the whole link");
+    assert_refused("-l 0% f h:d", "the target rate must be above 0");
+    assert_refused("-l 10% -m 20% f h:d", "above the target rate");
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::cli::environment::{KEY_VARIABLE, PASSWORD_VARIABLE};
-use crate::cli::settings::{CipherWish, Direction, LogTarget, PolicyWish, ServerModeSettings};
+use crate::cli::settings::{
+    CipherWish, Direction, LogTarget, MeasureWish, PolicyWish, RateWish, ServerModeSettings,
+};
 
 fn texts(paths: &[Vec<u8>]) -> Vec<&str> {
     paths
@@ -18,7 +20,10 @@ fn texts(paths: &[Vec<u8>]) -> Vec<&str> {
 fn defaults_are_the_public_ones() {
     let plain = settings("f h:d");
     assert_eq!((plain.ssh_port, plain.udp_port), (22, 33001));
-    assert_eq!((plain.target_rate_bps, plain.min_rate_bps), (None, 0));
+    assert_eq!(
+        (plain.target_rate, plain.min_rate),
+        (None, RateWish::Bps(0))
+    );
     assert_eq!(plain.policy, PolicyWish::Fair);
     assert_eq!(plain.cipher, CipherWish::Aes128);
     assert_eq!(plain.remote.user, "local");
@@ -55,7 +60,11 @@ fn every_spelling_of_a_value_sets_it() {
         "-QTl300m f h:d",
         "-l 300000 f h:d",
     ] {
-        assert_eq!(settings(line).target_rate_bps, Some(300_000_000), "{line}");
+        assert_eq!(
+            settings(line).target_rate,
+            Some(RateWish::Bps(300_000_000)),
+            "{line}"
+        );
     }
     for line in [
         "--policy fixed f h:d",
@@ -83,7 +92,10 @@ fn bundles_set_every_letter() {
     assert!(settings("-vQT f h:d").verbose);
     assert!(settings("-dqT f h:d").create_destination);
     assert_eq!(settings("-QTr f h:d").cipher, CipherWish::None);
-    assert_eq!(settings("-Ql100m f h:d").target_rate_bps, Some(100_000_000));
+    assert_eq!(
+        settings("-Ql100m f h:d").target_rate,
+        Some(RateWish::Bps(100_000_000))
+    );
     assert_eq!(settings("-k1 -k0 f h:d").resume_level, 0);
     assert!(settings("--preserve-times f h:d").preserve_times);
 }
@@ -97,8 +109,8 @@ fn the_last_of_several_spellings_wins() {
     assert_eq!(settings("-T -c aes256 f h:d").cipher, CipherWish::Aes256);
     assert_eq!(settings("-c aes256 -T f h:d").cipher, CipherWish::None);
     assert_eq!(
-        settings("-l 1m -l 2m f h:d").target_rate_bps,
-        Some(2_000_000)
+        settings("-l 1m -l 2m f h:d").target_rate,
+        Some(RateWish::Bps(2_000_000))
     );
     assert_eq!(settings("-q -q -T -T f h:d").cipher, CipherWish::None);
 }
@@ -257,7 +269,7 @@ fn numbers_and_fingerprints_arrive() {
         (parsed.datagram_size, parsed.report_size),
         (Some(1400), 512)
     );
-    assert_eq!(parsed.min_rate_bps, 1_000_000);
+    assert_eq!(parsed.min_rate, RateWish::Bps(1_000_000));
     assert_eq!(parsed.check_sshfp.unwrap()[..2], [0xF7, 0x4E]);
 }
 
@@ -346,8 +358,8 @@ fn command_lines_in_use_mean_what_their_authors_meant() {
         assert_eq!(parsed.remote.user, user, "{line}");
         assert_eq!(parsed.remote.host, host, "{line}");
         assert_eq!(parsed.ssh_port, port, "{line}");
-        let rate = mbps.map(|mbps| mbps * 1_000_000);
-        assert_eq!(parsed.target_rate_bps, rate, "{line}");
+        let rate = mbps.map(|mbps| RateWish::Bps(mbps * 1_000_000));
+        assert_eq!(parsed.target_rate, rate, "{line}");
         assert_eq!(texts(&parsed.sources).join(" "), sources, "{line}");
         assert_eq!(parsed.destination, destination.as_bytes(), "{line}");
         let encrypted = !line.contains("-QT") && !line.contains("-T") && !line.contains("QT");
@@ -360,11 +372,48 @@ fn command_lines_in_use_mean_what_their_authors_meant() {
 #[test]
 fn rates_of_the_manual_are_read_together() {
     let parsed = settings("--policy=fair -l 100m -m 1m /local-dir/files root@10.0.0.2:/remote-dir");
-    assert_eq!(parsed.target_rate_bps, Some(100_000_000));
-    assert_eq!(parsed.min_rate_bps, 1_000_000);
+    assert_eq!(parsed.target_rate, Some(RateWish::Bps(100_000_000)));
+    assert_eq!(parsed.min_rate, RateWish::Bps(1_000_000));
     assert_eq!(
         Path::new("/local-dir/files").as_os_str().as_encoded_bytes(),
         parsed.sources[0]
     );
     assert_eq!(parsed.remote.host, "10.0.0.2");
+}
+
+#[test]
+fn measuring_takes_a_host_alone_or_files_besides() {
+    let forward = |probe_rate_bps| {
+        Some(MeasureWish {
+            direction: Direction::Send,
+            probe_rate_bps,
+        })
+    };
+    for line in [
+        "-T -w f -P 33001 -i k anonftp@h:",
+        "-wf -T anonftp@h:/any/path",
+        "-w f --host h --user anonftp",
+        "-w f --mode=recv --host h --user anonftp",
+    ] {
+        let parsed = settings(line);
+        assert_eq!(parsed.measure, forward(100_000), "{line}");
+        assert!(parsed.sources.is_empty(), "{line}");
+        assert_eq!(parsed.remote.host, "h", "{line}");
+        assert_eq!(parsed.remote.user, "anonftp", "{line}");
+    }
+    let parsed = settings("-wr -K 2000 f u@h:d");
+    assert_eq!(parsed.direction, Direction::Send);
+    assert_eq!(texts(&parsed.sources), ["f"]);
+    let wish = parsed.measure.unwrap();
+    assert_eq!(wish.direction, Direction::Receive);
+    assert_eq!(wish.probe_rate_bps, 2_000_000);
+    assert_eq!(settings("-w f -K 1.5M u@h:").measure, forward(1_500_000));
+    assert_eq!(settings("f h:d").measure, None);
+}
+
+#[test]
+fn rates_in_percent_are_kept_until_the_link_is_known() {
+    let parsed = settings("-l 80% -m 10p f h:d");
+    assert_eq!(parsed.target_rate, Some(RateWish::OfLink(800_000)));
+    assert_eq!(parsed.min_rate, RateWish::OfLink(100_000));
 }
