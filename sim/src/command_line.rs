@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 
 use crate::matrix::{Extent, MATRICES, Matrix, Plan};
-use crate::{matrix, paths, results, scenario, swarm, timeline};
+use crate::{matrix, named_runs, paths, results, swarm, timeline};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -161,7 +161,7 @@ fn list() -> io::Result<bool> {
     let mut out = io::stdout().lock();
     for (title, names) in [
         ("paths, each a run of one transfer", paths::NAMES.as_slice()),
-        ("other runs", scenario::NAMES.as_slice()),
+        ("other runs", named_runs::NAMES.as_slice()),
     ] {
         writeln!(out, "{title}:")?;
         for (name, about) in names {
@@ -182,7 +182,7 @@ fn unknown(kind: &str, name: &str) -> io::Error {
 }
 
 fn run(name: &str, seed: u64) -> io::Result<bool> {
-    let scenario = scenario::named(name).ok_or_else(|| unknown("run", name))?;
+    let scenario = named_runs::named(name).ok_or_else(|| unknown("run", name))?;
     let started = Instant::now();
     let outcome = scenario.run_twice(seed);
     let seconds = started.elapsed().as_secs_f64();

@@ -35,8 +35,6 @@ const GAPS: usize = 1 << 15;
 type SimSender = Sender<PACKETS, OBJECTS, META, CheapSeal>;
 type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;
 
-/// Making a machine needs it on the stack for a moment.
-pub(crate) const STACK_BYTES: usize = 256 << 20;
 const BATCH_SEGMENTS: usize = 64;
 
 /// What a sender may have under way before it has heard of the receiver's credit.
