@@ -6,8 +6,10 @@ use crate::pattern;
 
 /// How far above the target a sender may be at any moment: what its pacer may catch up.
 const CATCH_UP_US: u64 = 4_000;
-/// Path probes and upkeep that are charged afterwards.
+/// Path probes of all sizes and upkeep, which are charged afterwards.
 const SLACK_BYTES: i128 = 65_536;
+/// Datagrams that a train measures the path with, back to back.
+const TRAIN_PACKETS: i128 = 32;
 /// One byte in the unit of the bucket: bit/s times µs.
 const BYTE: i128 = 8_000_000;
 
@@ -41,17 +43,22 @@ pub(crate) struct WireWatch {
     name: String,
     last_number: Option<u32>,
     target_bps: Option<u64>,
+    /// So much may leave at once in advance.
+    most_ahead: i128,
     tokens: i128,
     filled_at: u64,
 }
 
 impl WireWatch {
-    /// With a target, sending above it is a breach.
-    pub(crate) fn new(name: String, target_bps: Option<u64>, now_us: u64) -> Self {
+    /// With a target, sending datagrams of up to `largest` bytes above it is a breach, except for what
+    /// a train and the probes of a path are ahead.
+    pub(crate) fn new(name: String, target_bps: Option<u64>, largest: u16, now_us: u64) -> Self {
+        let most_ahead = SLACK_BYTES + TRAIN_PACKETS * i128::from(largest);
         Self {
             name,
             last_number: None,
             target_bps,
+            most_ahead: most_ahead * BYTE,
             tokens: 0,
             filled_at: now_us,
         }
@@ -86,7 +93,7 @@ impl WireWatch {
             let depth = i128::from(target) * i128::from(CATCH_UP_US);
             self.tokens = (self.tokens + gained).min(depth) - bytes.len() as i128 * BYTE;
             self.filled_at = now_us;
-            if self.tokens < -SLACK_BYTES * BYTE {
+            if self.tokens < -self.most_ahead {
                 let over = -self.tokens / BYTE;
                 breaches.add(|| format!("{name}: {over} bytes above the target at {now_us} us"));
                 self.tokens = 0;
@@ -171,7 +178,7 @@ mod tests {
 
     fn breaches_of(send: impl Fn(&mut WireWatch, &mut Breaches)) -> u64 {
         let mut breaches = Breaches::default();
-        let mut watch = WireWatch::new("sender".to_owned(), Some(8_000_000), 0);
+        let mut watch = WireWatch::new("sender".to_owned(), Some(8_000_000), 1_000, 0);
         send(&mut watch, &mut breaches);
         breaches.count()
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::matrix::{Extent, Plan};
-use crate::{matrix, paths, results, scenario, swarm, timeline};
+use crate::matrix::{Extent, MATRICES, Matrix, Plan};
+use crate::{matrix, named_runs, paths, results, swarm, timeline};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -35,7 +35,7 @@ enum Command {
     ///
     /// Each run is repeated and must give the same trace. A cell that misses a goal says which.
     Matrix {
-        /// A name from the list.
+        /// A name from the list, or `all`.
         name: String,
         #[command(flatten)]
         extent: ExtentArguments,
@@ -48,9 +48,9 @@ enum Command {
         /// Only cells whose labels, joined by spaces, contain this text.
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
-        /// Folder for the CSV and the pictures [default: target/sim/NAME].
-        #[arg(long, value_name = "FOLDER")]
-        out: Option<PathBuf>,
+        /// Folder in which each matrix gets one for its CSV and pictures.
+        #[arg(long, value_name = "FOLDER", default_value = "target/sim")]
+        out: PathBuf,
     },
     /// Random scenarios on all cores until the time is over, each twice; fails on a breach.
     ///
@@ -119,16 +119,13 @@ pub(crate) fn main() -> ExitCode {
             only,
             out,
         } => {
-            let out = out.unwrap_or_else(|| PathBuf::from("target/sim").join(&name));
             let plan = Plan {
-                seeds,
                 extent: extent.extent(),
                 twice: !once,
                 only,
-                pictures: Some(out.clone()),
-                misses_only: false,
+                ..Plan::full(seeds)
             };
-            run_matrix(&name, &plan, &out)
+            run_matrices(&name, &plan, &out)
         }
         Command::Swarm {
             seed, once: true, ..
@@ -142,12 +139,9 @@ pub(crate) fn main() -> ExitCode {
             out,
         } => {
             let plan = Plan {
-                seeds,
                 extent: extent.extent(),
                 twice: !once,
-                only: None,
-                pictures: None,
-                misses_only: false,
+                ..Plan::full(seeds)
             };
             results::write(&plan, &file, &out)
         }
@@ -167,13 +161,16 @@ fn list() -> io::Result<bool> {
     let mut out = io::stdout().lock();
     for (title, names) in [
         ("paths, each a run of one transfer", paths::NAMES.as_slice()),
-        ("other runs", scenario::NAMES.as_slice()),
-        ("matrices", matrix::names().as_slice()),
+        ("other runs", named_runs::NAMES.as_slice()),
     ] {
         writeln!(out, "{title}:")?;
         for (name, about) in names {
             writeln!(out, "  {name:14} {about}")?;
         }
+    }
+    writeln!(out, "matrices:")?;
+    for (name, about) in matrix::names() {
+        writeln!(out, "  {name:14} {about}")?;
     }
     Ok(true)
 }
@@ -185,7 +182,7 @@ fn unknown(kind: &str, name: &str) -> io::Error {
 }
 
 fn run(name: &str, seed: u64) -> io::Result<bool> {
-    let scenario = scenario::named(name).ok_or_else(|| unknown("run", name))?;
+    let scenario = named_runs::named(name).ok_or_else(|| unknown("run", name))?;
     let started = Instant::now();
     let outcome = scenario.run_twice(seed);
     let seconds = started.elapsed().as_secs_f64();
@@ -200,15 +197,34 @@ fn run(name: &str, seed: u64) -> io::Result<bool> {
     Ok(outcome.breaches.is_empty())
 }
 
-fn run_matrix(name: &str, plan: &Plan, out: &Path) -> io::Result<bool> {
+fn run_matrices(name: &str, plan: &Plan, out: &Path) -> io::Result<bool> {
+    if name != "all" {
+        let matrix = matrix::named(name).ok_or_else(|| unknown("matrix", name))?;
+        return run_matrix(matrix, plan, &out.join(name));
+    }
+    let mut clean = true;
+    for matrix in MATRICES {
+        clean &= run_matrix(matrix, plan, &out.join(matrix.name))?;
+    }
+    Ok(clean)
+}
+
+fn run_matrix(matrix: &Matrix, plan: &Plan, out: &Path) -> io::Result<bool> {
     let started = Instant::now();
-    let matrix = matrix::named(name).ok_or_else(|| unknown("matrix", name))?;
     std::fs::create_dir_all(out)?;
-    let table = matrix.run(plan)?;
+    let plan = Plan {
+        pictures: Some(out.to_owned()),
+        ..plan.clone()
+    };
+    let table = matrix.run(&plan)?;
     let seconds = started.elapsed().as_secs_f64();
     std::fs::write(out.join("table.csv"), table.to_csv())?;
     let mut text = io::stdout().lock();
-    writeln!(text, "{}\n", matrix.notes)?;
+    writeln!(
+        text,
+        "\n{}: {}\n\n{}\n",
+        matrix.name, matrix.about, matrix.notes
+    )?;
     write!(
         text,
         "{}\n{}",

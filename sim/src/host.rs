@@ -35,8 +35,6 @@ const GAPS: usize = 1 << 15;
 type SimSender = Sender<PACKETS, OBJECTS, META, CheapSeal>;
 type SimReceiver = Receiver<{ PACKETS / 64 }, OBJECTS, GAPS, META, CheapSeal>;
 
-/// Making a machine needs it on the stack for a moment.
-pub(crate) const STACK_BYTES: usize = 256 << 20;
 const BATCH_SEGMENTS: usize = 64;
 
 /// What a sender may have under way before it has heard of the receiver's credit.
@@ -200,7 +198,12 @@ impl SendingHost {
                 newest_read_at: now_us,
             },
             offered: 0,
-            watch: WireWatch::new(format!("{name} sender"), Some(options.target_bps), local_us),
+            watch: WireWatch::new(
+                format!("{name} sender"),
+                Some(options.target_bps),
+                options.datagram,
+                local_us,
+            ),
             clock: options.sender_clock.clone(),
             changes: options.changes.iter().copied().collect(),
             progress: Progress::Running,
@@ -344,7 +347,7 @@ impl ReceivingHost {
             )),
             sizes: options.files.clone(),
             storage,
-            watch: WireWatch::new(format!("{name} receiver"), None, local_us),
+            watch: WireWatch::new(format!("{name} receiver"), None, options.datagram, local_us),
             open: BTreeMap::new(),
             failed: BTreeMap::new(),
             complete: 0,

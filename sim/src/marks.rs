@@ -28,6 +28,11 @@ pub(crate) struct TransferMarks {
 }
 
 impl TransferMarks {
+    /// Repeats to what is allowed of them: 1 at most.
+    pub(crate) fn of_allowed(&self) -> f64 {
+        self.overhead / self.allowed_overhead.max(1e-9)
+    }
+
     /// The marks of flow 0 of `outcome`, which ran `scenario`.
     pub(crate) fn of(scenario: &Scenario, outcome: &Outcome) -> Self {
         let (path, flow) = (&scenario.path, outcome.flows[0]);

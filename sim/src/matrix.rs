@@ -71,11 +71,31 @@ pub(crate) const MATRICES: &[Matrix] = &[
     stacks::MATRIX,
 ];
 
-/// Names and what they measure.
-pub(crate) fn names() -> Vec<(&'static str, &'static str)> {
+impl Plan {
+    /// Everything, with `seeds`.
+    pub(crate) const fn full(seeds: Vec<u64>) -> Self {
+        Self {
+            seeds,
+            extent: Extent::Full,
+            twice: true,
+            only: None,
+            pictures: None,
+            misses_only: false,
+        }
+    }
+}
+
+/// Names and what they measure, with the number of cells and of packets.
+pub(crate) fn names() -> Vec<(&'static str, String)> {
+    let with_size = |matrix: &Matrix| {
+        let cells = (matrix.cells)(&Plan::full(vec![1]));
+        let millions = cells.iter().map(Cell::packets).sum::<f64>() / 1e6;
+        let (about, count) = (matrix.about, cells.len());
+        format!("{about} ({count} cells, {millions:.0} million packets for each seed)")
+    };
     MATRICES
         .iter()
-        .map(|matrix| (matrix.name, matrix.about))
+        .map(|matrix| (matrix.name, with_size(matrix)))
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! A run as a picture (SVG): rates, queue and losses over time, one above the other.
 //!
-//! Rates are those at which file bytes arrive, in Mbit/s; a flow alone also shows the rate its sender wants.
+//! Rates are those at which file bytes (of others payload) arrive, in Mbit/s; a flow alone also shows the rate its
+//! sender wants.
 
 mod panel;
 
@@ -136,6 +137,14 @@ fn rate_lines(scenario: &Scenario, samples: &[&Sample]) -> Vec<Line> {
             Style::Line,
             arriving(samples, index),
         ));
+    }
+    for index in 0..scenario.cross.len() {
+        let name = format!("other {index}");
+        let colour = COLOURS[(index + scenario.flows.len()) % COLOURS.len()];
+        let rates = curve(samples, |a, b| {
+            megabits(a.cross[index], b.cross[index], a, b)
+        });
+        lines.push(Line::new(&name, colour, Style::Dashed, rates));
     }
     let possible = scenario.path.ceiling_bps() / 1e6;
     let ends = samples.iter().map(|sample| sample.at_us as f64 / 1e6);

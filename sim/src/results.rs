@@ -26,8 +26,8 @@ One fair flow, unless said otherwise. Goodput is file bytes, relative to C(1-p) 
 `steady`: from a quarter to 95 % of the bytes. `t90`: first moment, in round trips, at which 90 % of the possible rate
 arrived for a quarter round trip (16 full packets at least) and goes on to arrive for four round trips (20 ms at least).
 `queue`: mean waiting time at the bottleneck, from a quarter of the time on. `sent-1`: file bytes repeated over file bytes
-sent first, from a quarter of the bytes on to the end; `allowed` is p/(1-p) x 1.02 + 0.1 %, with the p that the path lost
-at random in that run. `twice`: file bytes of the last three quarters that came although they were there. `tail`: from
+sent first, from a quarter of the bytes on to the end; `of allowed`: that to p/(1-p) x 1.02 + 0.1 %, with the p that the
+path lost at random in that run. `twice`: file bytes of the last three quarters that came although they were there. `tail`: from
 the last new byte to completion less the way there, in round trips including the mean queue. 10G has jumbo frames.
 Each row is one cell: of each column the worst number of all seeds. Every run was repeated and gave the same trace.
 ";

@@ -1,16 +1,16 @@
 //! One run and what came of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use fasp_core::control::choices::RatePolicy;
 
 use crate::clock::Clock;
-use crate::cross_traffic::{
-    ControlKind, CrossFlow, CrossKind, CrossOptions, CrossOutcome, OnOff, Spread, StackControl,
-};
+use crate::cross_traffic::{CrossFlow, CrossOptions, CrossOutcome};
 use crate::flow::Flow;
-use crate::host::{FlowOptions, Progress, STACK_BYTES};
-use crate::link::RateSchedule;
+use crate::host::{FlowOptions, Progress};
+use crate::large_stack;
 use crate::measure::{Arrived, Sample};
-use crate::paths::{self, Path};
+use crate::paths::Path;
 use crate::smoltcp_host::Stack;
 use crate::storage::StorageOptions;
 use crate::world::{World, WorldOptions};
@@ -124,30 +124,24 @@ impl Scenario {
         }
     }
 
-    /// Runs it once, on a thread of its own: machines need a large stack while they are made.
-    /// A run that panics is one with a breach.
+    /// Runs it once, on a thread of its own.
+    #[cfg(test)]
     pub(crate) fn run(&self, seed: u64) -> Outcome {
-        std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, || self.run_here(seed))
-                .expect("a thread can be started")
-                .join()
-                .unwrap_or_else(|_| Outcome {
-                    flows: vec![FlowOutcome::default(); self.flows.len()],
-                    breaches: vec![format!("the run with seed {seed} panicked")],
-                    ..Outcome::default()
-                })
-        })
+        large_stack::on_one(|| self.run_here(seed))
     }
 
-    /// Runs it twice; a difference is a breach.
+    /// Runs it twice, on a thread of its own; a difference is a breach.
     pub(crate) fn run_twice(&self, seed: u64) -> Outcome {
-        let mut outcome = self.run(seed);
+        large_stack::on_one(|| self.run_twice_here(seed))
+    }
+
+    /// As [`Self::run_twice`], but on this thread, whose stack is large.
+    pub(crate) fn run_twice_here(&self, seed: u64) -> Outcome {
+        let mut outcome = self.run_here(seed);
         if outcome.samples.is_empty() {
             return outcome;
         }
-        let again = self.run(seed);
+        let again = self.run_here(seed);
         if (outcome.trace, outcome.ended_us) != (again.trace, again.ended_us) {
             outcome.breaches.push(format!(
                 "two runs with seed {seed} differ: {:016x} and {:016x}",
@@ -155,6 +149,16 @@ impl Scenario {
             ));
         }
         outcome
+    }
+
+    /// Runs it once on this thread, whose stack is large. A run that panics is one with a breach.
+    pub(crate) fn run_here(&self, seed: u64) -> Outcome {
+        let run = AssertUnwindSafe(|| self.run_unguarded(seed));
+        catch_unwind(run).unwrap_or_else(|_| Outcome {
+            flows: vec![FlowOutcome::default(); self.flows.len()],
+            breaches: vec![format!("the run with seed {seed} panicked")],
+            ..Outcome::default()
+        })
     }
 
     /// What must hold of every session when a run is over.
@@ -183,7 +187,7 @@ impl Scenario {
         }
     }
 
-    fn run_here(&self, seed: u64) -> Outcome {
+    fn run_unguarded(&self, seed: u64) -> Outcome {
         let mut world = World::new(WorldOptions {
             seed,
             forward: self.path.forward.clone(),
@@ -264,147 +268,6 @@ fn outcome_of(flow: &Flow) -> FlowOutcome {
         most_waiting: flow.receiver.most_waiting(),
         competition_verdicts: flow.sender.statistics().competition_verdicts,
     }
-}
-
-/// Runs with names, apart from the named paths.
-pub(crate) const NAMES: [(&str, &str); 14] = [
-    (
-        "torture",
-        "everything that can go wrong, 40 files of all sizes",
-    ),
-    (
-        "many_files",
-        "20,000 files of 1 KiB, 100 Mbit/s, 200 ms, 1 % loss",
-    ),
-    (
-        "slow_disk",
-        "1 Gbit/s, 20 ms; the disk writes 80 Mbit/s and stands still from 2 to 4 s",
-    ),
-    (
-        "full_disk",
-        "100 Mbit/s, 20 ms; the disk is full after 4 of 8 files",
-    ),
-    (
-        "four_flows",
-        "four fair flows one after another on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "over_ipv4",
-        "one flow over Ethernet, ARP and IPv4 of a real stack, 100 Mbit/s, 50 ms, 1 % loss",
-    ),
-    ("over_ipv6", "the same over neighbour discovery and IPv6"),
-    (
-        "against_cubic",
-        "one flow and a model of Cubic on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_reno",
-        "one flow and a model of Reno on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_bbr",
-        "one flow and a model of BBR on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_on_off",
-        "one flow and 60 Mbit/s of UDP that comes and goes, on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_pulses",
-        "one flow and 60 Mbit/s of UDP every other second, on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_smoltcp_reno",
-        "one flow and the Reno of a real stack on 100 Mbit/s, 50 ms",
-    ),
-    (
-        "against_smoltcp",
-        "one flow and the Cubic of a real stack on 100 Mbit/s, 50 ms",
-    ),
-];
-
-/// What flows of others a run with a name has.
-fn cross_of(name: &str) -> Option<CrossKind> {
-    Some(match name {
-        "against_cubic" => CrossKind::Model(ControlKind::Cubic),
-        "against_reno" => CrossKind::Model(ControlKind::Reno),
-        "against_bbr" => CrossKind::Model(ControlKind::Bbr),
-        "against_smoltcp" => CrossKind::Stack(StackControl::Cubic),
-        "against_smoltcp_reno" => CrossKind::Stack(StackControl::Reno),
-        "against_pulses" => CrossKind::OnOff(OnOff {
-            rate_bps: 60_000_000,
-            on_us: 1_000_000,
-            off_us: 1_000_000,
-            spread: Spread::Constant,
-        }),
-        "against_on_off" => CrossKind::OnOff(OnOff {
-            rate_bps: 60_000_000,
-            on_us: 2_000_000,
-            off_us: 2_000_000,
-            spread: Spread::Exponential,
-        }),
-        _ => return None,
-    })
-}
-
-/// The run called `name`: a named path with one transfer over it, or one of [`NAMES`].
-pub(crate) fn named(name: &str) -> Option<Scenario> {
-    if let Some(kind) = cross_of(name) {
-        let mut scenario = Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0);
-        scenario.limit_us = 60_000_000;
-        scenario.must_end = false;
-        scenario.cross = vec![CrossOptions::bulk(kind)];
-        return Some(scenario);
-    }
-    let mut scenario = match name {
-        "torture" => Scenario::transfer(paths::torture(), 10.0),
-        "many_files" => Scenario::transfer(Path::plain(100_000_000, 200_000, 10_000), 5.0),
-        "slow_disk" => Scenario::transfer(Path::plain(1_000_000_000, 20_000, 0), 1.0),
-        "full_disk" => Scenario::transfer(Path::plain(100_000_000, 20_000, 0), 2.0),
-        "four_flows" => Scenario::transfer(Path::plain(100_000_000, 50_000, 0), 20.0),
-        "over_ipv4" | "over_ipv6" => {
-            Scenario::transfer(Path::plain(100_000_000, 50_000, 10_000), 20.0)
-        }
-        other => Scenario::transfer(
-            paths::named(other)?,
-            if other == "leo_handover" { 40.0 } else { 20.0 },
-        ),
-    };
-    let first = scenario.flows[0].clone();
-    match name {
-        "torture" => {
-            let sizes = [0, 1, 700, 1_200, 5_000, 90_000, 400_000, 1_300_000];
-            scenario.flows[0].files = sizes.repeat(5);
-        }
-        "over_ipv4" => scenario.flows[0].put_on(Stack::Ipv4),
-        "over_ipv6" => scenario.flows[0].put_on(Stack::Ipv6),
-        "many_files" => scenario.flows[0].files = vec![1_024; 20_000],
-        "slow_disk" => {
-            let speed = RateSchedule::constant(80_000_000)
-                .then(2_000_000, 0)
-                .then(4_000_000, 80_000_000);
-            scenario.limit_us = 60_000_000;
-            scenario.flows[0].storage = StorageOptions {
-                speed: Some(speed),
-                buffer: 8 << 20,
-                ..StorageOptions::default()
-            };
-        }
-        "full_disk" => {
-            scenario.flows[0].files = vec![2_000_000; 8];
-            scenario.flows[0].storage.space = 8_500_000;
-        }
-        "four_flows" => {
-            scenario.flows = (0..4_u64)
-                .map(|index| FlowOptions {
-                    start_us: index * 5_000_000,
-                    ..first.clone()
-                })
-                .collect();
-        }
-        _ => {}
-    }
-    Some(scenario)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use fasp_core::units::BitRate;
 use crate::clock::Clock;
 use crate::cross_traffic::{ControlKind, CrossKind, CrossOptions, OnOff, Spread};
 use crate::host::FlowOptions;
+use crate::large_stack;
 use crate::link::RateSchedule;
 use crate::paths::Path;
 use crate::random::Random;
@@ -218,21 +219,16 @@ pub(crate) fn run(first: u64, length: Duration) -> io::Result<bool> {
     let (next, packets) = (AtomicU64::new(first), AtomicU64::new(0));
     let enough = AtomicBool::new(false);
     let failed = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
-                while started.elapsed() < length && !enough.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let outcome = scenario(seed).run_twice(seed);
-                    packets.fetch_add(outcome.packets, Ordering::Relaxed);
-                    if let Some(breach) = outcome.breaches.into_iter().next() {
-                        let mut failed = failed.lock().expect("nothing here panics");
-                        failed.push((seed, breach));
-                        enough.store(failed.len() >= MOST_TOLD, Ordering::Relaxed);
-                    }
-                }
-            });
+    large_stack::on_all_cores(usize::MAX, || {
+        while started.elapsed() < length && !enough.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            let outcome = scenario(seed).run_twice_here(seed);
+            packets.fetch_add(outcome.packets, Ordering::Relaxed);
+            if let Some(breach) = outcome.breaches.into_iter().next() {
+                let mut failed = failed.lock().expect("nothing here panics");
+                failed.push((seed, breach));
+                enough.store(failed.len() >= MOST_TOLD, Ordering::Relaxed);
+            }
         }
     });
     let mut out = io::stdout().lock();

@@ -25,7 +25,7 @@ pub(super) const MATRIX: Matrix = Matrix {
         most("lost %", 2),
         most("queue ms", 2),
         most("sent-1", 4),
-        least("allowed", 4),
+        most("of allowed", 3),
         most("twice %", 3),
     ],
     misses_only: false,
@@ -72,7 +72,7 @@ fn judge(scenario: &Scenario, outcome: &Outcome) -> Verdict {
         marks.loss * 100.0,
         queue_ms,
         marks.overhead,
-        marks.allowed_overhead,
+        marks.of_allowed(),
         marks.duplicates * 100.0,
     ])
     .check(
@@ -85,10 +85,6 @@ fn judge(scenario: &Scenario, outcome: &Outcome) -> Verdict {
         queue_ms <= most_queue_ms,
         format!("queue > {most_queue_ms:.2}"),
     )
-    .check(
-        Goal::Overhead,
-        marks.overhead <= marks.allowed_overhead,
-        "sent",
-    )
+    .check(Goal::Overhead, marks.of_allowed() <= 1.0, "sent")
     .check(Goal::Duplicates, marks.duplicates <= 0.005, "twice")
 }

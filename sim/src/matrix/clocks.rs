@@ -10,8 +10,11 @@ use crate::scenario::{Outcome, Scenario};
 
 const RATES: [u64; 3] = [10_000_000, 100_000_000, 1_000_000_000];
 const ROUND_TRIPS_MS: [u64; 2] = [10, 100];
-/// Long enough for 500 ppm to amount to 30 ms.
-const SECONDS: f64 = 60.0;
+/// Long enough for 500 ppm to amount to 30 ms; to come to rest after a jump; to wrap.
+const SKEW_SECONDS: f64 = 60.0;
+const JUMP_SECONDS: f64 = 40.0;
+const LEAST_SECONDS: f64 = 30.0;
+const SMOKE_SECONDS: f64 = 25.0;
 /// When a clock jumps.
 const JUMP_US: u64 = 20_000_000;
 /// The wire clock wraps so long after the beginning.
@@ -20,7 +23,7 @@ const WRAP_AFTER_US: u64 = 10_000_000;
 pub(super) const MATRIX: Matrix = Matrix {
     name: "clock",
     about: "clocks that run apart by 500 ppm, jump, show only milliseconds, or wrap on the wire",
-    notes: "A transfer of 60 s. Jumps come after 20 s, the 32-bit clock of a datagram wraps after 10 s.",
+    notes: "Transfers of 60 s with a skew, 40 s with a jump, 30 s else. Jumps come after 20 s, the 32-bit clock of a datagram wraps after 10 s.",
     labels: &["clocks", "rate", "RTT ms"],
     columns: &[
         least("steady", 4),
@@ -77,7 +80,12 @@ fn cells(plan: &Plan) -> Vec<Cell> {
             }
             for (name, sender, receiver) in kinds() {
                 let path = Path::plain(rate_bps, round_trip_ms * 1_000, 0);
-                let seconds = if plan.is_smoke() { 25.0 } else { SECONDS };
+                let seconds = match (&sender, &receiver) {
+                    _ if plan.is_smoke() => SMOKE_SECONDS,
+                    (a, b) if a.fast_ppm != b.fast_ppm => SKEW_SECONDS,
+                    (a, b) if a.jump_us != b.jump_us => JUMP_SECONDS,
+                    _ => LEAST_SECONDS,
+                };
                 let mut scenario = Scenario::transfer(path, seconds);
                 scenario.flows[0].sender_clock = sender;
                 scenario.flows[0].receiver_clock = receiver;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::{Cell, Matrix, Plan, Row};
-use crate::plot;
+use crate::{large_stack, plot};
 
 /// All runs of `cells`, in their order and for each in the order of seeds.
 pub(super) fn run_all(matrix: &Matrix, cells: &[Cell], plan: &Plan) -> io::Result<Vec<Row>> {
@@ -28,17 +28,12 @@ pub(super) fn run_all(matrix: &Matrix, cells: &[Cell], plan: &Plan) -> io::Resul
     );
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..cores.min(jobs.len()) {
-            scope.spawn(|| {
-                while let Some(&(cell, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let row = run(matrix, &cells[cell], seed, plan);
-                    progress.add(cells[cell].packets());
-                    let mut rows = rows.lock().expect("no run panics while it holds the rows");
-                    rows.push((cell, row));
-                }
-            });
+    large_stack::on_all_cores(jobs.len(), || {
+        while let Some(&(cell, seed)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let row = run(matrix, &cells[cell], seed, plan);
+            progress.add(cells[cell].packets());
+            let mut rows = rows.lock().expect("no run panics while it holds the rows");
+            rows.push((cell, row));
         }
     });
     progress.end();
@@ -55,9 +50,9 @@ pub(super) fn run_all(matrix: &Matrix, cells: &[Cell], plan: &Plan) -> io::Resul
 
 fn run(matrix: &Matrix, cell: &Cell, seed: u64, plan: &Plan) -> io::Result<Row> {
     let outcome = if plan.twice {
-        cell.scenario.run_twice(seed)
+        cell.scenario.run_twice_here(seed)
     } else {
-        cell.scenario.run(seed)
+        cell.scenario.run_here(seed)
     };
     let verdict = (cell.judge)(&cell.scenario, &outcome);
     let good = outcome.breaches.is_empty() && verdict.checks.iter().all(|check| check.reached);

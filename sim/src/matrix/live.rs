@@ -141,7 +141,7 @@ fn judge_beside(change: RateLimits, scenario: &Scenario, outcome: &Outcome) -> V
     let used = (rate(0) + rate(1)) / ceiling;
     let (obeyed, wanted, reached) = if yields {
         let share = rate(0) / ceiling;
-        (share, 0.05, share <= 0.051)
+        (share, 0.05, share <= 0.05)
     } else if change.minimum.0 > 0 {
         let obeyed = rate(0) / carried(change.minimum.0);
         (obeyed, 0.95, obeyed >= 0.95)

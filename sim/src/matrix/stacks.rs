@@ -77,7 +77,7 @@ fn steady(scenario: &Scenario, outcome: &Outcome) -> f64 {
 fn judge(scenario: &Scenario, outcome: &Outcome) -> Verdict {
     let mut bare = scenario.clone();
     bare.flows[0].put_on(Stack::Bare);
-    let bare_outcome = bare.run(outcome.seed);
+    let bare_outcome = bare.run_here(outcome.seed);
     let (own, bare) = (steady(scenario, outcome), steady(&bare, &bare_outcome));
     let ratio = own / bare;
     let apart = (ratio - 1.0).abs();

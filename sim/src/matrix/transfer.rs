@@ -16,7 +16,7 @@ pub(super) const COLUMNS: &[Column] = &[
     most("queue ms", 2),
     most("95 %", 2),
     most("sent-1", 4),
-    least("allowed", 4),
+    most("of allowed", 3),
     most("twice %", 3),
     most("time/ideal", 3),
     most("tail RTT", 2),
@@ -41,7 +41,7 @@ fn verdict(marks: &TransferMarks, outcome: &Outcome) -> Verdict {
         outcome.queue_mean_us / 1e3,
         outcome.queue_p95_us as f64 / 1e3,
         marks.overhead,
-        marks.allowed_overhead,
+        marks.of_allowed(),
         marks.duplicates * 100.0,
         marks.completion,
         marks.tail_round_trips,
@@ -71,11 +71,7 @@ pub(super) fn judge(scenario: &Scenario, outcome: &Outcome, goal: Option<(Goal, 
             queue_ms <= most_queue_ms,
             format!("queue > {most_queue_ms:.2}"),
         )
-        .check(
-            Goal::Overhead,
-            marks.overhead <= marks.allowed_overhead,
-            "sent",
-        )
+        .check(Goal::Overhead, marks.of_allowed() <= 1.0, "sent")
         .check(Goal::Duplicates, marks.duplicates <= 0.005, "twice");
     if let Some((goal, wanted)) = goal {
         let text = format!("steady < {wanted}");

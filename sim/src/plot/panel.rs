@@ -6,12 +6,13 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 940.0;
 /// Names that fit beside each other above a diagram.
 const MOST_NAMES: usize = 6;
-const NAME_WIDTH: f64 = 138.0;
+const NAME_WIDTH: f64 = 146.0;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Style {
     Line,
     Thin,
+    Dashed,
     Dotted,
     /// Filled down to nothing.
     Area,
@@ -150,6 +151,7 @@ impl Panel {
         let look = match line.style {
             Style::Line => "stroke-width=\"1.5\"",
             Style::Thin | Style::Area => "stroke-width=\"1\"",
+            Style::Dashed => "stroke-width=\"1.5\" stroke-dasharray=\"6 2\"",
             Style::Dotted => "stroke-width=\"1\" stroke-dasharray=\"2 3\"",
         };
         let _ = writeln!(

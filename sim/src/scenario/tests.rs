@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::measure::goodput;
+use crate::named_runs::{NAMES, named};
+use crate::paths;
 
 fn clean(outcome: &Outcome) {
     assert_eq!(outcome.breaches, Vec::<String>::new());

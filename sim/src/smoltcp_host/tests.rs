@@ -77,7 +77,7 @@ fn a_neighbour_that_is_heard_is_not_asked_for_again() {
 
 #[test]
 fn files_of_all_sizes_survive_everything_over_a_stack() {
-    let mut scenario = crate::scenario::named("torture").unwrap();
+    let mut scenario = crate::named_runs::named("torture").unwrap();
     scenario.path = paths::torture();
     scenario.flows[0].policy = fasp_core::control::choices::RatePolicy::Fixed;
     scenario.flows[0].target_bps = 15_000_000;

@@ -18,8 +18,11 @@ pub(super) struct Course {
     pub(super) longest_us: u64,
 }
 
-/// The least size that a path may let through: what is never probed for.
-const LEAST_DATAGRAM: u64 = 1_252;
+/// The least size that the way there lets through: below it nothing is searched for.
+const LEAST_FORWARD: u64 = 1_252;
+/// The least size that the way back lets through. Reports have the size agreed on (1,440 bytes) and the receiver
+/// does not search for a smaller one: where these vanish, a session with many results never ends.
+const LEAST_BACKWARD: u64 = 1_440;
 
 impl Course {
     pub(super) fn draw(random: &mut Random) -> Self {
@@ -47,9 +50,12 @@ impl Course {
             Buffer::time(back, 400_000),
         ))];
         let mut loss_ppm = 0;
-        for parts in [&mut forward, &mut backward] {
+        for (parts, least) in [
+            (&mut forward, LEAST_FORWARD),
+            (&mut backward, LEAST_BACKWARD),
+        ] {
             parts.push(Part::Delay(delay.clone()));
-            loss_ppm = troubles(random, parts).max(loss_ppm);
+            loss_ppm = troubles(random, parts, least).max(loss_ppm);
         }
         let path = Path {
             forward,
@@ -111,8 +117,9 @@ fn buffer_at_random(
     }
 }
 
-/// Adds what may go wrong to one direction and returns the loss per million.
-fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
+/// Adds what may go wrong to one direction and returns the loss per million; datagrams of `least_datagram`
+/// bytes are never too large.
+fn troubles(random: &mut Random, parts: &mut Vec<Part>, least_datagram: u64) -> u64 {
     let mut loss_ppm = 0;
     if random.chance(400_000) {
         let ppm = random.spread(100, 150_000);
@@ -135,8 +142,8 @@ fn troubles(random: &mut Random, parts: &mut Vec<Part>) -> u64 {
         parts.push(Part::Outage(outage));
     }
     if random.chance(200_000) {
-        let first = LEAST_DATAGRAM + random.below(8_000);
-        let second = LEAST_DATAGRAM + random.below(400);
+        let first = least_datagram + random.below(8_000);
+        let second = least_datagram + random.below(400);
         let largest = LargestDatagram::constant(first as usize)
             .then(random.below(TROUBLES_END_US), second as usize);
         parts.push(Part::LargestDatagram(largest));
