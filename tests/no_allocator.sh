@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Shows that core, built for a bare machine, neither links nor asks for an allocator.
-# Usage: tests/no_allocator.sh TARGET   (after: cargo build -p fasp-core --target TARGET)
+# Shows that core and the library of firmware, built for a bare machine, neither link nor ask for an allocator.
+# Usage: tests/no_allocator.sh TARGET   (after: cargo build -p fasp-firmware --target TARGET)
 #
-# A library has no link step of its own, so one is made: a static library that links core, with a
-# panic handler and no global allocator. rustc refuses it as soon as anything below core depends
+# A library has no link step of its own, so one is made: a static library that links it, with a
+# panic handler and no global allocator. rustc refuses it as soon as anything below depends
 # on `alloc`. Then no object in it may name the allocator's entry points.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -18,21 +18,24 @@ link() { # NAME, source on standard input
     cat >"$work/$1.rs"
     rustc --edition 2024 --target "$target" --crate-type staticlib --crate-name "$1" \
         -C panic=abort -L "dependency=$folder/deps" -L "dependency=$host/deps" \
-        --extern "fasp_core=$folder/libfasp_core.rlib" -o "$work/$1.a" "$work/$1.rs"
+        --extern "fasp_core=$folder/libfasp_core.rlib" \
+        --extern "fasp_firmware=$folder/libfasp_firmware.rlib" -o "$work/$1.a" "$work/$1.rs"
 }
 names_an_allocator() { grep --text --quiet --fixed-strings '__rust_alloc' "$1"; }
 
 panic_handler='#[panic_handler] fn panic(_: &core::panic::PanicInfo<'"'"'_>) -> ! { loop {} }'
 
-link proof <<SOURCE
+for library in fasp_core fasp_firmware; do
+    link "proof_$library" <<SOURCE
 #![no_std]
-extern crate fasp_core;
+extern crate $library;
 $panic_handler
 SOURCE
-if names_an_allocator "$work/proof.a"; then
-    echo "core asks for an allocator" >&2
-    exit 1
-fi
+    if names_an_allocator "$work/proof_$library.a"; then
+        echo "$library asks for an allocator" >&2
+        exit 1
+    fi
+done
 
 # The check must be able to fail: the same with an allocation in it is refused.
 if link counterproof 2>/dev/null <<SOURCE && ! names_an_allocator "$work/counterproof.a"; then
@@ -46,4 +49,4 @@ SOURCE
     echo "this check would not notice an allocator" >&2
     exit 1
 fi
-echo "core links no allocator for $target"
+echo "core and firmware link no allocator for $target"

@@ -6,8 +6,8 @@ use crate::host::{FlowOptions, Progress, ReceivingHost, SendingHost};
 use crate::measure::FlowSample;
 use crate::smoltcp_host::{End, SmoltcpHost};
 
-/// Room for the largest datagram or frame.
-const LARGEST: usize = 1 << 16;
+/// Room for the largest frame, and for one batch of the sender.
+const LARGEST: usize = 1 << 17;
 
 /// Two ends of one session.
 #[derive(Debug)]
@@ -57,13 +57,18 @@ impl Flow {
     }
 
     /// `datagram` has arrived at the sender; its turn must follow.
-    pub(crate) fn reach_sender(&mut self, now_us: u64, datagram: &Datagram) {
+    pub(crate) fn reach_sender(
+        &mut self,
+        now_us: u64,
+        datagram: &Datagram,
+        breaches: &mut Breaches,
+    ) {
         self.sender_at = Some(now_us);
         let length = datagram.write(&mut self.buffer);
         let bytes = &mut self.buffer[..length];
         match &mut self.sender_stack {
             Some(stack) => stack.arrive(bytes),
-            None => self.sender.receive(now_us, bytes),
+            None => self.sender.receive(now_us, bytes, breaches),
         }
     }
 
@@ -90,7 +95,9 @@ impl Flow {
                 sender.next_at()
             }
             Some(stack) => {
-                stack.receive(now_us, |datagram| sender.receive(now_us, datagram));
+                stack.receive(now_us, |datagram| {
+                    sender.receive(now_us, datagram, breaches);
+                });
                 sender.prepare(now_us, breaches);
                 stack.transmit(now_us, breaches, |out, breaches| {
                     sender.transmit(now_us, out, breaches)

@@ -18,6 +18,7 @@ use fasp_core::statistics::{ReceiverStatistics, SenderStatistics};
 use fasp_core::time::Instant;
 use fasp_core::units::{BitRate, ConnectionId, ObjectId};
 
+use crate::allocations::{none_in, of_host};
 use crate::cheap_seal::CheapSeal;
 use crate::checks::{Breaches, Coverage, WireWatch, check_bytes};
 use crate::clock::Clock;
@@ -57,12 +58,12 @@ pub(crate) struct FlowOptions {
     /// Delay each way in addition to that of the path.
     pub(crate) extra_us: u64,
     pub(crate) storage: StorageOptions,
+    /// What is under the machine at both ends.
+    pub(crate) stack: Stack,
     /// Wishes that change while the session runs: when, and what from then on.
     pub(crate) changes: Vec<(u64, RateLimits)>,
     pub(crate) sender_clock: Clock,
     pub(crate) receiver_clock: Clock,
-    /// What is under the machine at both ends.
-    pub(crate) stack: Stack,
 }
 
 impl FlowOptions {
@@ -140,7 +141,7 @@ impl ObjectSource for Source {
             self.newest = (object.0, end);
             self.newest_read_at = self.now_us;
         }
-        pattern::fill(object.0, offset, buffer);
+        of_host(|| pattern::fill(object.0, offset, buffer));
         ReadOutcome::Filled
     }
 
@@ -150,7 +151,7 @@ impl ObjectSource for Source {
 
     fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
         let size = self.size(object);
-        Some(record(object, size, &mut self.path))
+        Some(of_host(|| record(object, size, &mut self.path)))
     }
 }
 
@@ -207,24 +208,28 @@ impl SendingHost {
         }
     }
 
-    pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8]) {
-        // What is refused is counted by the machine.
+    pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
         let now = Instant::from_micros(self.clock.local(now_us));
-        let _ = self.machine.handle_datagram(now, datagram);
+        // What is refused is counted by the machine.
+        let _ = none_in("sender handle_datagram", breaches, || {
+            self.machine.handle_datagram(now, datagram)
+        });
     }
 
-    /// What comes before sending: time passes, objects are offered, events are taken.
+    /// What comes before sending: wishes change, time passes, objects are offered, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
-        self.source.now_us = now_us;
         let local_us = self.clock.local(now_us);
+        self.source.now_us = now_us;
         while let Some(&(at_us, limits)) = self.changes.front()
             && at_us <= now_us
         {
             self.changes.pop_front();
-            self.machine.set_limits(limits);
+            none_in("set_limits", breaches, || self.machine.set_limits(limits));
             self.watch.set_target(limits.target.0, local_us);
         }
-        self.machine.handle_timeout(Instant::from_micros(local_us));
+        none_in("sender handle_timeout", breaches, || {
+            self.machine.handle_timeout(Instant::from_micros(local_us));
+        });
         self.offer(breaches);
         self.take_events(breaches);
     }
@@ -238,9 +243,10 @@ impl SendingHost {
     ) -> Option<Transmit> {
         let local_us = self.clock.local(now_us);
         let now = Instant::from_micros(local_us);
-        let transmit = self
-            .machine
-            .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)?;
+        let transmit = none_in("sender poll_transmit", breaches, || {
+            self.machine
+                .poll_transmit(now, out, BATCH_SEGMENTS, &mut self.source)
+        })?;
         for datagram in out[..transmit.length].chunks(transmit.segment_size) {
             self.watch.on_sent(local_us, datagram, breaches);
         }
@@ -257,16 +263,18 @@ impl SendingHost {
                 breaches.add(|| format!("object {} is offered out of order", object.0));
             }
             let record = record(object, self.source.size(object), &mut path);
-            if self.machine.offer(&record).is_err() {
+            let offered = none_in("offer", breaches, || self.machine.offer(&record));
+            if offered.is_err() {
                 return;
             }
             self.offered += 1;
         }
-        self.machine.end_offers();
+        none_in("end_offers", breaches, || self.machine.end_offers());
     }
 
     fn take_events(&mut self, breaches: &mut Breaches) {
-        while let Some(event) = self.machine.poll_event() {
+        while let Some(event) = none_in("sender poll_event", breaches, || self.machine.poll_event())
+        {
             match event {
                 SenderEvent::Finished { first, last, fault } => {
                     for id in first.0..=last.0 {
@@ -351,7 +359,10 @@ impl ReceivingHost {
 
     pub(crate) fn receive(&mut self, now_us: u64, datagram: &mut [u8], breaches: &mut Breaches) {
         let now = Instant::from_micros(self.clock.local(now_us));
-        let Ok(arrival) = self.machine.handle_datagram(now, datagram) else {
+        let arrival = none_in("receiver handle_datagram", breaches, || {
+            self.machine.handle_datagram(now, datagram)
+        });
+        let Ok(arrival) = arrival else {
             return;
         };
         // Records come before the blocks that need them, results after.
@@ -420,7 +431,9 @@ impl ReceivingHost {
         }
         if !fits && !self.failed.contains_key(&object.0) {
             self.failed.insert(object.0, Fault::NoSpaceLeft);
-            self.machine.handle_result(object, Some(Fault::NoSpaceLeft));
+            none_in("handle_result", breaches, || {
+                self.machine.handle_result(object, Some(Fault::NoSpaceLeft));
+            });
         }
     }
 
@@ -436,30 +449,36 @@ impl ReceivingHost {
         }
         let synced_at = self.storage.sync(now_us);
         self.unsynced.push_back((synced_at, object));
-        self.confirm(now_us);
+        self.confirm(now_us, breaches);
     }
 
     /// Tells the machine of what is durable by now.
-    fn confirm(&mut self, now_us: u64) {
+    fn confirm(&mut self, now_us: u64, breaches: &mut Breaches) {
         while let Some(&(at_us, object)) = self.unsynced.front()
             && at_us <= now_us
         {
             self.unsynced.pop_front();
             self.complete += 1;
             self.completed_at = now_us;
-            self.machine.handle_result(object, None);
+            none_in("handle_result", breaches, || {
+                self.machine.handle_result(object, None);
+            });
         }
     }
 
     /// What comes before sending: the disk has written, time passes, events are taken.
     pub(crate) fn prepare(&mut self, now_us: u64, breaches: &mut Breaches) {
-        let now = Instant::from_micros(self.clock.local(now_us));
-        self.confirm(now_us);
+        let local_us = self.clock.local(now_us);
+        self.confirm(now_us, breaches);
         let written = self.storage.written(now_us);
         if written > 0 {
-            self.machine.handle_written(written);
+            none_in("handle_written", breaches, || {
+                self.machine.handle_written(written);
+            });
         }
-        self.machine.handle_timeout(now);
+        none_in("receiver handle_timeout", breaches, || {
+            self.machine.handle_timeout(Instant::from_micros(local_us));
+        });
         for object in self.take_events(breaches) {
             self.finish(now_us, object, breaches);
         }
@@ -473,9 +492,10 @@ impl ReceivingHost {
         breaches: &mut Breaches,
     ) -> Option<Transmit> {
         let local_us = self.clock.local(now_us);
-        let length = self
-            .machine
-            .poll_transmit(Instant::from_micros(local_us), out)?;
+        let now = Instant::from_micros(local_us);
+        let length = none_in("receiver poll_transmit", breaches, || {
+            self.machine.poll_transmit(now, out)
+        })?;
         self.watch.on_sent(local_us, &out[..length], breaches);
         Some(Transmit {
             length,
@@ -487,7 +507,9 @@ impl ReceivingHost {
     fn take_events(&mut self, breaches: &mut Breaches) -> Vec<ObjectId> {
         let mut complete = Vec::new();
         let mut cancelled = Vec::new();
-        while let Some(event) = self.machine.poll_event() {
+        while let Some(event) = none_in("receiver poll_event", breaches, || {
+            self.machine.poll_event()
+        }) {
             match event {
                 ReceiverEvent::Offered(record) => {
                     let id = record.object.0;
@@ -507,7 +529,9 @@ impl ReceivingHost {
         }
         for (object, fault) in cancelled {
             if self.failed.insert(object.0, fault).is_none() {
-                self.machine.handle_result(object, Some(fault));
+                none_in("handle_result", breaches, || {
+                    self.machine.handle_result(object, Some(fault));
+                });
             }
         }
         complete

@@ -3,6 +3,7 @@
 //! Nothing here talks to a network or reads the clock of this machine (except to say how long a command
 //! took); every number follows from the command and its seed.
 
+#![deny(unsafe_code)]
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -10,6 +11,7 @@
     reason = "a simulation calculates with numbers of its own; a panic ends the run and is a finding"
 )]
 
+mod allocations;
 mod cheap_seal;
 mod checks;
 mod clock;

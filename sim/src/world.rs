@@ -209,7 +209,7 @@ impl World {
                 continue;
             }
             if let Some(Some(flow)) = self.flows.get_mut(index) {
-                flow.reach_sender(now, &datagram);
+                flow.reach_sender(now, &datagram, &mut self.breaches);
             }
         }
     }

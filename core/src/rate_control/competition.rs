@@ -11,12 +11,14 @@ use super::shadow_cubic::ShadowCubic;
 
 /// A queue that stands for so long, or thirty round trips, is not one of ours: ours are drained.
 const STANDING: Duration = Duration::from_millis(2_500);
+/// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
+const STEEP_PARTS: u64 = 4;
 /// Losses of a full buffer count once in this time,
 const APART: Duration = Duration::from_secs(1);
 /// and are forgotten after this one;
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// so many make a verdict.
-const OVERFLOWS: u8 = 2;
+const OVERFLOWS: u8 = 3;
 /// Marks of the queue in the past, one each round trip.
 const MARKS: usize = 4;
 /// The highest rate of the last one to two spans is what the shadow flow takes half of.
@@ -28,6 +30,8 @@ const DOUBT_AFTER: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Competition {
     standing_since: Option<Instant>,
+    /// When the queue last rose steeply.
+    steep_at: Instant,
     overflows: u8,
     overflow_at: Instant,
     marks: [u64; MARKS],
@@ -50,6 +54,7 @@ pub(super) struct Contest {
     pub(super) now: Instant,
     pub(super) interval: Duration,
     pub(super) round_trip: Duration,
+    pub(super) least_round_trip: Duration,
     pub(super) queue_us: u64,
     /// Queue that we would keep alone, µs.
     pub(super) wanted_us: u64,
@@ -75,6 +80,8 @@ impl Competition {
     pub(super) fn watch(&mut self, contest: &Contest) {
         self.note_peak(contest);
         let overflowing = self.is_overflow(contest);
+        let standing = self.stands_for(contest);
+        self.mark(contest);
         if overflowing
             && contest.now.since(self.overflow_at) >= APART.max(contest.round_trip.scaled(5, 1))
         {
@@ -84,9 +91,7 @@ impl Competition {
             self.overflow_at = contest.now;
             self.overflows += 1;
         }
-        let standing = self.stands_for(contest);
-        let long = STANDING.max(contest.round_trip.scaled(30, 1));
-        if self.overflows >= OVERFLOWS || standing >= long {
+        if self.overflows >= OVERFLOWS || standing >= long_time(contest) {
             self.believe(contest);
         }
     }
@@ -101,6 +106,13 @@ impl Competition {
 
     /// How long the queue has been far above what we would keep.
     fn stands_for(&mut self, contest: &Contest) -> Duration {
+        let before = self.marks.iter().rev().nth(1).copied().unwrap_or(0);
+        let rise_us = contest.queue_us.saturating_sub(before);
+        if rise_us * STEEP_PARTS > contest.least_round_trip.as_micros() {
+            // A session of ours has come; give all of us time.
+            self.standing_since = None;
+            self.steep_at = contest.now;
+        }
         if contest.queue_us * 2 > contest.wanted_us * 3 {
             let since = *self.standing_since.get_or_insert(contest.now);
             return contest.now.since(since);
@@ -113,11 +125,16 @@ impl Competition {
 
     /// Loss at a queue that is above ours and has grown slowly: somebody has filled the buffer step by step. The start-up
     /// of a session of ours fills it within a few round trips.
-    fn is_overflow(&mut self, contest: &Contest) -> bool {
+    fn is_overflow(&self, contest: &Contest) -> bool {
         let slowly = self
             .marks
             .iter()
-            .all(|&mark| contest.queue_us * 4 <= mark * 5 && mark > 0);
+            .all(|&mark| contest.queue_us.abs_diff(mark) * 5 <= mark);
+        let quiet = contest.now.since(self.steep_at) >= long_time(contest);
+        contest.excess_loss && slowly && quiet && contest.queue_us * 5 > contest.wanted_us * 6
+    }
+
+    fn mark(&mut self, contest: &Contest) {
         if contest.now.since(self.marked_at) >= contest.round_trip {
             self.marked_at = contest.now;
             self.marks.rotate_left(1);
@@ -125,7 +142,6 @@ impl Competition {
                 *newest = contest.queue_us;
             }
         }
-        contest.excess_loss && slowly && contest.queue_us * 5 > contest.wanted_us * 6
     }
 
     fn believe(&mut self, contest: &Contest) {
@@ -196,6 +212,11 @@ impl Competition {
     }
 }
 
+/// Sessions of ours are in step after so long.
+fn long_time(contest: &Contest) -> Duration {
+    STANDING.max(contest.round_trip.scaled(30, 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +228,7 @@ mod tests {
             now: Instant::from_micros(at_ms * 1_000),
             interval: Duration::from_millis(10),
             round_trip: ROUND_TRIP,
+            least_round_trip: ROUND_TRIP,
             queue_us,
             wanted_us: 5_000,
             excess_loss,
@@ -245,7 +267,7 @@ mod tests {
             }
         }
         assert!(!competition.is_on());
-        for step in 0..900 {
+        for step in 0..1_900 {
             let queue_us = 5_500 + step % 300 * 6;
             competition.watch(&contest(10_000 + step * 10, queue_us, step % 300 == 299));
         }
@@ -265,6 +287,6 @@ mod tests {
         {
             step += 1;
         }
-        assert!((400..900).contains(&step), "{step}");
+        assert!((320..900).contains(&step), "{step}");
     }
 }

@@ -31,6 +31,8 @@ const LEAST_RATE: BitRate = BitRate(64_000);
 const STALE_AFTER: Duration = Duration::from_secs(10);
 /// One not seen for so long is looked for when others drain.
 const JOIN_AFTER: Duration = Duration::from_secs(2);
+/// So many drains in a row that change nothing mean that the path has become longer.
+const DRAINS_TO_REBASE: u8 = 2;
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -47,6 +49,8 @@ enum Phase {
 struct Drain {
     /// Stop when no more is in flight than passes in this time,
     goal: Duration,
+    /// and it is as late as this,
+    not_before: Instant,
     /// or at this time.
     until: Instant,
     /// The rate to go on with.
@@ -61,6 +65,8 @@ struct Judgement {
     /// Least and largest queue since.
     least_us: u64,
     largest_us: u64,
+    /// More was lost than the path loses by itself.
+    lossy: bool,
 }
 
 /// Decides the sending rate of one lane.
@@ -88,6 +94,8 @@ pub struct RateController {
     usual_queue_us: u64,
     drained_at: Instant,
     judgement: Option<Judgement>,
+    /// Drains in a row that changed nothing at all.
+    still_after_drains: u8,
     /// Until then reports tell of the time before the latest drain.
     anchor: Option<(Instant, BitRate)>,
 }
@@ -120,6 +128,7 @@ impl RateController {
             usual_queue_us: 0,
             drained_at: now,
             judgement: None,
+            still_after_drains: 0,
             anchor: None,
         }
     }
@@ -264,6 +273,7 @@ impl RateController {
         if in_train {
             // The train was its own queue, and it has passed.
             self.delay.forget_standing();
+            self.loss.on_train(start_up.loss_of_train());
             if let Step::Rate(rate) = step {
                 self.set_rate(rate);
             }
@@ -271,6 +281,9 @@ impl RateController {
         }
         if queue > deep {
             self.begin_drain(facts, arrived);
+            if start_up.is_shared(arrived) {
+                self.listen(facts);
+            }
             return;
         }
         if queue * 10 > wanted * 6 && arrived >= self.rate.scaled(7, 10) {
@@ -316,11 +329,21 @@ impl RateController {
         let longest = queue.scaled(2, 1) + facts.round_trip.scaled(3, 2);
         self.phase = Phase::Drain(Drain {
             goal,
+            not_before: facts.now,
             until: facts.now + longest,
             after: arrived,
         });
         self.judgement = None;
         self.set_rate(arrived.scaled(1, 2));
+    }
+
+    /// Others share the path, and what is taken for its base delay may hold their queue. They will drain now, because we
+    /// have come: until then we stay below them, so that the queue can be emptied.
+    fn listen(&mut self, facts: &ReportFacts) {
+        if let Phase::Drain(drain) = &mut self.phase {
+            drain.not_before = facts.now + facts.round_trip.scaled(2, 1);
+            drain.until = drain.until.max(drain.not_before);
+        }
     }
 
     /// The round trip that the path would have without a queue of data.
@@ -335,7 +358,8 @@ impl RateController {
     fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
         // The path has been full for longer now, so more is known of what it carries.
         drain.after = drain.after.max(arrived);
-        if facts.in_flight > drain.after.bytes_in(drain.goal) && facts.now < drain.until {
+        let full = facts.in_flight > drain.after.bytes_in(drain.goal);
+        if (full || facts.now < drain.not_before) && facts.now < drain.until {
             self.phase = Phase::Drain(drain);
             return;
         }
@@ -349,6 +373,7 @@ impl RateController {
             queue_before_us: queue.max(self.usual_queue_us),
             least_us: u64::MAX,
             largest_us: 0,
+            lossy: false,
         });
         self.set_rate(drain.after);
     }
@@ -356,7 +381,7 @@ impl RateController {
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
-        self.judge_drain(facts, queue, wanted);
+        self.judge_drain(facts, delivery, wanted);
         if self.limits.policy != RatePolicy::Low {
             self.competition.watch(&self.contest(facts, delivery));
         }
@@ -440,29 +465,39 @@ impl RateController {
         }
         if queue > 2 * wanted + 1_000 {
             let since = *self.surge_since.get_or_insert(facts.now);
-            let long = facts.round_trip.max(facts.interval.scaled(3, 1));
-            return facts.now.since(since) >= long;
+            return facts.now.since(since) >= facts.interval.scaled(2, 1);
         }
         false
     }
 
     /// A round trip after a drain its effect shows: the queue is smaller, or the path has changed.
-    fn judge_drain(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) {
+    fn judge_drain(&mut self, facts: &ReportFacts, delivery: Delivery, wanted: u64) {
+        let queue = self.delay.queue_us();
         let Some(mut judgement) = self.judgement else {
             return;
         };
         judgement.least_us = judgement.least_us.min(queue);
         judgement.largest_us = judgement.largest_us.max(queue);
+        judgement.lossy |= self.loss.is_excess(delivery.passed, delivery.loss_ppm);
         if facts.now < judgement.at {
             self.judgement = Some(judgement);
             return;
         }
         self.judgement = None;
         if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
+            self.still_after_drains = 0;
             return;
         }
+        // A full buffer stands as still as a longer path, but it loses.
         let spread = judgement.largest_us - judgement.least_us;
-        if spread <= 500.max(judgement.least_us * 6 / 100) {
+        let still = spread <= 500.max(judgement.least_us * 6 / 100);
+        self.still_after_drains = if still && !judgement.lossy {
+            self.still_after_drains.saturating_add(1)
+        } else {
+            0
+        };
+        if self.still_after_drains >= DRAINS_TO_REBASE {
+            self.still_after_drains = 0;
             self.delay.rebase(facts.now);
         }
     }
@@ -473,6 +508,7 @@ impl RateController {
             now: facts.now,
             interval: facts.interval,
             round_trip: facts.round_trip,
+            least_round_trip: facts.least_round_trip,
             queue_us: self.delay.queue_us(),
             wanted_us: self.target_delay_us(self.rate),
             excess_loss: self.loss.is_excess(delivery.passed, delivery.loss_ppm),

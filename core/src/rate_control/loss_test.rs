@@ -16,6 +16,8 @@ use super::loss_runs::{LossRuns, ONE};
 const MILLION: u64 = 1_000_000;
 /// Loss below this above the accepted one, per million, is left alone.
 const TOLERATED_PPM: u64 = 8_000;
+/// So much more than the opening train lost may be chance.
+const BELIEVABLE_PPM: u64 = 100_000;
 /// Packets that make a judgement.
 const LEAST_SAMPLE: u64 = 400;
 const LARGEST_SAMPLE: u64 = 12_000;
@@ -70,10 +72,12 @@ struct Cap {
 }
 
 /// The state of the experiment and what came of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct LossTest {
     runs: LossRuns,
     accepted_ppm: Option<u64>,
+    /// At the start no more loss than this, per million, is put down to the path.
+    believable_ppm: u64,
     stage: Stage,
     count: Count,
     count_started: Instant,
@@ -107,10 +111,31 @@ pub(super) struct Situation {
     pub(super) started: bool,
 }
 
+impl Default for LossTest {
+    fn default() -> Self {
+        Self {
+            runs: LossRuns::default(),
+            accepted_ppm: None,
+            believable_ppm: BELIEVABLE_PPM,
+            stage: Stage::Watch,
+            count: Count::default(),
+            count_started: Instant::default(),
+            from: 0,
+            cap: None,
+            next_test_at: Instant::default(),
+        }
+    }
+}
+
 impl LossTest {
     /// Packet `number` was lost.
     pub(super) fn on_lost(&mut self, number: u64) {
         self.runs.on_lost(number);
+    }
+
+    /// `loss_ppm` of the opening train were lost: much more is not the path's own loss.
+    pub(super) const fn on_train(&mut self, loss_ppm: u64) {
+        self.believable_ppm = loss_ppm + BELIEVABLE_PPM;
     }
 
     /// Loss that is put down to the path, per million, given `recent_ppm`.
@@ -119,7 +144,7 @@ impl LossTest {
             (Some(accepted), Stage::Watch) if self.cap.is_some() => recent_ppm.min(accepted),
             // Statistical noise goes with what arrived.
             (Some(accepted), _) => recent_ppm.min(accepted + accepted / 2 + TOLERATED_PPM),
-            (None, _) => recent_ppm,
+            (None, _) => recent_ppm.min(self.believable_ppm),
         }
     }
 
@@ -174,7 +199,7 @@ impl LossTest {
         let ppm = count.ppm();
         let Some(accepted) = self.accepted_ppm else {
             if count.passed >= LEAST_SAMPLE {
-                self.accepted_ppm = Some(ppm);
+                self.accepted_ppm = Some(ppm.min(self.believable_ppm));
                 self.begin(facts, Stage::Watch);
             }
             return Demand::Free;

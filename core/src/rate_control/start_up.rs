@@ -17,7 +17,7 @@ const WITHOUT_TRAIN: u32 = 48;
 /// Losses of a train up to this part are taken for the path's own, above for a full buffer.
 const LOSS_OF_PATH_PERCENT: u64 = 20;
 /// Packets after which the loss of a round trip means something.
-const LEAST_PASSED: u64 = 200;
+const LEAST_PASSED: u64 = 24;
 
 /// What start-up knows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct StartUp {
     train: Train,
     /// What the path seems to carry.
     capacity: Option<BitRate>,
+    /// The first packet that was sent at half of that.
+    half_from: u64,
     /// Rate and delivery a round trip ago.
     mark: Option<Mark>,
     /// Round trips in which delivery did not follow the rate.
@@ -72,6 +74,23 @@ impl StartUp {
         }
     }
 
+    /// Whether much less arrives than the path carries: others use it.
+    pub(super) fn is_shared(&self, arrived: BitRate) -> bool {
+        self.capacity
+            .is_some_and(|capacity| arrived < capacity.scaled(3, 4))
+    }
+
+    /// Loss of the train, per million, unless it met a full buffer.
+    pub(super) fn loss_of_train(&self) -> u64 {
+        let lost = self.train.passed.saturating_sub(self.train.received);
+        if lost * 100 > self.train.passed * LOSS_OF_PATH_PERCENT {
+            return 0;
+        }
+        (lost * 1_000_000)
+            .checked_div(self.train.passed)
+            .unwrap_or(0)
+    }
+
     /// Whether a queue is that of our own train.
     pub(super) const fn in_train(&self) -> bool {
         !self.train.over
@@ -100,10 +119,15 @@ impl StartUp {
             capacity = arrived.scaled(2, 1);
             self.capacity = Some(capacity);
         }
-        let doubled = rate.scaled(round_trip + step, round_trip);
         let near = capacity.scaled(19, 20);
-        let rate = if rate < near {
-            doubled.max(capacity.scaled(1, 2)).min(near)
+        let half = capacity.scaled(1, 2);
+        let rate = if rate < half {
+            self.half_from = facts.next;
+            half
+        } else if rate < near && facts.largest < self.half_from {
+            rate
+        } else if rate < near {
+            near
         } else if delivery.application_limited || arrived.scaled(3, 2) >= rate {
             rate.scaled(20 * round_trip + 3 * step, 20 * round_trip)
         } else {
@@ -169,7 +193,8 @@ impl StartUp {
         if facts.now.since(mark.at) < facts.round_trip {
             return None;
         }
-        let more_lost = delivery.loss_ppm > mark.loss_ppm.max(20_000) + 80_000;
+        let chance = 900_000 / delivery.passed.isqrt().max(1);
+        let more_lost = delivery.loss_ppm > mark.loss_ppm.max(20_000) + 80_000 + chance;
         let follows = delivery.rate.0 > mark.delivered.scaled(6, 5).0;
         // Loss far beyond what was seen before says it at once, loss alone after two round trips.
         self.stalled = if more_lost && !follows {
@@ -177,7 +202,7 @@ impl StartUp {
         } else {
             0
         };
-        let at_once = delivery.loss_ppm > mark.loss_ppm + 300_000;
+        let at_once = delivery.loss_ppm > mark.loss_ppm + 250_000 + chance;
         if self.stalled >= 2 || at_once {
             return Some(delivery.rate.max(mark.delivered));
         }

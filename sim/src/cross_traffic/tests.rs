@@ -139,6 +139,21 @@ fn cubic_takes_more_than_reno_on_a_long_path_and_not_on_a_short_one() {
 }
 
 #[test]
+fn bbr_takes_most_of_a_short_queue_from_cubic_and_less_than_half_of_a_deep_one() {
+    // As measured with the first version of BBR on real networks ("Modeling BBR's Interactions with Loss-Based
+    // Congestion Control", 2019).
+    let share = |products| {
+        let buffer = Buffer::time(RATE, ROUND_TRIP_US * products);
+        let path = Path::plain(RATE, ROUND_TRIP_US, 0).with_buffer(buffer);
+        let outcome = run_on(path, &[BBR, CUBIC].map(CrossOptions::bulk), 80, 20);
+        used(&outcome, 0, 20)
+    };
+    let (short, deep) = (share(1), share(4));
+    assert!(short > 0.7, "{short}");
+    assert!((0.3..0.5).contains(&deep), "{deep}");
+}
+
+#[test]
 fn on_off_sends_its_rate_in_its_share_of_the_time() {
     for spread in [Spread::Constant, Spread::Exponential] {
         let on_off = OnOff {
