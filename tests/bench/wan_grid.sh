@@ -14,14 +14,16 @@
 # outside (/proc/PID/io), as the simulation defines it. The fairness of two sessions is Jain's index of what
 # their receivers wrote while both ran; `late half`, the same over the second half of that time.
 #
-# In the environment: SECONDS_LONG (10) how long a transfer should last, ROUND_TRIPS (40) and how many round trips at
-# least, PAIR_SECONDS (30), PAIRS ("100mbit:50 1gbit:50"), RATES, ROUND_TRIPS_MS and LOSSES for other cells, ASCP_OPTIONS,
+# Three programs and the emulator share this machine: at 1 Gbit/s on few cores, other load shows in the numbers.
+#
+# In the environment: RUNS (1) of each cell, of which the median counts, SECONDS_LONG (10) how long a transfer
+# should last, ROUND_TRIPS (40) and how many round trips at least, PAIR_SECONDS (30), PAIRS ("100mbit:50 1gbit:50"), RATES, ROUND_TRIPS_MS and LOSSES for other cells, ASCP_OPTIONS,
 # SIMULATE=0 to leave the simulation out. Exits with 1 if a cell differs by more than 5 % or an index is below 0.95.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 emulator="${WAN_RUN:?name the WAN emulator: WAN_RUN=/path/to/emulator $0}"
 what="${1:-all}"
-seconds_long="${SECONDS_LONG:-10}" round_trips="${ROUND_TRIPS:-40}" simulate="${SIMULATE:-1}"
+seconds_long="${SECONDS_LONG:-10}" round_trips="${ROUND_TRIPS:-40}" simulate="${SIMULATE:-1}" runs="${RUNS:-1}"
 read -ra rates <<<"${RATES:-100mbit 1gbit}"
 read -ra round_trips_ms <<<"${ROUND_TRIPS_MS:-10 100 250}"
 read -ra losses <<<"${LOSSES:-0 1}"
@@ -58,7 +60,10 @@ source_of() { # BYTES
 # Appends "seconds bytes" to FILE for the process whose number is in PID_FILE, until it ends.
 sample() { # PID_FILE FILE
     local pid="" line bytes
-    until [ -s "$1" ]; do sleep 0.05; done
+    until [ -s "$1" ]; do
+        [ -d "$work" ] || return
+        sleep 0.05
+    done
     pid=$(<"$1")
     while bytes=$(awk '/^wchar/ { print $2 }' "/proc/$pid/io" 2>/dev/null) && [ -n "$bytes" ]; do
         line="$EPOCHREALTIME $bytes"
@@ -117,12 +122,14 @@ simulated() { # RATE MS LOSS: prints the goodput in Mbit/s
         --seconds "$seconds" | sed 's/goodput_bps=\([0-9]*\).*/\1/' | awk '{ printf "%.1f\n", $1 / 1e6 }'
 }
 
+median() { sort -n | awk '{ all[NR] = $1 } END { if (!NR) exit 1; print all[int((NR + 1) / 2)] }'; }
+
 grid() {
     echo "One session, ascp ${options[*]} -l twice the rate; Mbit/s of file bytes:"
     printf '%8s %7s %6s %9s %9s %7s\n' rate 'RTT ms' 'loss %' real simulated ratio
     local rate ms loss real model ratio
     for rate in "${rates[@]}"; do for ms in "${round_trips_ms[@]}"; do for loss in "${losses[@]}"; do
-        real=$(one_cell "$rate" "$ms" "$loss")
+        real=$(for _ in $(seq "$runs"); do one_cell "$rate" "$ms" "$loss" || exit; done | median)
         model=-
         ratio=-
         if [ "$simulate" != 0 ]; then
