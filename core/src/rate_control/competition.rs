@@ -286,6 +286,6 @@ mod tests {
         {
             step += 1;
         }
-        assert!((1_120..1_700).contains(&step), "{step}");
+        assert!((1_101..1_700).contains(&step), "{step}");
     }
 }
