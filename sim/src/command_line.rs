@@ -188,7 +188,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// The goodput that the matrices call steady, in one line.
 fn transfer(scenario: Scenario, seed: u64) -> io::Result<bool> {
-    let outcome = scenario.run(seed);
+    let outcome = scenario.run_twice(seed);
     let marks = TransferMarks::of(&scenario, &outcome);
     let possible = scenario.path.ceiling_bps();
     writeln!(
