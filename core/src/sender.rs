@@ -355,7 +355,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             next = next.min(opens_at);
         }
         if self.blocked == Blocked::Empty && self.wants_copies() {
-            next = next.min(self.copies.next_pass_at);
+            next = next.min(self.next_copies_at());
         }
         if self.may_probe()
             && let Some(probe_at) = self.mtu.next_probe_at()

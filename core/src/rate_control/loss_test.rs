@@ -18,6 +18,8 @@ const MILLION: u64 = 1_000_000;
 const TOLERATED_PPM: u64 = 8_000;
 /// So much more than the opening train lost may be chance.
 const BELIEVABLE_PPM: u64 = 100_000;
+/// No path is believed to lose more than this by itself.
+const MOST_OF_PATH_PPM: u64 = 550_000;
 /// Packets that make a judgement.
 const LEAST_SAMPLE: u64 = 400;
 const LARGEST_SAMPLE: u64 = 12_000;
@@ -25,6 +27,8 @@ const LARGEST_SAMPLE: u64 = 12_000;
 const LOSSES_EXPECTED: u64 = 40;
 /// Counting at one rate is given up after so long, or eight round trips.
 const LONGEST_STAGE: Duration = Duration::from_secs(2);
+/// Slow enough that a bucket that has filled up meanwhile is empty before much is lost.
+const PROBE_STEP: Duration = Duration::from_millis(400);
 /// A cap is a little below what arrived.
 const CAP_PERCENT: u64 = 98;
 
@@ -78,6 +82,8 @@ struct Cap {
 pub(super) struct LossTest {
     runs: LossRuns,
     accepted_ppm: Option<u64>,
+    /// The highest rate at which no more than that was lost.
+    accepted_at: BitRate,
     /// At the start no more loss than this, per million, is put down to the path.
     believable_ppm: u64,
     stage: Stage,
@@ -118,6 +124,7 @@ impl Default for LossTest {
         Self {
             runs: LossRuns::default(),
             accepted_ppm: None,
+            accepted_at: BitRate(0),
             believable_ppm: BELIEVABLE_PPM,
             stage: Stage::Watch,
             count: Count::default(),
@@ -212,6 +219,7 @@ impl LossTest {
         let Some(accepted) = self.accepted_ppm else {
             if count.passed >= LEAST_SAMPLE {
                 self.accepted_ppm = Some(ppm.min(self.believable_ppm));
+                self.accepted_at = situation.rate;
                 self.begin(facts, Stage::Watch);
             }
             return Demand::Free;
@@ -233,13 +241,27 @@ impl LossTest {
             }
             if !situation.started {
                 self.accepted_ppm = Some(accepted.min(ppm));
-            } else if !significant || facts.now < self.next_test_at {
+            } else if ppm <= accepted {
                 self.accepted_ppm = Some((accepted * 3 + ppm) / 4);
+                self.accepted_at = self.accepted_at.max(situation.rate);
+            } else if self.cap.is_none() && self.may_accept_more(facts, situation, significant) {
+                self.accepted_ppm = Some(((accepted * 3 + ppm) / 4).min(MOST_OF_PATH_PPM));
             }
             self.begin(facts, Stage::Watch);
         }
         self.probe(facts);
         Demand::Free
+    }
+
+    /// Loss that grew with the rate is not the path's own; loss that grew by itself may be.
+    fn may_accept_more(
+        &self,
+        facts: &ReportFacts,
+        situation: &Situation,
+        significant: bool,
+    ) -> bool {
+        let same_rate = situation.rate <= self.accepted_at.scaled(103, 100);
+        facts.now < self.next_test_at || (!significant && same_rate)
     }
 
     /// More was lost than accepted, more than chance explains and more than is tolerated.
@@ -308,7 +330,8 @@ impl LossTest {
             self.set_cap(facts, delivered, high_ppm, 1);
             return Demand::Free;
         }
-        self.accepted_ppm = Some((high_ppm + count.ppm()) / 2);
+        self.accepted_ppm = Some(((high_ppm + count.ppm()) / 2).min(MOST_OF_PATH_PPM));
+        self.accepted_at = high;
         self.put_off(facts);
         self.begin(facts, Stage::Watch);
         Demand::Exactly(high)
@@ -341,7 +364,9 @@ impl LossTest {
         if !cap.verified && self.count.passed < self.sample_for(cap.high_ppm) {
             return Demand::Hold;
         }
-        if !cap.verified && ppm * 10 >= cap.high_ppm * 7 {
+        // A bucket that was full lets too much through at first, and the cap is too high: then less is lost, not as much.
+        let as_much = if cap.high_ppm > 200_000 { 9 } else { 7 };
+        if !cap.verified && ppm <= MOST_OF_PATH_PPM && ppm * 10 >= cap.high_ppm * as_much {
             // Less did not help: it was not the rate.
             self.cap = None;
             self.accepted_ppm = Some(ppm);
@@ -350,12 +375,21 @@ impl LossTest {
             return Demand::Free;
         }
         let backoff = (cap.backoff + 1).min(5);
-        let delivered = situation.delivered.min(cap.rate);
-        self.set_cap(facts, delivered, ppm.max(cap.high_ppm / 2), backoff);
+        let high_ppm = ppm.max(cap.high_ppm / 2);
+        if cap.verified && cap.rate > cap.first {
+            // A probe went too far: nothing was lost at the rate before it.
+            self.set_cap(facts, cap.first.scaled(100, CAP_PERCENT), high_ppm, backoff);
+        } else {
+            let delivered = situation.delivered.min(cap.rate);
+            self.set_cap(facts, delivered, high_ppm, backoff);
+        }
+        if let Some(new) = &mut self.cap {
+            new.verified = cap.verified;
+        }
         Demand::Free
     }
 
-    /// After a while a cap is raised, an eighth in two round trips, until loss shows again or it is gone.
+    /// After a while a cap is raised, a sixteenth each [`PROBE_STEP`], until loss shows again or it is gone.
     fn probe(&mut self, facts: &ReportFacts) {
         let Some(cap) = &mut self.cap else {
             return;
@@ -363,10 +397,10 @@ impl LossTest {
         if facts.now < cap.probe_at {
             return;
         }
-        let round_trip = facts.round_trip.as_micros().max(20_000);
+        let round_trip = facts.round_trip.max(PROBE_STEP).as_micros();
         let step = facts.interval.as_micros().min(round_trip);
         cap.rate = cap.rate.scaled(16 * round_trip + step, 16 * round_trip);
-        if cap.rate.0 > cap.first.scaled(3, 2).0 {
+        if cap.rate.0 > cap.first.scaled(2, 1).0 {
             self.cap = None;
         }
     }

@@ -472,7 +472,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if repeated {
             self.sent.on_repeated(number.0);
         } else if !contents.is_empty() {
-            self.copies.on_new_content(number.0);
+            self.copies.on_new_content(now);
         }
         self.pacer.on_sent(length, now);
         self.statistics.packets_sent += 1;

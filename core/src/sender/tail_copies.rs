@@ -25,18 +25,20 @@ pub(super) struct TailCopies {
     /// Packet numbers still to be looked at in this pass.
     cursor: u64,
     pass_end: u64,
-    pub(super) next_pass_at: Instant,
+    next_pass_at: Instant,
     /// How often a block shall travel.
     times: u8,
-    /// The latest packet with content that had not travelled before: what was repeated earlier gets no copies, for
-    /// if it is lost there is still time to ask for it.
-    last_new: u64,
+    /// When content last travelled for the first time.
+    last_new_at: Instant,
+    /// What was repeated earlier gets no copies, for if it is lost there is still time to ask for it.
+    from: Option<u64>,
 }
 
 impl TailCopies {
-    /// Packet `number` has content that travels for the first time.
-    pub(super) const fn on_new_content(&mut self, number: u64) {
-        self.last_new = number;
+    /// Content travels for the first time.
+    pub(super) const fn on_new_content(&mut self, now: Instant) {
+        self.last_new_at = now;
+        self.from = None;
     }
 }
 
@@ -62,7 +64,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         limit: usize,
         source: &mut S,
     ) -> Option<usize> {
-        if !self.wants_copies() {
+        if !self.wants_copies() || now < self.copies_begin_at() {
             return None;
         }
         let copy = self.copy_of_pass(now, room, limit, source);
@@ -100,14 +102,26 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.sent.repeated_in_flight() > 0 && !self.has_unsent()
     }
 
+    /// What is repeated before this can still be asked for once more.
+    fn copies_begin_at(&self) -> Instant {
+        self.copies.last_new_at + self.round_trip.smoothed().scaled(3, 8)
+    }
+
+    /// When the next copies are due, if any are wanted.
+    pub(super) fn next_copies_at(&self) -> Instant {
+        self.copies.next_pass_at.max(self.copies_begin_at())
+    }
+
     fn begin_pass(&mut self, now: Instant) {
+        let from = self.copies.from.unwrap_or_else(|| self.sent.next());
         let spacing = self.round_trip.smoothed().scaled(1, 24).max(LEAST_SPACING);
         let loss_ppm = (self.statistics.packets_lost * MILLION)
             .checked_div(self.statistics.packets_sent)
             .unwrap_or(0);
         self.copies = TailCopies {
-            last_new: self.copies.last_new,
-            cursor: self.sent.floor().max(self.copies.last_new + 1),
+            last_new_at: self.copies.last_new_at,
+            from: Some(from),
+            cursor: self.sent.floor().max(from),
             pass_end: self.sent.next(),
             next_pass_at: now + spacing,
             times: times_for(self.sent.repeated_in_flight().into(), loss_ppm),
