@@ -8,6 +8,7 @@ mod circuit_breaker;
 mod clock_skew;
 mod competition;
 mod controller;
+mod drain;
 mod jitter;
 mod loss_runs;
 mod loss_test;

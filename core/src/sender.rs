@@ -52,7 +52,7 @@ const REVERSE_WORDS: usize = 16;
 /// Bytes a sender may have in flight before the first report tells the receiver's credit.
 const FIRST_CREDIT: u64 = 4 << 20;
 /// A batch of datagrams never takes longer to send than this.
-const BATCH: Duration = Duration::from_millis(1);
+const BATCH: Duration = Duration::from_micros(250);
 
 /// Datagrams ready to leave: `length` bytes that hold datagrams of `segment_size` bytes each, the last
 /// one possibly shorter.

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::marks::TransferMarks;
 use crate::matrix::{Extent, MATRICES, Matrix, Plan};
+use crate::scenario::Scenario;
 use crate::{matrix, named_runs, paths, results, swarm, timeline};
 
 #[derive(Debug, Parser)]
@@ -28,6 +30,23 @@ enum Command {
     Run {
         /// A name from the list.
         name: String,
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// One fair transfer on a plain path, as one line of `key=value` for scripts.
+    Transfer {
+        /// Rate of the bottleneck, bit/s of Ethernet frames.
+        #[arg(long)]
+        rate_bps: u64,
+        /// Round trip, ms.
+        #[arg(long)]
+        round_trip_ms: u64,
+        /// Independent losses behind the bottleneck, millionths.
+        #[arg(long, default_value_t = 0)]
+        loss_ppm: u64,
+        /// How long the transfer takes if it goes well.
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
@@ -127,6 +146,16 @@ pub(crate) fn main() -> ExitCode {
             };
             run_matrices(&name, &plan, &out)
         }
+        Command::Transfer {
+            rate_bps,
+            round_trip_ms,
+            loss_ppm,
+            seconds,
+            seed,
+        } => {
+            let path = paths::Path::plain(rate_bps, round_trip_ms * 1_000, loss_ppm);
+            transfer(Scenario::transfer(path, seconds.into()), seed)
+        }
         Command::Swarm {
             seed, once: true, ..
         } => swarm::replay(seed),
@@ -155,6 +184,21 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The goodput that the matrices call steady, in one line.
+fn transfer(scenario: Scenario, seed: u64) -> io::Result<bool> {
+    let outcome = scenario.run_twice(seed);
+    let marks = TransferMarks::of(&scenario, &outcome);
+    let possible = scenario.path.ceiling_bps();
+    writeln!(
+        io::stdout().lock(),
+        "goodput_bps={:.0} possible_bps={possible:.0} efficiency={:.4} breaches={}",
+        marks.efficiency * possible,
+        marks.efficiency,
+        outcome.breaches.len()
+    )?;
+    Ok(outcome.breaches.is_empty())
 }
 
 fn list() -> io::Result<bool> {

@@ -9,8 +9,8 @@ use crate::units::BitRate;
 
 use super::shadow_cubic::ShadowCubic;
 
-/// A queue that stands for so long, or thirty round trips, is not one of ours: ours are drained.
-const STANDING: Duration = Duration::from_millis(2_500);
+/// A queue that stands for so long, or a hundred round trips, is not one of ours: ours are drained.
+const STANDING: Duration = Duration::from_secs(10);
 /// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
 const STEEP_PARTS: u64 = 4;
 /// Losses of a full buffer count once in this time,
@@ -114,13 +114,12 @@ impl Competition {
             self.steep_at = contest.now;
         }
         if contest.queue_us * 2 > contest.wanted_us * 3 {
-            let since = *self.standing_since.get_or_insert(contest.now);
-            return contest.now.since(since);
-        }
-        if contest.queue_us * 5 <= contest.wanted_us * 6 {
+            self.standing_since.get_or_insert(contest.now);
+        } else if contest.queue_us * 5 <= contest.wanted_us * 3 {
             self.standing_since = None;
         }
-        Duration::ZERO
+        self.standing_since
+            .map_or(Duration::ZERO, |since| contest.now.since(since))
     }
 
     /// Loss at a queue that is above ours and has grown slowly: somebody has filled the buffer step by step. The start-up
@@ -214,7 +213,7 @@ impl Competition {
 
 /// Sessions of ours are in step after so long.
 fn long_time(contest: &Contest) -> Duration {
-    STANDING.max(contest.round_trip.scaled(30, 1))
+    STANDING.max(contest.round_trip.scaled(100, 1))
 }
 
 #[cfg(test)]
@@ -246,7 +245,7 @@ mod tests {
             competition.watch(&contest(step * 10, queue_us, false));
         }
         assert!(!competition.is_on());
-        for step in 2_000..2_300 {
+        for step in 2_000..3_100 {
             competition.watch(&contest(step * 10, 20_000, false));
         }
         assert!(competition.is_on());
@@ -267,7 +266,7 @@ mod tests {
             }
         }
         assert!(!competition.is_on());
-        for step in 0..1_900 {
+        for step in 0..2_900 {
             let queue_us = 5_500 + step % 300 * 6;
             competition.watch(&contest(10_000 + step * 10, queue_us, step % 300 == 299));
         }
@@ -277,16 +276,16 @@ mod tests {
     #[test]
     fn a_competitor_whose_queue_is_gone_is_gone() {
         let mut competition = Competition::default();
-        for step in 0..300 {
+        for step in 0..1_100 {
             competition.watch(&contest(step * 10, 20_000, false));
         }
-        let mut step = 300;
+        let mut step = 1_100;
         while competition
             .on_report(&contest(step * 10, 1_000, false))
             .is_some()
         {
             step += 1;
         }
-        assert!((320..900).contains(&step), "{step}");
+        assert!((1_101..1_700).contains(&step), "{step}");
     }
 }

@@ -12,6 +12,7 @@ use crate::units::BitRate;
 use super::circuit_breaker::CircuitBreaker;
 use super::clock_skew::ClockSkew;
 use super::competition::{Competition, Contest};
+use super::drain::{Drain, View};
 use super::jitter::Jitter;
 use super::loss_test::{Demand, LossTest, Situation};
 use super::queuing_delay::QueuingDelay;
@@ -29,6 +30,8 @@ const FIRST_RATE: BitRate = BitRate(1_200_000);
 const LEAST_RATE: BitRate = BitRate(64_000);
 /// A base delay not seen for so long is looked for.
 const STALE_AFTER: Duration = Duration::from_secs(10);
+/// Who joined others looks for it after so long or ten round trips, and after twice as long again.
+const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
 /// One not seen for so long is looked for when others drain.
 const JOIN_AFTER: Duration = Duration::from_secs(2);
 /// So many drains in a row that change nothing mean that the path has become longer.
@@ -42,19 +45,6 @@ enum Phase {
     Drain(Drain),
     /// Holding the target queueing delay.
     Track,
-}
-
-/// A drain under way.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    /// Stop when no more is in flight than passes in this time,
-    goal: Duration,
-    /// and it is as late as this,
-    not_before: Instant,
-    /// or at this time.
-    until: Instant,
-    /// The rate to go on with.
-    after: BitRate,
 }
 
 /// A drain that is over, until its effect can be seen.
@@ -93,6 +83,8 @@ pub struct RateController {
     /// Running mean of the queue while tracking, µs.
     usual_queue_us: u64,
     drained_at: Instant,
+    /// When the base delay is looked for next because others were there when we came, and how long after that.
+    next_look: Option<(Instant, Duration)>,
     judgement: Option<Judgement>,
     /// Drains in a row that changed nothing at all.
     still_after_drains: u8,
@@ -127,6 +119,7 @@ impl RateController {
             surge_since: None,
             usual_queue_us: 0,
             drained_at: now,
+            next_look: None,
             judgement: None,
             still_after_drains: 0,
             anchor: None,
@@ -280,18 +273,15 @@ impl RateController {
             return;
         }
         if queue > deep {
-            self.begin_drain(facts, arrived);
-            if start_up.is_shared(arrived) {
-                self.listen(facts);
-            }
+            self.drain_start_up(facts, arrived, start_up.is_shared(arrived));
             return;
         }
         if queue * 10 > wanted * 6 && arrived >= self.rate.scaled(7, 10) {
             // What is under way may hold a queue that cannot be seen yet.
             let base = self.unqueued_round_trip(facts);
             let fits = arrived.bytes_in(base + Duration::from_micros(2 * wanted));
-            if facts.in_flight > fits {
-                self.begin_drain(facts, arrived);
+            if facts.in_flight > fits || start_up.is_shared(arrived) {
+                self.drain_start_up(facts, arrived, start_up.is_shared(arrived));
             } else {
                 self.begin_tracking(facts);
                 self.set_rate(arrived);
@@ -315,34 +305,39 @@ impl RateController {
         self.surge_since = None;
     }
 
-    /// Sends half of what passes until what is in flight is what the path holds without a queue.
-    fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate) {
-        let queue = Duration::from_micros(self.delay.queue_us());
-        let unqueued = facts
-            .round_trip
-            .as_micros()
-            .saturating_sub(queue.as_micros() + self.jitter.floor_us());
-        let base = facts.least_round_trip.max(Duration::from_micros(unqueued));
-        // A little less, so that the queue is empty for a moment.
-        let margin = base.scaled(1, 32).max(Duration::from_micros(300));
-        let goal = Duration::from_micros(base.as_micros().saturating_sub(margin.as_micros()));
-        let longest = queue.scaled(2, 1) + facts.round_trip.scaled(3, 2);
-        self.phase = Phase::Drain(Drain {
-            goal,
-            not_before: facts.now,
-            until: facts.now + longest,
-            after: arrived,
-        });
+    /// Empties the queue; `looks` makes sure that the base delay is the path's.
+    fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate, looks: bool) {
+        let drain = Drain::new(&self.view(facts, arrived), looks);
         self.judgement = None;
-        self.set_rate(arrived.scaled(1, 2));
+        self.set_rate(drain.rate(facts.round_trip));
+        self.phase = Phase::Drain(drain);
     }
 
-    /// Others share the path, and what is taken for its base delay may hold their queue. They will drain now, because we
-    /// have come: until then we stay below them, so that the queue can be emptied.
-    fn listen(&mut self, facts: &ReportFacts) {
-        if let Phase::Drain(drain) = &mut self.phase {
-            drain.not_before = facts.now + facts.round_trip.scaled(2, 1);
-            drain.until = drain.until.max(drain.not_before);
+    /// Ends start-up with a drain. Where others share the path, what is taken for its base delay may hold their queue. They
+    /// will drain now, because we have come: until then we stay below them, so that the queue can be emptied.
+    fn drain_start_up(&mut self, facts: &ReportFacts, arrived: BitRate, shared: bool) {
+        let view = self.view(facts, arrived);
+        let mut drain = Drain::new(&view, false);
+        if shared {
+            drain.listen(&view);
+            let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
+            self.next_look = Some((facts.now + pause, pause));
+        }
+        self.judgement = None;
+        self.set_rate(drain.rate(facts.round_trip));
+        self.phase = Phase::Drain(drain);
+    }
+
+    fn view(&self, facts: &ReportFacts, arrived: BitRate) -> View {
+        View {
+            now: facts.now,
+            interval: facts.interval,
+            round_trip: facts.round_trip,
+            unqueued: self.unqueued_round_trip(facts),
+            in_flight: facts.in_flight,
+            queue_us: self.delay.queue_us(),
+            base_us: self.delay.base_us(),
+            arrived,
         }
     }
 
@@ -356,10 +351,9 @@ impl RateController {
     }
 
     fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
-        // The path has been full for longer now, so more is known of what it carries.
-        drain.after = drain.after.max(arrived);
-        let full = facts.in_flight > drain.after.bytes_in(drain.goal);
-        if (full || facts.now < drain.not_before) && facts.now < drain.until {
+        let goes_on = drain.on_report(&self.view(facts, arrived));
+        if goes_on {
+            self.set_rate(drain.rate(facts.round_trip));
             self.phase = Phase::Drain(drain);
             return;
         }
@@ -367,7 +361,7 @@ impl RateController {
         self.drained_at = facts.now;
         self.begin_tracking(facts);
         let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
-        self.anchor = Some((facts.now + seen, drain.after));
+        self.anchor = Some((facts.now + seen, drain.after()));
         self.judgement = Some(Judgement {
             at: facts.now + facts.round_trip.scaled(5, 4),
             queue_before_us: queue.max(self.usual_queue_us),
@@ -375,7 +369,7 @@ impl RateController {
             largest_us: 0,
             lossy: false,
         });
-        self.set_rate(drain.after);
+        self.set_rate(drain.after());
     }
 
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
@@ -385,8 +379,12 @@ impl RateController {
         if self.limits.policy != RatePolicy::Low {
             self.competition.watch(&self.contest(facts, delivery));
         }
+        if self.look_is_due(facts) {
+            self.begin_drain(facts, arrived, true);
+            return;
+        }
         if self.drain_is_due(facts, queue, wanted) {
-            self.begin_drain(facts, arrived);
+            self.begin_drain(facts, arrived, false);
             return;
         }
         self.usual_queue_us = (self.usual_queue_us * 31 + queue) / 32;
@@ -403,6 +401,9 @@ impl RateController {
             arrived.max(self.rate)
         } else if far {
             arrived.max(self.rate.min(arrived.scaled(8, 5)))
+        } else if queue < wanted && delivery.span > facts.round_trip.scaled(3, 1) {
+            // So few packets pass that what arrived is long ago.
+            arrived.max(self.rate.min(arrived.scaled(5, 4)))
         } else {
             arrived.max(self.rate_before_drain(facts, queue < wanted))
         };
@@ -443,6 +444,19 @@ impl RateController {
         }
     }
 
+    /// The base delay has not been seen for long, or others were there when we came.
+    fn look_is_due(&mut self, facts: &ReportFacts) -> bool {
+        if let Some((at, pause)) = self.next_look
+            && facts.now >= at
+        {
+            let pause = pause.scaled(2, 1);
+            self.next_look = (pause < STALE_AFTER).then(|| (facts.now + pause, pause));
+            return true;
+        }
+        self.delay.base_age(facts.now) >= STALE_AFTER
+            && facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4)
+    }
+
     fn drain_is_due(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
         let age = self.delay.base_age(facts.now);
         let pause = facts
@@ -455,9 +469,6 @@ impl RateController {
         }
         if !rested {
             return false;
-        }
-        if age >= STALE_AFTER {
-            return facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4);
         }
         // Others drain: with them the queue can be emptied.
         if age >= JOIN_AFTER && queue * 10 < self.usual_queue_us * 6 {

@@ -23,6 +23,8 @@ const LEAST_SAMPLE: u64 = 400;
 const LARGEST_SAMPLE: u64 = 12_000;
 /// Losses expected in a sample, for each of the factor.
 const LOSSES_EXPECTED: u64 = 40;
+/// Counting at one rate is given up after so long, or eight round trips.
+const LONGEST_STAGE: Duration = Duration::from_secs(2);
 /// A cap is a little below what arrived.
 const CAP_PERCENT: u64 = 98;
 
@@ -176,6 +178,10 @@ impl LossTest {
             self.begin(facts, Stage::Watch);
             return Demand::Free;
         }
+        if self.stage != Stage::Watch && self.takes_too_long(facts) {
+            self.put_off(facts);
+            self.begin(facts, Stage::Watch);
+        }
         match self.stage {
             Stage::Watch => self.watch(facts, situation),
             Stage::High { needed } => self.count_high(facts, situation, needed),
@@ -185,6 +191,12 @@ impl LossTest {
                 high,
             } => self.count_low(facts, needed, high_ppm, high),
         }
+    }
+
+    /// A slow session cannot tell in a useful time.
+    fn takes_too_long(&self, facts: &ReportFacts) -> bool {
+        let limit = LONGEST_STAGE.max(facts.round_trip.scaled(8, 1));
+        facts.now.since(self.count_started) >= limit
     }
 
     fn begin(&mut self, facts: &ReportFacts, stage: Stage) {

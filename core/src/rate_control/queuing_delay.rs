@@ -77,6 +77,11 @@ impl QueuingDelay {
         self.queue_us
     }
 
+    /// The least delay lately, µs against an arbitrary zero.
+    pub(super) const fn base_us(&self) -> i64 {
+        self.base
+    }
+
     /// How long ago the base was seen.
     pub(super) const fn base_age(&self, now: Instant) -> Duration {
         now.since(self.base_seen)

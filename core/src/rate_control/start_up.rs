@@ -17,7 +17,7 @@ const WITHOUT_TRAIN: u32 = 48;
 /// Losses of a train up to this part are taken for the path's own, above for a full buffer.
 const LOSS_OF_PATH_PERCENT: u64 = 20;
 /// Packets after which the loss of a round trip means something.
-const LEAST_PASSED: u64 = 24;
+const LEAST_PASSED: u64 = 12;
 
 /// What start-up knows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,7 +128,7 @@ impl StartUp {
             rate
         } else if rate < near {
             near
-        } else if delivery.application_limited || arrived.scaled(3, 2) >= rate {
+        } else if delivery.application_limited || arrived.scaled(4, 3) >= rate {
             rate.scaled(20 * round_trip + 3 * step, 20 * round_trip)
         } else {
             rate
@@ -144,7 +144,7 @@ impl StartUp {
         step: u64,
         round_trip: u64,
     ) -> BitRate {
-        if !delivery.application_limited && arrived.scaled(5, 2) < rate && delivery.passed >= 24 {
+        if !delivery.application_limited && arrived.scaled(5, 2) < rate && delivery.passed >= 12 {
             return rate;
         }
         rate.scaled(round_trip + step, round_trip)

@@ -6,6 +6,8 @@ use crate::units::BitRate;
 use super::ReportFacts;
 
 const SLOTS: usize = 64;
+/// Fewer packets make no rate.
+const LEAST_PACKETS: u32 = 12;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -30,6 +32,8 @@ pub(super) struct Delivery {
     /// Packets lost per million passed.
     pub(super) loss_ppm: u64,
     pub(super) passed: u64,
+    /// Receiver time that it covers.
+    pub(super) span: Duration,
     pub(super) application_limited: bool,
 }
 
@@ -61,7 +65,7 @@ impl ReportWindow {
         self.next = (self.next + 1) % SLOTS;
     }
 
-    /// Sums the newest reports until they cover `span` and at least 24 packets.
+    /// Sums the newest reports until they cover `span` and at least [`LEAST_PACKETS`].
     pub(super) fn delivery(&self, span: Duration) -> Delivery {
         let mut sum = Slot::default();
         for back in 1..=SLOTS {
@@ -73,7 +77,7 @@ impl ReportWindow {
             sum.received = sum.received.saturating_add(slot.received);
             sum.passed = sum.passed.saturating_add(slot.passed);
             sum.application_limited |= slot.application_limited;
-            if sum.interval_us >= span.as_micros() && sum.passed >= 24 {
+            if sum.interval_us >= span.as_micros() && sum.passed >= LEAST_PACKETS {
                 break;
             }
         }
@@ -84,6 +88,7 @@ impl ReportWindow {
                 .checked_div(u64::from(sum.passed))
                 .unwrap_or(0),
             passed: u64::from(sum.passed),
+            span: Duration::from_micros(sum.interval_us),
             application_limited: sum.application_limited,
         }
     }

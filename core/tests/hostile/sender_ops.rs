@@ -11,7 +11,7 @@ use fasp_core::metadata::record::encode_decide;
 use fasp_core::metadata::{ByteRange, DecideRecord, ObjectKind, OpenRecord};
 use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
 use fasp_core::time::{Duration, Instant};
-use fasp_core::units::ObjectId;
+use fasp_core::units::{BitRate, ObjectId};
 use fasp_core::wire::{BLOCK_NUMBERS, Frame, FrameWriter, PacketKind, ReportFields};
 
 use crate::choices::{Choices, Session, assert_rests, keys, sealed};
@@ -111,7 +111,10 @@ pub fn run(bytes: &[u8]) {
         _ => PathTrust::Proven,
     };
     let (sealer, opener) = keys(Role::Client);
-    let sender = Sender::new(&session.agreement(), sealer, opener, path, now);
+    let mut sender = Sender::new(&session.agreement(), sealer, opener, path, now);
+    if choices.below(3) == 0 {
+        sender.measure(BitRate(choices.pick(&[1, 100_000, u64::MAX])));
+    }
     let moods = choices.u64();
     let mut attack = Attack {
         choices,
@@ -239,7 +242,7 @@ impl Attack<'_> {
     }
 
     fn frame(&mut self, writer: &mut FrameWriter<'_>) -> bool {
-        let frame = match self.choices.below(40) {
+        let frame = match self.choices.below(43) {
             0..=17 => return self.report(writer),
             18..=30 => {
                 self.add_decision();
@@ -263,6 +266,14 @@ impl Attack<'_> {
             38 => Frame::Sack {
                 largest: self.choices.u32(),
                 earlier: self.choices.u64(),
+            },
+            39..=41 => Frame::TrainResult {
+                train: self.choices.below(10),
+                received: self.choices.u8(),
+                instants: self.choices.u8(),
+                first_arrival: self.choices.u32(),
+                last_arrival: self.choices.u32(),
+                bytes: self.choices.u32(),
             },
             _ if self.choices.below(8) == 0 => Frame::Close {
                 code: u16::from(self.choices.u8()),

@@ -30,6 +30,10 @@ use crate::udp::{ReceiveBatch, UdpPort};
 
 /// Bytes of one batch to the kernel.
 const BATCH_BYTES: usize = 65_000;
+/// Sending rounds are at least this far apart: at high rates the pacer would open for every single datagram, and
+/// waking for each costs more than it smooths. What is due meanwhile leaves in one batch, which the receiver's
+/// least delay does not notice and its buffers hardly do.
+const ROUND: Duration = Duration::from_micros(200);
 /// Items that the walk may be ahead.
 const WALK_AHEAD: usize = 2_048;
 /// The progress line is refreshed this often.
@@ -194,13 +198,10 @@ impl Sending {
             self.show_progress(now);
             let blocked = !self.transmit(&mut out);
             if !self.finished {
-                wait(
-                    &self.udp,
-                    &self.waker,
-                    blocked,
-                    self.clock.now(),
-                    self.sender.poll_timeout(),
-                );
+                let now = self.clock.now();
+                let deadline = self.sender.poll_timeout();
+                let deadline = deadline.map(|at| at.max(now + ROUND));
+                wait(&self.udp, &self.waker, blocked, now, deadline);
             }
         }
         self.summary()
