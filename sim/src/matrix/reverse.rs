@@ -10,7 +10,8 @@ const ROUND_TRIPS_MS: [u64; 2] = [10, 100];
 pub(super) const MATRIX: Matrix = Matrix {
     name: "reverse",
     about: "half and nine tenths of the reports lost; a return path of 64 kbit/s",
-    notes: "1 % loss forward besides none. Half of the reports lost has a goal, the others are for information.",
+    notes: "1 % loss forward besides none. Half of the reports lost has a goal, the others are for information: those that do \
+            not end within eight times the ideal show `inf`.",
     labels: &["way back", "RTT ms", "loss %", "rate"],
     columns: transfer::COLUMNS,
     misses_only: false,
@@ -38,6 +39,8 @@ fn cells(plan: &Plan) -> Vec<Cell> {
                             path.backward[0] = Part::Bottleneck(thin);
                         }
                     }
+                    let mut scenario = transfer::long(path, plan.is_smoke());
+                    scenario.must_end = back == "half lost";
                     cells.push(Cell::new(
                         [
                             back.to_owned(),
@@ -45,7 +48,7 @@ fn cells(plan: &Plan) -> Vec<Cell> {
                             super::percent(loss_ppm),
                             rate_name(rate_bps),
                         ],
-                        transfer::long(path, plan.is_smoke()),
+                        scenario,
                         move |scenario, outcome| {
                             if back == "half lost" {
                                 let goal = (Goal::LostReports, 0.97);
