@@ -165,6 +165,11 @@ impl LossTest {
     /// Start-up ended because nothing more arrived: the rate is capped at once.
     pub(super) fn on_full(&mut self, facts: &ReportFacts, delivered: BitRate, loss_ppm: u64) {
         self.set_cap(facts, delivered, loss_ppm, 1);
+        if let Some(cap) = &mut self.cap {
+            // Few packets said so, and they may have been those of the opening train.
+            let soon = Duration::from_millis(500).max(facts.round_trip.scaled(10, 1));
+            cap.probe_at = facts.now + soon;
+        }
     }
 
     /// Takes one report.
@@ -228,6 +233,11 @@ impl LossTest {
         if significant && self.cap.is_some() {
             return self.cap_exceeded(facts, situation, ppm);
         }
+        if significant && situation.started && ppm > MOST_OF_PATH_PPM {
+            // No path loses that much: no experiment is needed.
+            self.set_cap(facts, situation.delivered, ppm, 1);
+            return Demand::Free;
+        }
         if significant && situation.started && facts.now >= self.next_test_at {
             let needed = self.sample_for(ppm);
             self.begin(facts, Stage::High { needed });
@@ -261,7 +271,7 @@ impl LossTest {
         significant: bool,
     ) -> bool {
         let same_rate = situation.rate <= self.accepted_at.scaled(103, 100);
-        facts.now < self.next_test_at || (!significant && same_rate)
+        same_rate && (!significant || facts.now < self.next_test_at)
     }
 
     /// More was lost than accepted, more than chance explains and more than is tolerated.
@@ -370,6 +380,7 @@ impl LossTest {
             // Less did not help: it was not the rate.
             self.cap = None;
             self.accepted_ppm = Some(ppm);
+            self.accepted_at = situation.rate;
             self.put_off(facts);
             self.begin(facts, Stage::Watch);
             return Demand::Free;
@@ -397,7 +408,12 @@ impl LossTest {
         if facts.now < cap.probe_at {
             return;
         }
-        let round_trip = facts.round_trip.max(PROBE_STEP).as_micros();
+        let slowly = if cap.backoff > 1 {
+            PROBE_STEP
+        } else {
+            PROBE_STEP.scaled(1, 4)
+        };
+        let round_trip = facts.round_trip.max(slowly).as_micros();
         let step = facts.interval.as_micros().min(round_trip);
         cap.rate = cap.rate.scaled(16 * round_trip + step, 16 * round_trip);
         if cap.rate.0 > cap.first.scaled(2, 1).0 {

@@ -12,6 +12,8 @@ use super::window::Delivery;
 
 /// Fewer packets of a train than this say nothing.
 const LEAST_TRAIN: u64 = 6;
+/// So many packets of a train that is still arriving say enough.
+const ENOUGH_OF_TRAIN: u64 = 12;
 /// After so many packets that belong to none there will be no train.
 const WITHOUT_TRAIN: u32 = 48;
 /// Losses of a train up to this part are taken for the path's own, above for a full buffer.
@@ -81,14 +83,8 @@ impl StartUp {
     }
 
     /// Loss of the train, per million, unless it met a full buffer.
-    pub(super) fn loss_of_train(&self) -> u64 {
-        let lost = self.train.passed.saturating_sub(self.train.received);
-        if lost * 100 > self.train.passed * LOSS_OF_PATH_PERCENT {
-            return 0;
-        }
-        (lost * 1_000_000)
-            .checked_div(self.train.passed)
-            .unwrap_or(0)
+    pub(super) const fn loss_of_train(&self) -> u64 {
+        self.train.loss_ppm()
     }
 
     /// Whether a queue is that of our own train.
@@ -122,7 +118,9 @@ impl StartUp {
         let near = capacity.scaled(19, 20);
         let half = capacity.scaled(1, 2);
         let rate = if rate < half {
-            self.half_from = facts.next;
+            // What passes in a round trip is no more than the train was: waiting would save nobody a queue.
+            let short = capacity.bytes_in(facts.round_trip) <= self.train.bytes;
+            self.half_from = if short { 0 } else { facts.next };
             half
         } else if rate < near && facts.largest < self.half_from {
             rate
@@ -171,6 +169,12 @@ impl StartUp {
         }
         let patience = facts.round_trip.max(Duration::from_millis(30));
         let waited = train.first_delay_us.is_some() && facts.now.since(train.started) > patience;
+        if train.received >= ENOUGH_OF_TRAIN && self.capacity.is_none() {
+            // On a path so short that the train is still arriving, it need not be waited for.
+            self.capacity = train
+                .capacity()
+                .filter(|capacity| capacity.bytes_in(facts.round_trip) <= train.bytes);
+        }
         if facts.train_passed || waited || train.others >= WITHOUT_TRAIN {
             train.over = true;
             self.capacity = train.capacity();
@@ -216,6 +220,24 @@ impl StartUp {
 }
 
 impl Train {
+    /// More was lost than paths lose.
+    const fn met_full_buffer(&self) -> bool {
+        let lost = self.passed.saturating_sub(self.received);
+        lost * 100 > self.passed * LOSS_OF_PATH_PERCENT
+    }
+
+    /// What was lost, per million, or nothing if it met a full buffer.
+    const fn loss_ppm(&self) -> u64 {
+        let lost = self.passed.saturating_sub(self.received);
+        if self.met_full_buffer() {
+            return 0;
+        }
+        match (lost * 1_000_000).checked_div(self.passed) {
+            Some(ppm) => ppm,
+            None => 0,
+        }
+    }
+
     /// What passed between its first and its last packet.
     fn capacity(&self) -> Option<BitRate> {
         let first = self.first_delay_us?;
@@ -226,10 +248,9 @@ impl Train {
         let bytes = self.bytes - self.bytes / self.received.max(1);
         // Spreads come in units of 16 µs, rounded down.
         let rate = BitRate::of(bytes, Duration::from_micros(spread_us + 12));
-        let lost = self.passed.saturating_sub(self.received);
-        if lost * 100 <= self.passed * LOSS_OF_PATH_PERCENT {
-            return Some(rate.scaled(self.passed, self.received));
+        if self.met_full_buffer() {
+            return Some(rate);
         }
-        Some(rate)
+        Some(rate.scaled(self.passed, self.received))
     }
 }
