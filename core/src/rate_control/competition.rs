@@ -1,7 +1,7 @@
 //! Elastic competitors: flows that fill every buffer, such as TCP with Cubic, found by the queue they leave.
 //!
 //! Sessions of ours give way when a queue grows, and all drain together when it surges, so the queue they share never stands
-//! far above what each of them wants, and never fills a buffer slowly. A queue that does is somebody's who does not
+//! far above what each of them wants. A queue that does is somebody's who does not
 //! give way. Then, and only for policies that may, the rate is that of a flow of the competitor's kind.
 
 use crate::time::{Duration, Instant};
@@ -9,16 +9,10 @@ use crate::units::BitRate;
 
 use super::shadow_cubic::ShadowCubic;
 
-/// A queue that stands for so long, or a hundred round trips, is not one of ours: ours are drained.
-const STANDING: Duration = Duration::from_secs(10);
+/// A queue that stands for so long, or sixty round trips, is not one of ours: ours are drained.
+const STANDING: Duration = Duration::from_secs(8);
 /// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
 const STEEP_PARTS: u64 = 4;
-/// Losses of a full buffer count once in this time,
-const APART: Duration = Duration::from_secs(1);
-/// and are forgotten after this one;
-const REMEMBERED: Duration = Duration::from_secs(60);
-/// so many make a verdict.
-const OVERFLOWS: u8 = 3;
 /// Marks of the queue in the past, one each round trip.
 const MARKS: usize = 4;
 /// The highest rate of the last one to two spans is what the shadow flow takes half of.
@@ -30,10 +24,6 @@ const DOUBT_AFTER: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Competition {
     standing_since: Option<Instant>,
-    /// When the queue last rose steeply.
-    steep_at: Instant,
-    overflows: u8,
-    overflow_at: Instant,
     marks: [u64; MARKS],
     marked_at: Instant,
     /// Highest rate of the present and the previous span.
@@ -58,6 +48,8 @@ pub(super) struct Contest {
     pub(super) queue_us: u64,
     /// Queue that we would keep alone, µs.
     pub(super) wanted_us: u64,
+    /// The same at a sixteenth of the highest rate lately, µs.
+    pub(super) wanted_at_sixteenth_us: u64,
     /// More was lost than the path loses by itself.
     pub(super) excess_loss: bool,
     /// The rate in force.
@@ -79,21 +71,16 @@ impl Competition {
     /// Looks for a competitor while none is believed in.
     pub(super) fn watch(&mut self, contest: &Contest) {
         self.note_peak(contest);
-        let overflowing = self.is_overflow(contest);
         let standing = self.stands_for(contest);
         self.mark(contest);
-        if overflowing
-            && contest.now.since(self.overflow_at) >= APART.max(contest.round_trip.scaled(5, 1))
-        {
-            if contest.now.since(self.overflow_at) >= REMEMBERED {
-                self.overflows = 0;
-            }
-            self.overflow_at = contest.now;
-            self.overflows += 1;
-        }
-        if self.overflows >= OVERFLOWS || standing >= long_time(contest) {
+        if standing >= STANDING.max(contest.round_trip.scaled(60, 1)) {
             self.believe(contest);
         }
+    }
+
+    /// The highest rate lately.
+    pub(super) fn peak(&self) -> BitRate {
+        self.peaks[0].max(self.peaks[1])
     }
 
     fn note_peak(&mut self, contest: &Contest) {
@@ -111,26 +98,16 @@ impl Competition {
         if rise_us * STEEP_PARTS > contest.least_round_trip.as_micros() {
             // A session of ours has come; give all of us time.
             self.standing_since = None;
-            self.steep_at = contest.now;
         }
-        if contest.queue_us * 2 > contest.wanted_us * 3 {
+        // A competitor takes little by little; then what we want at the rate that is left grows with its queue.
+        let far = contest.wanted_us.min(contest.wanted_at_sixteenth_us);
+        if contest.queue_us * 2 > far * 3 {
             self.standing_since.get_or_insert(contest.now);
         } else if contest.queue_us * 5 <= contest.wanted_us * 3 {
             self.standing_since = None;
         }
         self.standing_since
             .map_or(Duration::ZERO, |since| contest.now.since(since))
-    }
-
-    /// Loss at a queue that is above ours and has grown slowly: somebody has filled the buffer step by step. The start-up
-    /// of a session of ours fills it within a few round trips.
-    fn is_overflow(&self, contest: &Contest) -> bool {
-        let slowly = self
-            .marks
-            .iter()
-            .all(|&mark| contest.queue_us.abs_diff(mark) * 5 <= mark);
-        let quiet = contest.now.since(self.steep_at) >= long_time(contest);
-        contest.excess_loss && slowly && quiet && contest.queue_us * 5 > contest.wanted_us * 6
     }
 
     fn mark(&mut self, contest: &Contest) {
@@ -145,8 +122,7 @@ impl Competition {
 
     fn believe(&mut self, contest: &Contest) {
         let now = contest.now;
-        let peak = self.peaks[0].max(self.peaks[1]);
-        let rate = peak.scaled(1, 2).max(contest.rate);
+        let rate = self.peak().scaled(1, 2).max(contest.rate);
         *self = Self {
             shadow: Some(ShadowCubic::new(
                 now,
@@ -211,11 +187,6 @@ impl Competition {
     }
 }
 
-/// Sessions of ours are in step after so long.
-fn long_time(contest: &Contest) -> Duration {
-    STANDING.max(contest.round_trip.scaled(100, 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +201,7 @@ mod tests {
             least_round_trip: ROUND_TRIP,
             queue_us,
             wanted_us: 5_000,
+            wanted_at_sixteenth_us: 9_000,
             excess_loss,
             rate: BitRate(50_000_000),
             weight_tenths: 10,
@@ -245,7 +217,7 @@ mod tests {
             competition.watch(&contest(step * 10, queue_us, false));
         }
         assert!(!competition.is_on());
-        for step in 2_000..3_100 {
+        for step in 2_000..2_900 {
             competition.watch(&contest(step * 10, 20_000, false));
         }
         assert!(competition.is_on());
@@ -253,39 +225,33 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_filled_slowly_is_a_competitor_and_one_filled_at_once_is_not() {
+    fn a_queue_that_rises_at_once_again_and_again_is_not_a_competitor() {
         let mut competition = Competition::default();
-        for surge in 0..10 {
-            for step in 0..100 {
-                let queue_us = if step < 80 {
-                    5_000
-                } else {
-                    5_000 + (step - 80) * 2_000
-                };
-                competition.watch(&contest(surge * 1_000 + step * 10, queue_us, step == 99));
-            }
+        for step in 0..4_000 {
+            let queue_us = if step % 100 < 50 { 20_000 } else { 45_000 };
+            competition.watch(&contest(step * 10, queue_us, false));
         }
         assert!(!competition.is_on());
-        for step in 0..2_900 {
-            let queue_us = 5_500 + step % 300 * 6;
-            competition.watch(&contest(10_000 + step * 10, queue_us, step % 300 == 299));
-        }
-        assert!(competition.is_on());
     }
 
     #[test]
     fn a_competitor_whose_queue_is_gone_is_gone() {
         let mut competition = Competition::default();
-        for step in 0..1_100 {
+        let mut step = 0;
+        while !competition.is_on() {
             competition.watch(&contest(step * 10, 20_000, false));
+            step += 1;
         }
-        let mut step = 1_100;
+        let believed = step;
         while competition
             .on_report(&contest(step * 10, 1_000, false))
             .is_some()
         {
             step += 1;
         }
-        assert!((1_101..1_700).contains(&step), "{step}");
+        assert!(
+            (1..300).contains(&(step - believed)),
+            "{step} after {believed}"
+        );
     }
 }

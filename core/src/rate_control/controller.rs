@@ -29,7 +29,7 @@ const FIRST_RATE: BitRate = BitRate(1_200_000);
 /// Adaptive sessions keep probing at this rate at least.
 const LEAST_RATE: BitRate = BitRate(64_000);
 /// A base delay not seen for so long is looked for.
-const STALE_AFTER: Duration = Duration::from_secs(10);
+const STALE_AFTER: Duration = Duration::from_secs(5);
 /// Who joined others looks for it after so long or ten round trips, and after twice as long again.
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
 /// One not seen for so long is looked for when others drain.
@@ -522,6 +522,7 @@ impl RateController {
             least_round_trip: facts.least_round_trip,
             queue_us: self.delay.queue_us(),
             wanted_us: self.target_delay_us(self.rate),
+            wanted_at_sixteenth_us: self.target_delay_us(self.competition.peak().scaled(1, 16)),
             excess_loss: self.loss.is_excess(delivery.passed, delivery.loss_ppm),
             rate: self.rate,
             weight_tenths: weight_permille(self.limits.policy) / 100,

@@ -4,20 +4,17 @@
 
 use crate::time::{Duration, Instant};
 
-/// The least delay of so many spans is the base.
-const SPANS: usize = 5;
-const SPAN: Duration = Duration::from_secs(5);
 /// A delay so close to the base, µs, counts as the base seen again.
 const NEAR_US: u64 = 500;
 
 /// Base-delay filter and the standing delay over the last two reports.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct QueuingDelay {
-    spans: [Option<i64>; SPANS],
-    span_started: Instant,
     previous: Option<i64>,
     standing: i64,
-    base: i64,
+    /// The least delay since the path was last found to have changed. It does not grow old: while others keep the queue full it cannot
+    /// be seen again.
+    base: Option<i64>,
     queue_us: u64,
     /// When the base was last seen.
     base_seen: Instant,
@@ -26,29 +23,14 @@ pub(super) struct QueuingDelay {
 impl QueuingDelay {
     /// Takes the least one-way delay of one interval and returns the standing queueing delay in µs.
     pub(super) fn on_sample(&mut self, now: Instant, delay_us: i64) -> u64 {
-        if now.since(self.span_started) > SPAN {
-            self.spans.rotate_left(1);
-            if let Some(newest) = self.spans.last_mut() {
-                *newest = None;
-            }
-            self.span_started = now;
-        }
         self.standing = self
             .previous
             .map_or(delay_us, |previous| previous.min(delay_us));
         self.previous = Some(delay_us);
-        if let Some(newest) = self.spans.last_mut() {
-            *newest = Some(newest.map_or(delay_us, |least| least.min(delay_us)));
-        }
-        self.base = self
-            .spans
-            .iter()
-            .flatten()
-            .copied()
-            .min()
-            .unwrap_or(delay_us);
-        self.queue_us = u64::try_from(self.standing - self.base).unwrap_or(0);
-        if self.queue_us <= NEAR_US || delay_us <= self.base {
+        let base = self.base.map_or(delay_us, |base| base.min(delay_us));
+        self.base = Some(base);
+        self.queue_us = u64::try_from(self.standing - base).unwrap_or(0);
+        if self.queue_us <= NEAR_US || delay_us <= base {
             self.base_seen = now;
         }
         self.queue_us
@@ -56,12 +38,7 @@ impl QueuingDelay {
 
     /// The path has changed: what stands now is the base.
     pub(super) fn rebase(&mut self, now: Instant) {
-        self.spans = [None; SPANS];
-        if let Some(newest) = self.spans.last_mut() {
-            *newest = Some(self.standing);
-        }
-        self.span_started = now;
-        self.base = self.standing;
+        self.base = Some(self.standing);
         self.queue_us = 0;
         self.base_seen = now;
     }
@@ -78,8 +55,8 @@ impl QueuingDelay {
     }
 
     /// The least delay lately, µs against an arbitrary zero.
-    pub(super) const fn base_us(&self) -> i64 {
-        self.base
+    pub(super) fn base_us(&self) -> i64 {
+        self.base.unwrap_or(0)
     }
 
     /// How long ago the base was seen.
@@ -112,15 +89,15 @@ mod tests {
     }
 
     #[test]
-    fn an_old_base_is_forgotten() {
+    fn a_queue_that_stands_for_long_stays_a_queue() {
         let mut delay = QueuingDelay::default();
         let mut now = Instant::from_micros(0);
         delay.on_sample(now, 1_000);
-        for _ in 0..32 {
+        for _ in 0..60 {
             now += Duration::from_secs(1);
             delay.on_sample(now, 9_000);
         }
-        assert_eq!(delay.queue_us(), 0);
+        assert_eq!(delay.queue_us(), 8_000);
     }
 
     #[test]
