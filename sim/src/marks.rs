@@ -107,16 +107,22 @@ fn overhead(scenario: &Scenario, outcome: &Outcome, size: u64) -> (f64, f64) {
     let Some(quarter) = samples.iter().find(|sample| sent(sample) >= size / 4) else {
         return (f64::INFINITY, 0.0);
     };
-    let later_us = quarter.at_us + scenario.path.round_trip_us;
-    let (Some(later), Some(last)) = (
-        samples.iter().find(|sample| sample.at_us >= later_us),
-        samples.last(),
-    ) else {
+    // The last twentieth is the tail, where blocks may travel more than once on purpose.
+    let last = samples
+        .iter()
+        .find(|sample| sent(sample) >= size / 100 * 95)
+        .or(samples.last());
+    // What was lost is repeated a round trip later.
+    let after = |sample: &Sample| {
+        let at_us = sample.at_us + scenario.path.round_trip_us;
+        samples.iter().find(|sample| sample.at_us >= at_us)
+    };
+    let (Some(later), Some(last)) = (after(quarter), last) else {
         return (f64::INFINITY, 0.0);
     };
     let repeated = |sample: &Sample| sample.flows[0].file_bytes_repeated;
-    let overhead =
-        (repeated(last) - repeated(later)) as f64 / (sent(last) - sent(quarter)).max(1) as f64;
+    let repeats = repeated(after(last).unwrap_or(last)).saturating_sub(repeated(later));
+    let overhead = repeats as f64 / (sent(last) - sent(quarter)).max(1) as f64;
     let loss = Losses::between(samples, quarter.at_us, last.at_us).at_random;
     (overhead, loss / (1.0 - loss) * 1.02 + 0.001)
 }

@@ -60,8 +60,6 @@ pub(super) struct Reporting {
     report_limit: usize,
     /// No datagram of ours may be larger, whatever the path carries.
     largest_datagram: usize,
-    /// The largest datagram the path has carried towards us.
-    path_carried: usize,
     sequence: u16,
     received_total: u32,
     largest_clock: u32,
@@ -90,7 +88,6 @@ impl Reporting {
             },
             report_limit: usize::from(report_size),
             largest_datagram: usize::from(largest_datagram),
-            path_carried: BASE_DATAGRAM,
             sequence: 0,
             received_total: 0,
             largest_clock: 0,
@@ -118,12 +115,10 @@ impl Reporting {
         self.round_trip
     }
 
-    /// Bytes of UDP payload that a datagram of ours may have: what the path has carried, and no more than
-    /// reports were agreed to have, except that decisions may use the size every path carries.
+    /// Bytes of UDP payload that a datagram of ours may have: no more than every path carries. What the way here has
+    /// carried says nothing about the way back, and a report that is too large would be so again and again.
     pub(super) fn datagram_limit(&self) -> usize {
-        self.path_carried
-            .min(self.report_limit.max(BASE_DATAGRAM))
-            .min(self.largest_datagram)
+        BASE_DATAGRAM.min(self.largest_datagram)
     }
 
     pub(super) const fn on_written(&mut self, bytes: u64) {
@@ -147,7 +142,6 @@ impl Reporting {
             .bytes
             .saturating_add(u32::try_from(packet.length).unwrap_or(u32::MAX));
         self.received_total = self.received_total.wrapping_add(1);
-        self.path_carried = self.path_carried.max(packet.length);
         interval.sample(
             packet
                 .now
