@@ -421,3 +421,6 @@ impl LossTest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,3 +254,6 @@ impl Train {
         Some(rate.scaled(self.passed, self.received))
     }
 }
+
+#[cfg(test)]
+mod tests;
