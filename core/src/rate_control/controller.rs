@@ -5,6 +5,8 @@
 //! corrected for the loss that is the path's own: random loss changes nothing. Now and then, and whenever the queue
 //! surges, the session drains it, which shows the base delay to everybody who shares it.
 
+mod draining;
+
 use crate::control::choices::RatePolicy;
 use crate::time::{Duration, Instant};
 use crate::units::BitRate;
@@ -12,13 +14,14 @@ use crate::units::BitRate;
 use super::circuit_breaker::CircuitBreaker;
 use super::clock_skew::ClockSkew;
 use super::competition::{Competition, Contest};
-use super::drain::{Drain, View};
+use super::drain::Drain;
 use super::jitter::Jitter;
 use super::loss_test::{Demand, LossTest, Situation};
 use super::queuing_delay::QueuingDelay;
 use super::start_up::{StartUp, Step};
 use super::window::{Delivery, ReportWindow};
 use super::{RateLimits, ReportFacts};
+use draining::Judgement;
 
 /// Queueing delay a fair session aims for at 10 Mbit/s, above the floor.
 const DELAY_AT_10_MBIT_US: u64 = 10_000;
@@ -28,14 +31,6 @@ const DELAY_CEILING_US: u64 = 25_000;
 const FIRST_RATE: BitRate = BitRate(1_200_000);
 /// Adaptive sessions keep probing at this rate at least.
 const LEAST_RATE: BitRate = BitRate(64_000);
-/// A base delay not seen for so long is looked for.
-const STALE_AFTER: Duration = Duration::from_secs(5);
-/// Who joined others looks for it after so long or ten round trips, and after twice as long again.
-const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
-/// One not seen for so long is looked for when others drain.
-const JOIN_AFTER: Duration = Duration::from_secs(2);
-/// So many drains in a row that change nothing mean that the path has become longer.
-const DRAINS_TO_REBASE: u8 = 2;
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -45,18 +40,6 @@ enum Phase {
     Drain(Drain),
     /// Holding the target queueing delay.
     Track,
-}
-
-/// A drain that is over, until its effect can be seen.
-#[derive(Clone, Copy, Debug)]
-struct Judgement {
-    at: Instant,
-    queue_before_us: u64,
-    /// Least and largest queue since.
-    least_us: u64,
-    largest_us: u64,
-    /// More was lost than the path loses by itself.
-    lossy: bool,
 }
 
 /// Decides the sending rate of one lane.
@@ -305,73 +288,6 @@ impl RateController {
         self.surge_since = None;
     }
 
-    /// Empties the queue; `looks` makes sure that the base delay is the path's.
-    fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate, looks: bool) {
-        let drain = Drain::new(&self.view(facts, arrived), looks);
-        self.judgement = None;
-        self.set_rate(drain.rate(facts.round_trip));
-        self.phase = Phase::Drain(drain);
-    }
-
-    /// Ends start-up with a drain. Where others share the path, what is taken for its base delay may hold their queue. They
-    /// will drain now, because we have come: until then we stay below them, so that the queue can be emptied.
-    fn drain_start_up(&mut self, facts: &ReportFacts, arrived: BitRate, shared: bool) {
-        let view = self.view(facts, arrived);
-        let mut drain = Drain::new(&view, false);
-        if shared {
-            drain.listen(&view);
-            let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
-            self.next_look = Some((facts.now + pause, pause));
-        }
-        self.judgement = None;
-        self.set_rate(drain.rate(facts.round_trip));
-        self.phase = Phase::Drain(drain);
-    }
-
-    fn view(&self, facts: &ReportFacts, arrived: BitRate) -> View {
-        View {
-            now: facts.now,
-            interval: facts.interval,
-            round_trip: facts.round_trip,
-            unqueued: self.unqueued_round_trip(facts),
-            in_flight: facts.in_flight,
-            queue_us: self.delay.queue_us(),
-            base_us: self.delay.base_us(),
-            arrived,
-        }
-    }
-
-    /// The round trip that the path would have without a queue of data.
-    fn unqueued_round_trip(&self, facts: &ReportFacts) -> Duration {
-        let queue_us = self.delay.queue_us() + self.jitter.floor_us();
-        let unqueued_us = facts.round_trip.as_micros().saturating_sub(queue_us);
-        facts
-            .least_round_trip
-            .max(Duration::from_micros(unqueued_us))
-    }
-
-    fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
-        let goes_on = drain.on_report(&self.view(facts, arrived));
-        if goes_on {
-            self.set_rate(drain.rate(facts.round_trip));
-            self.phase = Phase::Drain(drain);
-            return;
-        }
-        let queue = self.delay.queue_us();
-        self.drained_at = facts.now;
-        self.begin_tracking(facts);
-        let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
-        self.anchor = Some((facts.now + seen, drain.after()));
-        self.judgement = Some(Judgement {
-            at: facts.now + facts.round_trip.scaled(5, 4),
-            queue_before_us: queue.max(self.usual_queue_us),
-            least_us: u64::MAX,
-            largest_us: 0,
-            lossy: false,
-        });
-        self.set_rate(drain.after());
-    }
-
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
@@ -432,85 +348,6 @@ impl RateController {
         let since = *self.empty_since.get_or_insert(facts.now);
         let long = |round_trips| facts.round_trip.scaled(round_trips, 1);
         facts.now.since(since) > long(3) && facts.now.since(self.drained_at) > long(6)
-    }
-
-    /// While reports tell of a drain little arrived because little was sent, not because the path is full:
-    /// what passed before it counts.
-    fn rate_before_drain(&self, facts: &ReportFacts, short_queue: bool) -> BitRate {
-        let echo = facts.round_trip.scaled(3, 2);
-        match self.anchor {
-            Some((until, rate)) if short_queue && facts.now < until + echo => rate,
-            _ => BitRate(0),
-        }
-    }
-
-    /// The base delay has not been seen for long, or others were there when we came.
-    fn look_is_due(&mut self, facts: &ReportFacts) -> bool {
-        if let Some((at, pause)) = self.next_look
-            && facts.now >= at
-        {
-            let pause = pause.scaled(2, 1);
-            self.next_look = (pause < STALE_AFTER).then(|| (facts.now + pause, pause));
-            return true;
-        }
-        self.delay.base_age(facts.now) >= STALE_AFTER
-            && facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4)
-    }
-
-    fn drain_is_due(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
-        let age = self.delay.base_age(facts.now);
-        let pause = facts
-            .round_trip
-            .scaled(4, 1)
-            .max(Duration::from_millis(200));
-        let rested = facts.now.since(self.drained_at) >= pause;
-        if queue <= 2 * wanted + 1_000 {
-            self.surge_since = None;
-        }
-        if !rested {
-            return false;
-        }
-        // Others drain: with them the queue can be emptied.
-        if age >= JOIN_AFTER && queue * 10 < self.usual_queue_us * 6 {
-            return true;
-        }
-        if queue > 2 * wanted + 1_000 {
-            let since = *self.surge_since.get_or_insert(facts.now);
-            return facts.now.since(since) >= facts.interval.scaled(2, 1);
-        }
-        false
-    }
-
-    /// A round trip after a drain its effect shows: the queue is smaller, or the path has changed.
-    fn judge_drain(&mut self, facts: &ReportFacts, delivery: Delivery, wanted: u64) {
-        let queue = self.delay.queue_us();
-        let Some(mut judgement) = self.judgement else {
-            return;
-        };
-        judgement.least_us = judgement.least_us.min(queue);
-        judgement.largest_us = judgement.largest_us.max(queue);
-        judgement.lossy |= self.loss.is_excess(delivery.passed, delivery.loss_ppm);
-        if facts.now < judgement.at {
-            self.judgement = Some(judgement);
-            return;
-        }
-        self.judgement = None;
-        if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
-            self.still_after_drains = 0;
-            return;
-        }
-        // A full buffer stands as still as a longer path, but it loses.
-        let spread = judgement.largest_us - judgement.least_us;
-        let still = spread <= 500.max(judgement.least_us * 6 / 100);
-        self.still_after_drains = if still && !judgement.lossy {
-            self.still_after_drains.saturating_add(1)
-        } else {
-            0
-        };
-        if self.still_after_drains >= DRAINS_TO_REBASE {
-            self.still_after_drains = 0;
-            self.delay.rebase(facts.now);
-        }
     }
 
     /// What this report says about competitors.

@@ -1,0 +1,178 @@
+//! Draining while a session goes on: when it begins, what it means for the rate, and what its effect says about the path.
+
+use crate::time::{Duration, Instant};
+use crate::units::BitRate;
+
+use super::super::ReportFacts;
+use super::super::drain::{Drain, View};
+use super::super::window::Delivery;
+use super::{Phase, RateController};
+
+/// A base delay not seen for so long is looked for.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+/// One not seen for so long is looked for when others drain.
+const JOIN_AFTER: Duration = Duration::from_secs(2);
+/// Who joined others looks for it after so long or ten round trips, and after twice as long again.
+const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
+/// So many drains in a row that change nothing mean that the path has become longer.
+const DRAINS_TO_REBASE: u8 = 2;
+
+/// A drain that is over, until its effect can be seen.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judgement {
+    at: Instant,
+    queue_before_us: u64,
+    /// Least and largest queue since.
+    least_us: u64,
+    largest_us: u64,
+    /// More was lost than the path loses by itself.
+    lossy: bool,
+}
+
+impl RateController {
+    /// Empties the queue; `looks` makes sure that the base delay is the path's.
+    pub(super) fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate, looks: bool) {
+        let drain = Drain::new(&self.view(facts, arrived), looks);
+        self.judgement = None;
+        self.set_rate(drain.rate(facts.round_trip));
+        self.phase = Phase::Drain(drain);
+    }
+
+    /// Ends start-up with a drain. Where others share the path, what is taken for its base delay may hold their queue. They
+    /// will drain now, because we have come: until then we stay below them, so that the queue can be emptied.
+    pub(super) fn drain_start_up(&mut self, facts: &ReportFacts, arrived: BitRate, shared: bool) {
+        let view = self.view(facts, arrived);
+        let mut drain = Drain::new(&view, false);
+        if shared {
+            drain.listen(&view);
+            let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
+            self.next_look = Some((facts.now + pause, pause));
+        }
+        self.judgement = None;
+        self.set_rate(drain.rate(facts.round_trip));
+        self.phase = Phase::Drain(drain);
+    }
+
+    fn view(&self, facts: &ReportFacts, arrived: BitRate) -> View {
+        View {
+            now: facts.now,
+            interval: facts.interval,
+            round_trip: facts.round_trip,
+            unqueued: self.unqueued_round_trip(facts),
+            in_flight: facts.in_flight,
+            queue_us: self.delay.queue_us(),
+            base_us: self.delay.base_us(),
+            arrived,
+        }
+    }
+
+    /// The round trip that the path would have without a queue of data.
+    pub(super) fn unqueued_round_trip(&self, facts: &ReportFacts) -> Duration {
+        let queue_us = self.delay.queue_us() + self.jitter.floor_us();
+        let unqueued_us = facts.round_trip.as_micros().saturating_sub(queue_us);
+        facts
+            .least_round_trip
+            .max(Duration::from_micros(unqueued_us))
+    }
+
+    pub(super) fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
+        let goes_on = drain.on_report(&self.view(facts, arrived));
+        if goes_on {
+            self.set_rate(drain.rate(facts.round_trip));
+            self.phase = Phase::Drain(drain);
+            return;
+        }
+        let queue = self.delay.queue_us();
+        self.drained_at = facts.now;
+        self.begin_tracking(facts);
+        let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
+        self.anchor = Some((facts.now + seen, drain.after()));
+        self.judgement = Some(Judgement {
+            at: facts.now + facts.round_trip.scaled(5, 4),
+            queue_before_us: queue.max(self.usual_queue_us),
+            least_us: u64::MAX,
+            largest_us: 0,
+            lossy: false,
+        });
+        self.set_rate(drain.after());
+    }
+
+    /// While reports tell of a drain little arrived because little was sent, not because the path is full:
+    /// what passed before it counts.
+    pub(super) fn rate_before_drain(&self, facts: &ReportFacts, short_queue: bool) -> BitRate {
+        let echo = facts.round_trip.scaled(3, 2);
+        match self.anchor {
+            Some((until, rate)) if short_queue && facts.now < until + echo => rate,
+            _ => BitRate(0),
+        }
+    }
+
+    /// The base delay has not been seen for long, or others were there when we came.
+    pub(super) fn look_is_due(&mut self, facts: &ReportFacts) -> bool {
+        if let Some((at, pause)) = self.next_look
+            && facts.now >= at
+        {
+            let pause = pause.scaled(2, 1);
+            self.next_look = (pause < STALE_AFTER).then(|| (facts.now + pause, pause));
+            return true;
+        }
+        self.delay.base_age(facts.now) >= STALE_AFTER
+            && facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4)
+    }
+
+    pub(super) fn drain_is_due(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
+        let age = self.delay.base_age(facts.now);
+        let pause = facts
+            .round_trip
+            .scaled(4, 1)
+            .max(Duration::from_millis(200));
+        let rested = facts.now.since(self.drained_at) >= pause;
+        if queue <= 2 * wanted + 1_000 {
+            self.surge_since = None;
+        }
+        if !rested {
+            return false;
+        }
+        // Others drain: with them the queue can be emptied.
+        if age >= JOIN_AFTER && queue * 10 < self.usual_queue_us * 6 {
+            return true;
+        }
+        if queue > 2 * wanted + 1_000 {
+            let since = *self.surge_since.get_or_insert(facts.now);
+            return facts.now.since(since) >= facts.interval.scaled(2, 1);
+        }
+        false
+    }
+
+    /// A round trip after a drain its effect shows: the queue is smaller, or the path has changed.
+    pub(super) fn judge_drain(&mut self, facts: &ReportFacts, delivery: Delivery, wanted: u64) {
+        let queue = self.delay.queue_us();
+        let Some(mut judgement) = self.judgement else {
+            return;
+        };
+        judgement.least_us = judgement.least_us.min(queue);
+        judgement.largest_us = judgement.largest_us.max(queue);
+        judgement.lossy |= self.loss.is_excess(delivery.passed, delivery.loss_ppm);
+        if facts.now < judgement.at {
+            self.judgement = Some(judgement);
+            return;
+        }
+        self.judgement = None;
+        if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
+            self.still_after_drains = 0;
+            return;
+        }
+        // A full buffer stands as still as a longer path, but it loses.
+        let spread = judgement.largest_us - judgement.least_us;
+        let still = spread <= 500.max(judgement.least_us * 6 / 100);
+        self.still_after_drains = if still && !judgement.lossy {
+            self.still_after_drains.saturating_add(1)
+        } else {
+            0
+        };
+        if self.still_after_drains >= DRAINS_TO_REBASE {
+            self.still_after_drains = 0;
+            self.delay.rebase(facts.now);
+        }
+    }
+}
