@@ -111,7 +111,7 @@ fn overhead(scenario: &Scenario, outcome: &Outcome, size: u64) -> (f64, f64) {
     let last = samples
         .iter()
         .find(|sample| sent(sample) >= size / 100 * 95)
-        .or(samples.last());
+        .or_else(|| samples.last());
     // What was lost is repeated a round trip later.
     let after = |sample: &Sample| {
         let at_us = sample.at_us + scenario.path.round_trip_us;
