@@ -47,16 +47,17 @@ impl ShadowCubic {
     pub(super) fn on_congestion(&mut self, now: Instant) {
         // Fast convergence: who gives way repeatedly leaves room.
         self.most = if self.window < self.most {
-            self.window * 17 / 20
+            self.window.saturating_mul(17) / 20
         } else {
             self.window
         };
         // Three tenths are cut, less with a weight above 1.
-        let cut = self.window * 3 / self.weight_tenths;
+        let cut = self.window.saturating_mul(3) / self.weight_tenths;
         self.window = (self.window - cut).max(LEAST_WINDOW);
         self.reno = self.window;
         // K = cbrt((most - window) / (0.4 segments)), in ms: the cube of K/ms is 2.5e9 times the segments.
-        let missing = self.most.saturating_sub(self.window) * 2_500_000 / SEGMENT * 1_000;
+        let missing = self.most.saturating_sub(self.window);
+        let missing = (missing.saturating_mul(2_500_000) / SEGMENT).saturating_mul(1_000);
         self.plateau_ms = cube_root(missing);
         self.cut_at = now;
     }
@@ -73,7 +74,7 @@ impl ShadowCubic {
         // 0.4 segments times the cube of the distance in seconds.
         let bytes = distance * distance / 1_000 * distance / 1_000 * SEGMENT * 4 / 10_000;
         let cubic = if at_ms >= self.plateau_ms {
-            self.most + bytes
+            self.most.saturating_add(bytes)
         } else {
             self.most.saturating_sub(bytes)
         };
@@ -83,9 +84,9 @@ impl ShadowCubic {
         self.reno = self.reno.saturating_add(gain);
         let wanted = cubic.max(self.reno);
         // No more than half as much again in a round trip.
-        let most = self.window
-            + self.window * step.as_micros().min(round_trip.as_micros())
-                / (2 * round_trip.as_micros().max(1));
+        let step = step.min(round_trip).as_micros();
+        let growth = self.window.saturating_mul(step) / (2 * round_trip.as_micros().max(1));
+        let most = self.window.saturating_add(growth);
         self.window = wanted.min(most).max(self.window).max(LEAST_WINDOW);
         BitRate::of(self.window, round_trip)
     }
@@ -112,6 +113,20 @@ mod tests {
         for root in [0_u64, 1, 7, 100, 12_345, 2_000_000] {
             assert_eq!(cube_root(root.pow(3)), root);
             assert_eq!(cube_root(root.pow(3) + 1), root.max(1));
+        }
+    }
+
+    #[test]
+    fn a_round_trip_of_a_minute_at_the_highest_rate_overflows_nothing() {
+        // A peer that echoes old clocks can make any round trip up to that.
+        let (round_trip, rate) = (Duration::from_secs(60), BitRate(1 << 50));
+        let mut now = Instant::from_micros(0);
+        let mut cubic = ShadowCubic::new(now, rate, round_trip, 20);
+        for _ in 0..100 {
+            cubic.on_congestion(now);
+            now += Duration::from_secs(4_000);
+            let grown = cubic.on_report(now, Duration::from_secs(4_000), round_trip);
+            assert!(grown.0 > 0);
         }
     }
 

@@ -2,10 +2,8 @@
 //!
 //! How far apart they arrive tells what the path carries; they hold content like any other, so nothing is wasted.
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::units::BitRate;
-
-use crate::time::Duration;
 
 /// Most datagrams of a train.
 const LONGEST: u64 = 32;
