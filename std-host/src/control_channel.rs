@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub(crate) mod host_key;
 mod identity;
-mod known_hosts;
+pub(crate) mod known_hosts;
 pub(crate) mod pump;
 mod remote_end;
 pub(crate) mod server_text;

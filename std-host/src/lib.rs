@@ -9,6 +9,8 @@ pub mod control_channel;
 pub mod daemon;
 pub mod driver;
 pub mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod link_speed;
 pub mod logging;
 pub mod server;

@@ -8,6 +8,7 @@
 )]
 
 mod choices;
+mod negotiation_ops;
 mod receiver_ops;
 mod sender_ops;
 
@@ -25,6 +26,29 @@ proptest! {
     fn a_sender_survives_any_receiver(bytes in prop::collection::vec(any::<u8>(), 0..1_500)) {
         sender_ops::run(&bytes);
     }
+
+    #[test]
+    fn an_opening_agrees_within_both_sides_limits_or_is_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..300)
+    ) {
+        negotiation_ops::run(&bytes);
+    }
+}
+
+#[test]
+fn random_openings_end_in_every_way_there_is() {
+    use negotiation_ops::Ending;
+    let mut random = proptest::test_runner::TestRng::deterministic_rng(
+        proptest::test_runner::RngAlgorithm::ChaCha,
+    );
+    let endings: std::collections::BTreeSet<Ending> = (0..5_000)
+        .map(|_| {
+            let mut bytes = [0; 300];
+            random.fill_bytes(&mut bytes);
+            negotiation_ops::run(&bytes)
+        })
+        .collect();
+    assert_eq!(endings.len(), 5, "{endings:?}");
 }
 
 #[test]

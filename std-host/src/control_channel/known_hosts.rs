@@ -71,7 +71,7 @@ impl KnownKeys {
         }
     }
 
-    fn parse(text: &str, host: &str, port: u16) -> Self {
+    pub(crate) fn parse(text: &str, host: &str, port: u16) -> Self {
         let exact_name = name_on_record(host, port);
         let bare_name = host.to_lowercase();
         let mut records = Vec::new();

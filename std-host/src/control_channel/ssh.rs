@@ -55,6 +55,8 @@ use crate::failure::{Failure, Outcome};
 mod authentication;
 mod connection;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod key_exchange;
 mod packets;
 mod session;

@@ -1,0 +1,45 @@
+//! What fuzz targets call: the readers of text and bytes that come from a user, an administrator or a peer.
+//!
+//! Built only for fuzzing; each function takes any bytes and must neither panic nor hang.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use crate::cli::environment::Environment;
+use crate::control_channel::known_hosts::KnownKeys;
+
+/// No variable is set.
+struct Nothing;
+
+impl Environment for Nothing {
+    fn variable(&self, _: &str) -> Option<OsString> {
+        None
+    }
+
+    fn file_exists(&self, _: &Path) -> bool {
+        false
+    }
+
+    fn user_name(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A command line of words between NUL bytes: options, rates, operands.
+pub fn command_line(bytes: &[u8]) {
+    let words = bytes
+        .split(|&byte| byte == 0)
+        .map(|word| OsString::from_vec(word.to_vec()));
+    let _ = crate::cli::parse(words, &Nothing);
+}
+
+/// A `known_hosts` file, read for a host with a name, an address and a port of its own.
+pub fn known_hosts(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for (host, port) in [("host.example", 22), ("::1", 33_001), ("*", 2_222)] {
+        let _ = KnownKeys::parse(&text, host, port);
+    }
+}
+
+pub use crate::control_channel::ssh::fuzzing::stream as ssh_stream;
