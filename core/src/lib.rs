@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod negotiation;
 pub mod rate_control;
 pub mod receiver;
+pub mod selection;
 pub mod sender;
 pub mod statistics;
 pub mod stream;
