@@ -40,6 +40,9 @@ pub struct OpenRecord<'a> {
     pub mode: u32,
 }
 
+/// The BLAKE3 hash of an object.
+pub type RootHash<'a> = &'a [u8; 32];
+
 /// A record of the META stream, sender to receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -53,6 +56,8 @@ pub enum MetaRecord<'a> {
         object: ObjectId,
         /// Why it must not be delivered, if so.
         fault: Option<Fault>,
+        /// BLAKE3 hash of all bytes that its sender read; a sender that cannot hash tells none.
+        root: Option<RootHash<'a>>,
     },
     /// Nothing more will be offered.
     End {

@@ -5,7 +5,9 @@
 //!
 //! Source: PROTOCOL.md chapter 6.
 
-use super::{ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord};
+use super::{
+    ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord, RootHash,
+};
 use crate::control::cbor::{DecodeError, MapReader, MapWriter, head_len, int_magnitude};
 use crate::destination::{PathError, split_relative};
 use crate::fault::Fault;
@@ -57,6 +59,9 @@ pub enum RecordError {
     /// More than permission bits.
     #[error("a file record has more than permission bits")]
     BadMode,
+    /// The hash of an object has not 32 bytes.
+    #[error("a file record has a hash of the wrong size")]
+    BadRoot,
     /// Missing ranges overlap, are empty, out of order, too far or too many.
     #[error("a file record lists impossible byte ranges")]
     BadRanges,
@@ -71,10 +76,17 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
     let mut map = MapWriter::new(out, PREFIX_LEN)?;
     match record {
         MetaRecord::Open(open) => write_open(open, &mut map)?,
-        MetaRecord::Close { object, fault } => {
+        MetaRecord::Close {
+            object,
+            fault,
+            root,
+        } => {
             map.uint(0, CLOSE.into())?;
             map.uint(1, object.0.into())?;
             write_fault(2, *fault, &mut map)?;
+            if let Some(root) = root {
+                map.bytes(3, *root)?;
+            }
         }
         MetaRecord::End { objects, bytes } => {
             map.uint(0, END.into())?;
@@ -163,6 +175,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
         CLOSE => MetaRecord::Close {
             object: read_object(&mut map, 1)?,
             fault: read_fault(&mut map, 2)?,
+            root: read_root(&mut map, 3)?,
         },
         END => MetaRecord::End {
             objects: map.number(1)?,
@@ -344,6 +357,12 @@ fn write_fault(key: u8, fault: Option<Fault>, map: &mut MapWriter<'_>) -> Result
 
 fn read_fault(map: &mut MapReader<'_>, key: u64) -> Result<Option<Fault>, RecordError> {
     Ok(map.optional_number(key)?.map(Fault::from_number))
+}
+
+fn read_root<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<RootHash<'a>>, RecordError> {
+    let root = map.optional_bytes(key)?;
+    root.map(|root| root.try_into().map_err(|_| RecordError::BadRoot))
+        .transpose()
 }
 
 fn read_ranges(

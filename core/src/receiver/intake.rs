@@ -188,7 +188,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             };
             let fact = match record {
                 MetaRecord::Open(open) => Fact::Offered(open.object, open.size, open.kind),
-                MetaRecord::Close { object, fault } => Fact::Closed(object, fault),
+                MetaRecord::Close { object, fault, .. } => Fact::Closed(object, fault),
                 MetaRecord::End { objects, .. } => Fact::Ended(objects),
             };
             if !self.on_fact(fact) {

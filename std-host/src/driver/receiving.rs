@@ -40,6 +40,7 @@ struct InHand {
     started: HostInstant,
     present: u64,
     received: u64,
+    root: Option<[u8; 32]>,
 }
 
 /// The receiving thread.
@@ -208,6 +209,12 @@ impl Receiving {
                     let (object, record) = (record.object, OwnedRecord::from(record));
                     self.offered(object, record);
                 }
+                ReceiverEvent::Root { object, root } => {
+                    let root = *root;
+                    if let Some(in_hand) = self.in_hand.get_mut(&object) {
+                        in_hand.root = Some(root);
+                    }
+                }
                 ReceiverEvent::Complete(object) => complete.push(object),
                 ReceiverEvent::Cancelled { object, fault } => self.cancelled(object, fault),
                 ReceiverEvent::Connected => {
@@ -259,6 +266,7 @@ impl Receiving {
             started: HostInstant::now(),
             present: 0,
             received: 0,
+            root: None,
         };
         self.in_hand.insert(object, in_hand);
     }
@@ -322,13 +330,13 @@ impl Receiving {
     }
 
     fn complete(&mut self, object: ObjectId) {
-        if self
-            .in_hand
-            .get(&object)
-            .is_some_and(|in_hand| !in_hand.is_folder)
+        let in_hand = self.in_hand.get(&object);
+        if let Some(root) = in_hand
+            .filter(|in_hand| !in_hand.is_folder)
+            .map(|in_hand| in_hand.root)
         {
             self.runs.flush_object(&self.storage, object);
-            self.storage.submit(Job::Commit { object });
+            self.storage.submit(Job::Commit { object, root });
         }
     }
 

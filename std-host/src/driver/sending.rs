@@ -342,6 +342,7 @@ impl Sending {
                     if let Some(offered) = self.offered.get_mut(&object) {
                         offered.present = present;
                     }
+                    self.source.files.hash_behind(object);
                 }
                 SenderEvent::Settled => {
                     let report = self.summary();

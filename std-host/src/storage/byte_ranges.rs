@@ -48,6 +48,55 @@ impl ByteRanges {
         }
     }
 
+    /// What of `start..end` is not in the set, in order.
+    #[must_use]
+    pub fn missing_within(&self, start: u64, end: u64) -> Vec<ByteRange> {
+        let mut missing = Vec::new();
+        let mut at = start;
+        if let Some((_, known_end)) = self.ends_by_start.range(..=start).next_back() {
+            at = at.max(*known_end);
+        }
+        for (&known_start, &known_end) in self.ends_by_start.range(at..end.max(at)) {
+            if at < known_start {
+                missing.push(ByteRange {
+                    start: at,
+                    end: known_start,
+                });
+            }
+            at = known_end;
+        }
+        if at < end {
+            missing.push(ByteRange { start: at, end });
+        }
+        missing
+    }
+
+    /// Takes `start..end` out of the set.
+    pub fn remove(&mut self, start: u64, end: u64) {
+        let before = self.ends_by_start.range(..start).next_back();
+        let (left, right) = match before {
+            Some((&known_start, &known_end)) if known_end > start => {
+                (Some((known_start, start)), Some((end, known_end)))
+            }
+            _ => (None, None),
+        };
+        let inside: Vec<(u64, u64)> = self
+            .ends_by_start
+            .range(start..end.max(start))
+            .map(|(start, end)| (*start, *end))
+            .collect();
+        for (known_start, known_end) in inside {
+            self.ends_by_start.remove(&known_start);
+            self.insert(end, known_end);
+        }
+        if let Some((known_start, cut)) = left {
+            self.ends_by_start.insert(known_start, cut);
+        }
+        if let Some((rest_start, rest_end)) = right {
+            self.insert(rest_start, rest_end);
+        }
+    }
+
     /// What of `0..size` is not in the set, in order, as at most `most` ranges; beyond that the
     /// smallest gaps between them are filled, so that more is called missing than is.
     #[must_use]
@@ -160,9 +209,25 @@ mod tests {
             for _ in 0..12 {
                 let start = random(60);
                 let end = start + random(10).min(64 - start);
+                let fresh: u64 = set
+                    .missing_within(start, end)
+                    .iter()
+                    .map(|r| r.end - r.start)
+                    .sum();
                 set.insert(start, end);
+                let mut absent = 0;
                 for at in start..end {
-                    map[usize::try_from(at).unwrap()] = true;
+                    let place = &mut map[usize::try_from(at).unwrap()];
+                    absent += u64::from(!std::mem::replace(place, true));
+                }
+                assert_eq!(fresh, absent);
+                if random(3) == 0 {
+                    let start = random(60);
+                    let end = start + random(10).min(64 - start);
+                    set.remove(start, end);
+                    for at in start..end {
+                        map[usize::try_from(at).unwrap()] = false;
+                    }
                 }
             }
             let missing = set.missing(64, 99);

@@ -4,8 +4,9 @@
 //! exception are bytes asked for a second time (retransmissions) of a file that is still open:
 //! those come from the system's page cache by a direct read.
 //!
-//! Every block is checked against the offered size, time and file number after it was read, so
-//! no mixture of two states of a file is ever handed out.
+//! Every block is checked against the offered size, time and file number after it was read, and hashed. When all
+//! was sent, the time of the last change of any kind, which nobody can set, must be that of the beginning; if it is
+//! not, the file is read once more and must have the same hash. So no mixture of two states of a file is handed out.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -76,6 +77,11 @@ impl SourceFiles {
         if self.items.remove(&object.0).is_some() {
             self.shared.release(object.0);
         }
+    }
+
+    /// Only a part of `object` will be sent: what lies before it is hashed meanwhile, while there is nothing to read ahead.
+    pub fn hash_behind(&self, object: ObjectId) {
+        self.shared.hash_behind(object.0);
     }
 
     /// What was registered as `object`, until it is released.
@@ -172,6 +178,7 @@ impl ObjectSource for SourceFiles {
 
     fn finish(&mut self, object: ObjectId) -> FinishOutcome {
         match self.shared.finish(object.0) {
+            Finish::Hashed(root) => FinishOutcome::Hashed(root),
             Finish::Unchanged => FinishOutcome::Unchanged,
             Finish::Wait => FinishOutcome::NotReady,
             Finish::Failed(fault) => FinishOutcome::Failed(fault),

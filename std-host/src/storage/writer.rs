@@ -9,13 +9,14 @@ use fasp_core::metadata::ObjectKind;
 use fasp_core::units::ObjectId;
 
 use super::disk_fault::named;
+use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
 use super::partial_file::{Decision, PartialFile};
 use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
 use crate::failure::{Failure, Outcome};
 
 /// Files that all threads together keep open.
-const MOST_OPEN: usize = 256;
+const MOST_OPEN: usize = 128;
 
 /// How often an idle thread looks whether a control file is due.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
@@ -29,6 +30,7 @@ pub(super) struct Writer {
     targets: HashMap<u32, Target>,
     /// Files with a descriptor, the one opened first in front.
     open: VecDeque<u32>,
+    finishing: Finishing,
 }
 
 #[derive(Debug)]
@@ -38,13 +40,19 @@ enum Target {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, index: usize, folders: Folders) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        folders: Folders,
+        finishing: Finishing,
+    ) -> Self {
         Self {
             shared,
             index,
             folders,
             targets: HashMap::new(),
             open: VecDeque::new(),
+            finishing,
         }
     }
 
@@ -79,7 +87,7 @@ impl Writer {
         }
     }
 
-    fn carry_out(&mut self, job: Job) {
+    pub(super) fn carry_out(&mut self, job: Job) {
         match job {
             Job::Open { object, record } => match self.begin(object, &record) {
                 Ok(decision) => self
@@ -104,7 +112,7 @@ impl Writer {
                 self.shared
                     .complete(Completion::Written { object, bytes: len });
             }
-            Job::Commit { object } => self.commit(object),
+            Job::Commit { object, root } => self.commit(object, root),
             Job::Whole {
                 object,
                 record,
@@ -112,7 +120,11 @@ impl Writer {
             } => {
                 let result = self.whole(&record, &bytes);
                 self.written(object, bytes);
-                self.finish(object, result);
+                match result {
+                    Ok(Some(file)) => self.deliver(object, file),
+                    Ok(None) => self.finish(object, Ok(())),
+                    Err(failure) => self.finish(object, Err(failure)),
+                }
             }
             Job::Abandon {
                 object,
@@ -139,7 +151,7 @@ impl Writer {
         let existing_size = place.existing_size;
         let resumable = self.shared.config.resume_level > 0;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
-        let mut file = PartialFile::new(place, record, claim);
+        let mut file = PartialFile::new(place, record, claim, self.shared.config.checkpoints);
         let decision = file.decide(&mut self.folders, existing_size)?;
         if decision != Decision::Skip {
             let opened = file.is_open();
@@ -151,21 +163,29 @@ impl Writer {
         Ok(decision)
     }
 
-    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<()> {
+    /// Makes a folder, or a file that only has to get its name.
+    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<Option<Box<PartialFile>>> {
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
-            return self.make_folder(&path, record);
+            self.make_folder(&path, record)?;
+            return Ok(None);
         }
         if u64::try_from(bytes.len()) != Ok(record.size) {
             return Err(named(&path, Fault::Protocol));
         }
         let place = self.folders.place(&path)?;
-        let mut file = PartialFile::new(place, record, None);
+        let config = &self.shared.config;
+        let mut file = PartialFile::new(place, record, None, config.checkpoints);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.commit(&mut self.folders, self.shared.config.preserve));
-        file.abandon(&mut self.folders, false);
-        result
+            .and_then(|()| file.complete(&mut self.folders, config.preserve, None, &|| true));
+        match result {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(failure) => {
+                file.abandon(&mut self.folders, false);
+                Err(failure)
+            }
+        }
     }
 
     fn make_folder(&mut self, path: &[u8], record: &OwnedRecord) -> Outcome<()> {
@@ -187,31 +207,48 @@ impl Writer {
             return;
         };
         let was_open = file.is_open();
-        let mut result = write(file, &mut self.folders);
-        if result.is_ok() && file.checkpoint_is_due() {
-            result = file.checkpoint(&mut self.folders).map(drop);
-        }
+        let result =
+            write(file, &mut self.folders).and_then(|()| file.due_checkpoint(&mut self.folders));
         let opened = !was_open && file.is_open();
         match result {
             Err(failure) => self.fail(object, failure),
-            Ok(()) if opened => self.note_open(object),
-            Ok(()) => {}
+            Ok(checkpoint) => {
+                if let Some(checkpoint) = checkpoint {
+                    self.finishing.carry_out(checkpoint);
+                }
+                if opened {
+                    self.note_open(object);
+                }
+            }
         }
     }
 
-    fn commit(&mut self, object: ObjectId) {
+    fn commit(&mut self, object: ObjectId, root: Option<[u8; 32]>) {
+        let shared = Arc::clone(&self.shared);
+        let go_on = || !shared.is_stopping(self.index);
         let result = match self.targets.get_mut(&object.0) {
             None => return,
             Some(Target::Folder) => Ok(()),
-            Some(Target::File(file)) => file.commit(&mut self.folders, self.shared.config.preserve),
-        };
-        match result {
-            Ok(()) => {
-                self.forget(object);
-                self.finish(object, Ok(()));
+            Some(Target::File(file)) => {
+                file.complete(&mut self.folders, shared.config.preserve, root, &go_on)
             }
-            Err(failure) => self.fail(object, failure),
+        };
+        match (result, self.forget(object)) {
+            (Ok(()), Some(Target::File(file))) => self.deliver(object, file),
+            (Ok(()), _) => self.finish(object, Ok(())),
+            (Err(failure), target) => {
+                if let Some(Target::File(mut file)) = target {
+                    file.abandon(&mut self.folders, true);
+                }
+                self.finish(object, Err(failure));
+            }
         }
+    }
+
+    /// Hands over a file that is complete and checked.
+    fn deliver(&mut self, object: ObjectId, file: Box<PartialFile>) {
+        self.finishing
+            .deliver(object, file, &self.shared, &mut self.folders);
     }
 
     fn fail(&mut self, object: ObjectId, failure: Failure) {
@@ -234,16 +271,16 @@ impl Writer {
     }
 
     fn checkpoint_what_is_due(&mut self) {
+        let resumable =
+            |target: &Target| matches!(target, Target::File(file) if file.is_resumable());
         let due: Vec<u32> = self
             .targets
             .iter()
-            .filter(|(_, target)| matches!(target, Target::File(file) if file.checkpoint_is_due()))
+            .filter(|(_, target)| resumable(target))
             .map(|(object, _)| *object)
             .collect();
         for object in due {
-            self.write(ObjectId(object), |file, folders| {
-                file.checkpoint(folders).map(drop)
-            });
+            self.write(ObjectId(object), |_, _| Ok(()));
         }
     }
 

@@ -174,6 +174,14 @@ impl<'a> MapReader<'a> {
         self.bytes_here(key)
     }
 
+    /// The byte string `key`, if present.
+    pub(crate) fn optional_bytes(&mut self, key: u64) -> Result<Option<&'a [u8]>, DecodeError> {
+        if !self.seek(key)? {
+            return Ok(None);
+        }
+        self.bytes_here(key).map(Some)
+    }
+
     /// The required text `key`.
     pub(crate) fn text(&mut self, key: u64) -> Result<&'a str, DecodeError> {
         self.require(key)?;

@@ -2,7 +2,8 @@
 //!
 //! A block is *unread* until the sender took it. Unread blocks may fill three quarters of the
 //! memory; blocks already taken stay for retransmissions until room is needed, oldest first.
-//! Per file, what lies before the highest block taken counts as a retransmission.
+//! Per file, what lies before the highest block taken counts as a retransmission. What is read for the first time
+//! is hashed; blocks that are never sent, because the receiver has them, are read for their hash alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
 
+use super::super::hash_tree::HashTree;
 use super::super::walk::SourceItem;
 use super::blocks::Blocks;
 use crate::failure::Failure;
@@ -40,6 +42,9 @@ pub(crate) enum Take {
 /// The answer to the sender asking whether a file is unchanged.
 #[derive(Debug)]
 pub(crate) enum Finish {
+    /// With the hash of all bytes.
+    Hashed([u8; 32]),
+    /// A folder.
     Unchanged,
     Wait,
     Failed(Fault),
@@ -49,24 +54,39 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) object: u32,
-    /// `None`: examine the file, read nothing.
-    pub(super) block: Option<u64>,
+    pub(super) work: Work,
     pub(super) item: Arc<SourceItem>,
     pub(super) file: Option<Arc<OwnedFd>>,
+    /// When the file was last changed in any way, as it was opened first.
+    pub(super) changed_ns: Option<i64>,
+}
+
+/// What to do with a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Work {
+    /// Read a block for the sender.
+    Read(u64),
+    /// Read a block for its hash alone.
+    Hash(u64),
+    /// Everything was read, and has this hash: is the file still what it was?
+    Examine([u8; 32]),
 }
 
 /// What the reader thread brings back.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) bytes: Vec<u8>,
+    /// The hash of the bytes: of the whole file, if it is one block, else their value in its tree.
+    pub(super) hash: [u8; 32],
     pub(super) file: Arc<OwnedFd>,
+    pub(super) changed_ns: i64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Check {
     NotAsked,
     Queued,
-    Passed,
+    Passed([u8; 32]),
 }
 
 #[derive(Debug)]
@@ -79,7 +99,16 @@ struct Entry {
     /// One past the highest block taken.
     frontier: u64,
     check: Check,
+    hash: HashTree,
+    changed_ns: Option<i64>,
     failure: Option<Failure>,
+}
+
+/// Something asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Request {
+    Block(u64),
+    Finish,
 }
 
 /// The state behind the lock.
@@ -89,7 +118,9 @@ pub(super) struct Plan {
     pub(super) reader_sleeps: bool,
     entries: HashMap<u32, Entry>,
     blocks: Blocks,
-    requests: VecDeque<(u32, Option<u64>)>,
+    requests: VecDeque<(u32, Request)>,
+    /// Files of which the receiver has a part.
+    behind: Vec<u32>,
     loading: Option<Key>,
     /// The file to read ahead in; those before it are read or not wanted now.
     scan: u32,
@@ -108,6 +139,7 @@ impl Plan {
             entries: HashMap::new(),
             blocks: Blocks::new(memory),
             requests: VecDeque::new(),
+            behind: Vec::new(),
             loading: None,
             scan: 0,
             end: 0,
@@ -119,6 +151,8 @@ impl Plan {
 
     pub(super) fn register(&mut self, object: u32, item: Arc<SourceItem>) {
         let entry = Entry {
+            hash: HashTree::new(item.size, u32::MAX),
+            changed_ns: None,
             item,
             file: None,
             last_used: 0,
@@ -138,6 +172,7 @@ impl Plan {
     pub(super) fn release(&mut self, object: u32) -> Option<Arc<OwnedFd>> {
         let entry = self.entries.remove(&object)?;
         self.open.retain(|open| *open != object);
+        self.behind.retain(|behind| *behind != object);
         self.blocks.drop_all_of(object);
         entry.file
     }
@@ -175,7 +210,7 @@ impl Plan {
             }
         }
         self.sender_waits = true;
-        let request = (object, Some(block));
+        let request = (object, Request::Block(block));
         if self.loading != Some(key) && !self.requests.contains(&request) {
             self.requests.push_back(request);
         }
@@ -189,15 +224,25 @@ impl Plan {
         if let Some(failure) = &entry.failure {
             return Finish::Failed(failure.fault);
         }
-        if entry.check == Check::Passed || entry.item.kind == ObjectKind::Directory {
+        if entry.item.kind == ObjectKind::Directory {
             return Finish::Unchanged;
+        }
+        if let Check::Passed(root) = entry.check {
+            return Finish::Hashed(root);
         }
         if entry.check == Check::NotAsked {
             entry.check = Check::Queued;
-            self.requests.push_back((object, None));
+            self.requests.push_back((object, Request::Finish));
         }
         self.sender_waits = true;
         Finish::Wait
+    }
+
+    /// The part of `object` that the sender passes over is hashed when there is time.
+    pub(super) fn hash_behind(&mut self, object: u32) {
+        if !self.behind.contains(&object) {
+            self.behind.push(object);
+        }
     }
 
     pub(super) fn fail(&mut self, object: u32, failure: Failure) {
@@ -221,22 +266,58 @@ impl Plan {
         self.stopping
             || !self.requests.is_empty()
             || (self.blocks.run_low() && self.scan < self.end)
+            || self
+                .behind
+                .iter()
+                .any(|object| self.block_behind(*object).is_some())
     }
 
     pub(super) fn next_task(&mut self) -> Option<Task> {
-        while let Some((object, block)) = self.requests.pop_front() {
-            if let Some(task) = self.task(object, block) {
+        while let Some((object, request)) = self.requests.pop_front() {
+            let work = match request {
+                Request::Block(block) => Some(Work::Read(block)),
+                Request::Finish => self.work_to_finish(object),
+            };
+            if let Some(task) = work.and_then(|work| self.task(object, work)) {
                 return Some(task);
             }
         }
         while self.blocks.have_room() && self.scan < self.end {
             let object = self.scan;
             match self.block_ahead(object) {
-                Some(block) => return self.task(object, Some(block)),
+                Some(block) => return self.task(object, Work::Read(block)),
                 None => self.scan += 1,
             }
         }
-        None
+        let behind = self.behind.iter();
+        let (object, block) = behind
+            .filter_map(|object| Some((*object, self.block_behind(*object)?)))
+            .next()?;
+        self.task(object, Work::Hash(block))
+    }
+
+    /// What is left to do at the end of an object: hash what was never read, then examine the file.
+    fn work_to_finish(&mut self, object: u32) -> Option<Work> {
+        let entry = self.entries.get(&object)?;
+        if entry.item.size <= BLOCK_BYTES {
+            return matches!(entry.check, Check::Queued).then_some(Work::Hash(0));
+        }
+        if let Some(hole) = entry.hash.first_hole(0) {
+            // Others have their turn before it goes on.
+            self.requests.push_back((object, Request::Finish));
+            return Some(Work::Hash(hole.start / BLOCK_BYTES));
+        }
+        entry.hash.root().map(Work::Examine)
+    }
+
+    /// The first block before those taken that is not hashed.
+    fn block_behind(&self, object: u32) -> Option<u64> {
+        let entry = self
+            .entries
+            .get(&object)
+            .filter(|entry| entry.failure.is_none())?;
+        let block = entry.hash.first_hole(0)?.start / BLOCK_BYTES;
+        (block < entry.frontier).then_some(block)
     }
 
     /// An empty buffer with room for what `task` reads.
@@ -257,10 +338,20 @@ impl Plan {
             }
             Ok(loaded) => {
                 let one_read = entry.item.size <= BLOCK_BYTES;
-                if one_read || task.block.is_none() {
-                    entry.check = Check::Passed;
+                entry.changed_ns.get_or_insert(loaded.changed_ns);
+                if let Work::Examine(root) = task.work {
+                    entry.check = Check::Passed(root);
+                } else if one_read {
+                    entry.check = Check::Passed(loaded.hash);
                 }
-                if let Some(block) = task.block {
+                if let Work::Read(block) | Work::Hash(block) = task.work
+                    && !one_read
+                    && !entry.hash.knows(block * BLOCK_BYTES)
+                {
+                    let log2 = BLOCK_BYTES.trailing_zeros();
+                    entry.hash.add_group(block * BLOCK_BYTES, log2, loaded.hash);
+                }
+                if let Work::Read(block) = task.work {
                     if entry.ahead == block {
                         entry.ahead = block + 1;
                     }
@@ -277,12 +368,12 @@ impl Plan {
         std::mem::take(&mut self.sender_waits)
     }
 
-    fn task(&mut self, object: u32, block: Option<u64>) -> Option<Task> {
+    fn task(&mut self, object: u32, work: Work) -> Option<Task> {
         let entry = self.entries.get(&object)?;
         if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
             return None;
         }
-        if let Some(block) = block {
+        if let Work::Read(block) = work {
             if self.blocks.contain((object, block)) {
                 return None;
             }
@@ -290,9 +381,10 @@ impl Plan {
         }
         Some(Task {
             object,
-            block,
+            work,
             item: Arc::clone(&entry.item),
             file: entry.file.clone(),
+            changed_ns: entry.changed_ns,
         })
     }
 
@@ -338,17 +430,25 @@ impl Plan {
 }
 
 impl Task {
-    pub(super) fn offset(&self) -> u64 {
-        self.block.unwrap_or(0) * BLOCK_BYTES
+    pub(super) const fn offset(&self) -> u64 {
+        match self.work {
+            Work::Read(block) | Work::Hash(block) => block * BLOCK_BYTES,
+            Work::Examine(_) => 0,
+        }
     }
 
     /// Bytes to read.
     pub(super) fn wanted_bytes(&self) -> usize {
-        if self.block.is_none() {
+        if matches!(self.work, Work::Examine(_)) {
             return 0;
         }
         let rest = self.item.size.saturating_sub(self.offset());
         usize::try_from(rest.min(BLOCK_BYTES)).unwrap_or(0)
+    }
+
+    /// Whether one read takes the whole file.
+    pub(super) fn is_one_read(&self) -> bool {
+        self.item.size <= BLOCK_BYTES
     }
 }
 
