@@ -6,6 +6,7 @@
 
 pub mod attributes;
 pub mod byte_ranges;
+mod checker;
 mod chunks;
 mod control_file;
 #[cfg(test)]

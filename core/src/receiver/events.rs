@@ -6,7 +6,7 @@ use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
-use crate::metadata::{MetaRecord, OpenRecord, RootHash, record};
+use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::units::ObjectId;
 
 /// Something the host must know or do.
@@ -26,6 +26,16 @@ pub enum ReceiverEvent<'r> {
         /// BLAKE3 hash of all its bytes.
         root: RootHash<'r>,
     },
+    /// The sender compared the checks of an object: these ranges come, and nothing else. Where the host compared
+    /// the whole object and none comes, it now says [`Receiver::handle_skip`].
+    Sending {
+        /// Which object.
+        object: ObjectId,
+        /// What comes; what is in these ranges already is wrong or was missing.
+        ranges: Ranges<'r>,
+    },
+    /// A check of this object was wrong: the host checks all that it has, and decides again.
+    Recheck(ObjectId),
     /// All bytes of an object were lent out and are what the sender read: write them, put the object
     /// under its name, and give the result.
     Complete(ObjectId),
@@ -92,6 +102,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         };
         match record::decode_meta(body) {
             Ok(MetaRecord::Open(_) | MetaRecord::End { .. }) => true,
+            Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
+                .objects
+                .get(object)
+                .is_some_and(|entry| matches!(entry.stage, Stage::Open | Stage::InHand)),
             Ok(MetaRecord::Close {
                 object,
                 fault: None,
@@ -130,6 +144,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 ..
             } => Some(ReceiverEvent::Cancelled { object, fault }),
             MetaRecord::End { objects, bytes } => Some(ReceiverEvent::Ended { objects, bytes }),
+            MetaRecord::Sending { object, ranges } => {
+                Some(ReceiverEvent::Sending { object, ranges })
+            }
+            MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
         }
     }
 }

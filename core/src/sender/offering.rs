@@ -80,7 +80,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             size: record.size,
             next_offset: 0,
             open_end: self.meta.written(),
-            fault: None,
+            ..Offered::default()
         });
         self.offered_bytes = self.offered_bytes.saturating_add(record.size);
         if record.kind == ObjectKind::Directory {

@@ -16,17 +16,20 @@ pub struct ByteRanges {
 }
 
 impl ByteRanges {
-    /// The bytes `0..size` without `missing`.
+    /// Everything in the set, in order.
     #[must_use]
-    pub fn complement(size: u64, missing: &[ByteRange]) -> Self {
-        let mut present = Self::default();
-        let mut at = 0;
-        for range in missing {
-            present.insert(at, range.start.min(size));
-            at = at.max(range.end);
-        }
-        present.insert(at, size);
-        present
+    pub fn all(&self) -> Vec<ByteRange> {
+        let range = |(start, end): (&u64, &u64)| ByteRange {
+            start: *start,
+            end: *end,
+        };
+        self.ends_by_start.iter().map(range).collect()
+    }
+
+    /// The set as at most `most` ranges: where it has more, the smallest gaps between them are filled.
+    #[must_use]
+    pub fn at_most(&self, most: usize) -> Vec<ByteRange> {
+        merge_smallest_gaps(self.all(), most)
     }
 
     /// Adds `start..end`; an empty range adds nothing.
@@ -186,14 +189,6 @@ mod tests {
             [range(0, 10), range(20, 40), range(90, 100)]
         );
         assert_eq!(set.missing(100, 1), [range(0, 100)]);
-    }
-
-    #[test]
-    fn the_complement_of_what_is_missing_is_what_is_there() {
-        let missing = [range(0, 3), range(8, 9)];
-        let set = ByteRanges::complement(12, &missing);
-        assert_eq!(set.missing(12, 9), missing);
-        assert_eq!(ByteRanges::complement(12, &[]).missing(12, 9), []);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use fasp_core::metadata::{ByteRange, ObjectKind};
@@ -87,7 +88,8 @@ impl Session {
         };
         let shared = Shared::new(config, Waker::new().unwrap());
         let folders = shared.folders();
-        let writer = Writer::new(Arc::clone(&shared), 0, folders, Finishing::AtOnce);
+        let (checker, _) = channel();
+        let writer = Writer::new(Arc::clone(&shared), 0, folders, Finishing::AtOnce, checker);
         Self { writer, shared }
     }
 
@@ -300,6 +302,7 @@ fn crash(told: &Recorded, at: usize, crash: Crash, random: &mut Random) -> u64 {
         }
         Decision::Go => vec![all],
         Decision::Resume { missing } => missing,
+        Decision::Compare => panic!("{context}: nothing is compared at this level"),
     };
     let again: u64 = missing.iter().map(|range| range.end - range.start).sum();
     if told.story == Story::First && !left.contains_key(&b"f"[..]) {

@@ -47,6 +47,8 @@ pub(super) struct HashTree {
     has_chunks: bool,
     /// By the first leaf of each node.
     nodes: BTreeMap<u64, Node>,
+    /// Nodes below `top`.
+    loose: usize,
     fragments: BTreeMap<u64, Fragment>,
 }
 
@@ -67,6 +69,7 @@ impl HashTree {
                 .min(half),
             has_chunks: size > 1_u64.checked_shl(chunk_log2).unwrap_or(u64::MAX),
             nodes: BTreeMap::new(),
+            loose: 0,
             fragments: BTreeMap::new(),
         }
     }
@@ -119,7 +122,9 @@ impl HashTree {
             .map(|(leaf, _)| *leaf)
             .collect();
         for leaf in gone {
-            self.nodes.remove(&leaf);
+            let node = self.nodes.remove(&leaf);
+            let was_loose = node.is_some_and(|node| node.level < self.top);
+            self.loose = self.loose.saturating_sub(usize::from(was_loose));
         }
         self.fragments
             .retain(|leaf, _| *leaf < first || *leaf >= last);
@@ -252,6 +257,7 @@ impl HashTree {
                     break;
                 };
                 self.nodes.remove(&other);
+                self.loose = self.loose.saturating_sub(1);
                 let (left, right) = if is_left {
                     (node, known)
                 } else {
@@ -262,7 +268,10 @@ impl HashTree {
             }
             node.level += 1;
         }
-        if node.level == self.top || self.nodes.len() < MOST_NODES {
+        if node.level == self.top {
+            self.nodes.insert(leaf, node);
+        } else if self.loose < MOST_NODES {
+            self.loose += 1;
             self.nodes.insert(leaf, node);
         }
     }

@@ -36,6 +36,7 @@ use super::hash_tree::HashTree;
 use super::write_behind::OwnedRecord;
 use crate::failure::{Failure, Outcome};
 pub use existing::Decision;
+pub(super) use existing::Present;
 pub(super) use names::temporary_name;
 use names::{control_name, part_name};
 pub(super) use progress::Checkpoint;

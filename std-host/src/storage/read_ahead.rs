@@ -5,23 +5,27 @@
 //! What to read is decided in `plan`, what to drop in `blocks`; here is the I/O.
 
 mod blocks;
+mod comparing;
 mod plan;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use fasp_core::fault::Fault;
+use fasp_core::metadata::check::RangeCheck;
 use rustix::buffer::spare_capacity;
 use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::attributes::Fingerprint;
+use super::checker::hash_of;
 use super::disk_fault::{read_failure, shown};
 use super::docroot::Docroot;
 use super::hash_tree::group_value;
 use super::waker::Waker;
 use super::walk::SourceItem;
 use crate::failure::{Failure, Outcome};
+pub use comparing::Judgement;
 pub(super) use plan::{BLOCK_BYTES, Finish, Key, Take};
 use plan::{Loaded, Plan, Task, Work};
 
@@ -73,6 +77,27 @@ impl ReadAhead {
 
     pub(super) fn finish(&self, object: u32) -> Finish {
         self.change(|plan| plan.finish(object))
+    }
+
+    /// Whether more checks may be taken from the receiver.
+    pub(super) fn has_room_for_checks(&self) -> bool {
+        self.lock().comparing.has_room()
+    }
+
+    pub(super) fn compare(&self, object: u32, check: RangeCheck) {
+        self.change(|plan| plan.comparing.add(object, check));
+    }
+
+    pub(super) fn end_checks(&self, object: u32, present: u64, compares: bool) {
+        self.change(|plan| plan.comparing.end(object, present, compares));
+    }
+
+    pub(super) fn judgement(&self, object: u32) -> Option<Judgement> {
+        self.lock().comparing.judgement(object)
+    }
+
+    pub(super) fn judgement_told(&self, object: u32, judgement: &Judgement) {
+        self.lock().comparing.told(object, judgement);
     }
 
     pub(super) fn hash_behind(&self, object: u32) {
@@ -156,6 +181,14 @@ impl ReadAhead {
             }
         }
         bytes.truncate(wanted);
+        let compared = match task.work {
+            Work::Compare(check) => {
+                let mut buffer = Vec::with_capacity(usize::try_from(BLOCK_BYTES).unwrap_or(0));
+                let hash = hash_of(&file, check.range, &mut buffer);
+                Some(hash.map_err(|error| unreadable(item, error))?)
+            }
+            _ => None,
+        };
         let changed_ns = examine(item, &file)?;
         let touched = changed_ns != begun_ns;
         match task.work {
@@ -163,7 +196,9 @@ impl ReadAhead {
             Work::Read(_) if touched && task.is_one_read() => return Err(changed(item)),
             _ => {}
         }
-        let hash = if task.is_one_read() {
+        let hash = if let Some(hash) = compared {
+            hash
+        } else if task.is_one_read() {
             *blake3::hash(&bytes).as_bytes()
         } else if bytes.is_empty() {
             [0; 32]

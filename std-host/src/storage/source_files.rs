@@ -13,12 +13,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use fasp_core::fault::Fault;
+use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::sender::{FinishOutcome, ObjectSource, ReadOutcome};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Fingerprint;
 use super::docroot::Docroot;
+pub use super::read_ahead::Judgement;
 use super::read_ahead::{self, BLOCK_BYTES, Finish, Key, ReadAhead, Take};
 use super::waker::Waker;
 use super::walk::SourceItem;
@@ -82,6 +84,34 @@ impl SourceFiles {
     /// Only a part of `object` will be sent: what lies before it is hashed meanwhile, while there is nothing to read ahead.
     pub fn hash_behind(&self, object: ObjectId) {
         self.shared.hash_behind(object.0);
+    }
+
+    /// Whether more checks may be taken from the receiver.
+    #[must_use]
+    pub fn has_room_for_checks(&self) -> bool {
+        self.shared.has_room_for_checks()
+    }
+
+    /// Compares a range that the receiver has of `object` with the source.
+    pub fn compare(&self, object: ObjectId, check: RangeCheck) {
+        self.shared.compare(object.0, check);
+    }
+
+    /// No more checks of `object` come: the receiver has `present` bytes of it, and where it `compares` wants
+    /// nothing or everything.
+    pub fn end_checks(&self, object: ObjectId, present: u64, compares: bool) {
+        self.shared.end_checks(object.0, present, compares);
+    }
+
+    /// What came of the checks of `object`; `None` while they are compared.
+    #[must_use]
+    pub fn judgement(&self, object: ObjectId) -> Option<Judgement> {
+        self.shared.judgement(object.0)
+    }
+
+    /// The receiver was told the judgement.
+    pub fn judgement_told(&self, object: ObjectId, judgement: &Judgement) {
+        self.shared.judgement_told(object.0, judgement);
     }
 
     /// What was registered as `object`, until it is released.

@@ -13,10 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::check::RangeCheck;
+use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
+use super::checker;
 use super::destination_tree::DestinationTree;
 use super::finishing;
 use super::folders::{FolderNotes, Folders};
@@ -39,7 +41,7 @@ pub struct WriteConfig {
     /// Writer threads, at least 1; 2 serve a local disk.
     pub threads: usize,
     /// Level of `-k`: 0 writes everything anew; from 1 complete files are skipped and partial
-    /// ones continued.
+    /// ones continued, at 2 after samples of them were compared, at 3 after all of them was.
     pub resume_level: u8,
     /// Times that files and folders take over.
     pub preserve: Preserve,
@@ -105,6 +107,18 @@ pub enum Job {
         /// How many.
         len: u64,
     },
+    /// The sender sends these ranges of a resumed file again. Not answered, unless it fails.
+    Forget {
+        /// Which object.
+        object: ObjectId,
+        /// What is void.
+        ranges: Vec<ByteRange>,
+    },
+    /// A sample was wrong: everything that is kept is checked. Answered as [`Job::Open`].
+    Recheck {
+        /// Which object.
+        object: ObjectId,
+    },
     /// All bytes were submitted: checks the file, brings it to the disk and gives it its name. Answered by
     /// [`Completion::Finished`].
     Commit {
@@ -138,6 +152,13 @@ pub enum Job {
 /// Something done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Completion {
+    /// Checks of what is there, before the decision that follows from them; more may come.
+    Checked {
+        /// Which object.
+        object: ObjectId,
+        /// The checks, in the order of their ranges, at most as many as one record takes.
+        checks: Vec<RangeCheck>,
+    },
     /// What to ask of the sender. A skipped object ends here.
     Decided {
         /// Which object.
@@ -220,9 +241,11 @@ impl WriteBehind {
             finishers: Vec::new(),
         };
         let finishing = finishing::start(&this.shared, &mut this.finishers)?;
+        let checker = checker::start(&this.shared, &mut this.finishers)?;
         for index in 0..threads {
             let folders = this.shared.folders();
-            let writer = Writer::new(Arc::clone(&this.shared), index, folders, finishing.clone());
+            let shared = Arc::clone(&this.shared);
+            let writer = Writer::new(shared, index, folders, finishing.clone(), checker.clone());
             let thread = start_thread(&format!("file-writer-{index}"), move || writer.run())?;
             this.threads.push(thread);
         }
@@ -359,6 +382,8 @@ impl Shared {
             Job::Open { object, .. }
             | Job::Write { object, .. }
             | Job::Zeros { object, .. }
+            | Job::Forget { object, .. }
+            | Job::Recheck { object }
             | Job::Commit { object, .. }
             | Job::Whole { object, .. }
             | Job::Abandon { object, .. } => object.0,

@@ -1,17 +1,20 @@
 //! One writer thread: carries out the jobs of its objects in order and says what came of each.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::ObjectKind;
+use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::units::ObjectId;
 
+use super::checker::{self, CheckJob};
 use super::disk_fault::named;
 use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
-use super::partial_file::{Decision, PartialFile};
+use super::partial_file::{Decision, PartialFile, Present};
 use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
 use crate::failure::{Failure, Outcome};
 
@@ -31,6 +34,7 @@ pub(super) struct Writer {
     /// Files with a descriptor, the one opened first in front.
     open: VecDeque<u32>,
     finishing: Finishing,
+    checker: Sender<CheckJob>,
 }
 
 #[derive(Debug)]
@@ -45,6 +49,7 @@ impl Writer {
         index: usize,
         folders: Folders,
         finishing: Finishing,
+        checker: Sender<CheckJob>,
     ) -> Self {
         Self {
             shared,
@@ -53,6 +58,7 @@ impl Writer {
             targets: HashMap::new(),
             open: VecDeque::new(),
             finishing,
+            checker,
         }
     }
 
@@ -90,11 +96,13 @@ impl Writer {
     pub(super) fn carry_out(&mut self, job: Job) {
         match job {
             Job::Open { object, record } => match self.begin(object, &record) {
-                Ok(decision) => self
-                    .shared
-                    .complete(Completion::Decided { object, decision }),
+                Ok(decision) => self.tell_decision(object, decision),
                 Err(failure) => self.finish(object, Err(failure)),
             },
+            Job::Forget { object, ranges } => {
+                self.write(object, |file, folders| file.forget(folders, &ranges));
+            }
+            Job::Recheck { object } => self.recheck(object),
             Job::Write {
                 object,
                 offset,
@@ -140,19 +148,28 @@ impl Writer {
         }
     }
 
-    fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Decision> {
+    /// The decision, if it can be told now; at levels 2 and 3 the checker tells it.
+    fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Option<Decision>> {
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
             self.make_folder(&path, record)?;
             self.targets.insert(object.0, Target::Folder);
-            return Ok(Decision::Go);
+            return Ok(Some(Decision::Go));
         }
         let place = self.folders.place(&path)?;
         let existing_size = place.existing_size;
         let resumable = self.shared.config.resume_level > 0;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
         let mut file = PartialFile::new(place, record, claim, self.shared.config.checkpoints);
-        let decision = file.decide(&mut self.folders, existing_size)?;
+        let mut decision = file.decide(&mut self.folders, existing_size)?;
+        let level = self.shared.config.resume_level;
+        let present = match level {
+            2.. => file.present(&mut self.folders, &decision)?,
+            _ => None,
+        };
+        if present.is_some() && decision == Decision::Skip {
+            decision = Decision::Compare;
+        }
         if decision != Decision::Skip {
             let opened = file.is_open();
             self.targets.insert(object.0, Target::File(Box::new(file)));
@@ -160,7 +177,63 @@ impl Writer {
                 self.note_open(object);
             }
         }
-        Ok(decision)
+        let Some(present) = present else {
+            return Ok(Some(decision));
+        };
+        let ranges = if level > 2 {
+            checker::everything(&present.kept, present.chunks)
+        } else {
+            let states = RandomState::new();
+            let mut count = 0_u64;
+            checker::samples(&present.kept, |bound| {
+                // Seeded by the system for each file: nobody foresees it.
+                count += 1;
+                states.hash_one(count) % bound
+            })
+        };
+        Ok(self.check(object, present, ranges, decision))
+    }
+
+    /// Has `ranges` checked and then `then` told; gives the decision back if there is nobody to do that.
+    fn check(
+        &self,
+        object: ObjectId,
+        present: Present,
+        ranges: Vec<ByteRange>,
+        then: Decision,
+    ) -> Option<Decision> {
+        let file = present.file;
+        let job = CheckJob {
+            object,
+            file,
+            ranges,
+            then,
+        };
+        self.checker.send(job).err().map(|_| Decision::Go)
+    }
+
+    fn recheck(&mut self, object: ObjectId) {
+        let Some(Target::File(file)) = self.targets.get_mut(&object.0) else {
+            return;
+        };
+        let missing = file.still_missing();
+        let then = Decision::Resume { missing };
+        match file.present(&mut self.folders, &then) {
+            Ok(Some(present)) => {
+                let ranges = checker::everything(&present.kept, present.chunks);
+                let decision = self.check(object, present, ranges, then);
+                self.tell_decision(object, decision);
+            }
+            Ok(None) => self.tell_decision(object, Some(then)),
+            Err(failure) => self.fail(object, failure),
+        }
+    }
+
+    fn tell_decision(&self, object: ObjectId, decision: Option<Decision>) {
+        if let Some(decision) = decision {
+            self.shared
+                .complete(Completion::Decided { object, decision });
+        }
     }
 
     /// Makes a folder, or a file that only has to get its name.

@@ -225,6 +225,22 @@ impl<'a> MapReader<'a> {
         Ok(())
     }
 
+    /// As [`Self::each_uint`]; gives the encoded integers too.
+    pub(crate) fn each_uint_of<E: From<DecodeError>>(
+        &mut self,
+        key: u64,
+        mut take: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<&'a [u8], E> {
+        self.require(key)?;
+        let count = self.array_here(key)?;
+        let start = self.decoder.position();
+        for _ in 0..count {
+            take(self.uint_here(key)?)?;
+        }
+        let items = self.decoder.input().get(start..self.decoder.position());
+        items.ok_or_else(|| DecodeError::Truncated.into())
+    }
+
     /// The required array `key` of byte strings: how many, and their encoded bytes, checked.
     pub(crate) fn byte_strings(&mut self, key: u64) -> Result<(usize, &'a [u8]), DecodeError> {
         self.require(key)?;
@@ -311,6 +327,28 @@ impl<'a> Iterator for ByteStrings<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.decoder.bytes().ok()
+    }
+}
+
+/// Unsigned integers of an array that [`MapReader::each_uint_of`] has checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Uints<'a> {
+    decoder: Decoder<'a>,
+}
+
+impl<'a> Uints<'a> {
+    pub(crate) fn new(items: &'a [u8]) -> Self {
+        Self {
+            decoder: Decoder::new(items),
+        }
+    }
+}
+
+impl Iterator for Uints<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.decoder.u64().ok()
     }
 }
 

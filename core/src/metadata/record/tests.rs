@@ -8,6 +8,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::control::tests::vector;
 
+const RANGES: [ByteRange; 2] = [
+    ByteRange {
+        start: 0,
+        end: 65_536,
+    },
+    ByteRange {
+        start: 1 << 20,
+        end: 1 << 33,
+    },
+];
 const ROOT: [u8; 32] = *b"0123456789abcdefghijklmnopqrstuv";
 
 fn open(object: u32, path: &[u8]) -> OpenRecord<'_> {
@@ -64,6 +74,14 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
             },
         ),
         (
+            "sending",
+            MetaRecord::Sending {
+                object: ObjectId(7),
+                ranges: Ranges::new(&RANGES),
+            },
+        ),
+        ("recheck", MetaRecord::Recheck(ObjectId(7))),
+        (
             "close_hashed",
             MetaRecord::Close {
                 object,
@@ -109,6 +127,7 @@ fn decide_samples() -> Vec<(&'static str, DecideRecord)> {
         ),
         ("resume", resume(7, &[(0, 65_536), (1 << 20, 1 << 33)])),
         ("resume_nothing_missing", resume(7, &[])),
+        ("compare", DecideRecord::Compare(ObjectId(7))),
         ("result", result(1, 6, None)),
         ("result_failed", result(7, 7, Some(Fault::DiskWrite))),
     ]
@@ -408,6 +427,10 @@ proptest! {
         while let (Some(start), Some(end)) = (edges.pop_first(), edges.pop_first()) {
             missing.push(ByteRange { start, end }).unwrap();
         }
+        let sending = MetaRecord::Sending { object: first, ranges: Ranges::new(&missing) };
+        let out = written(|out| encode_meta(&sending, out));
+        prop_assert_eq!(decode_meta(&out[2..]), Ok(sending));
+        let missing = missing.clone();
         for record in [
             DecideRecord::Go { first, last },
             DecideRecord::Skip { first, last },
@@ -429,7 +452,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_never_panics(
-        which in 0_usize..14,
+        which in 0_usize..17,
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {

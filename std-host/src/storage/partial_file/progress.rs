@@ -262,6 +262,21 @@ impl PartialFile {
         }
     }
 
+    /// Writes the present notes into both slots, so that neither speaks of what is void.
+    pub(super) fn note_twice(&mut self, folders: &mut Folders) -> Outcome<()> {
+        self.wait_for_checkpoint();
+        let notes = self.notes(self.hash.chunks());
+        let folder = folders.open(&self.folder_path)?;
+        let control = self.control()?;
+        let mut control = lock(&control);
+        for _ in 0..2 {
+            control
+                .save(&folder, &notes)
+                .map_err(|error| write_failure(&self.path, error))?;
+        }
+        Ok(())
+    }
+
     fn notes(&self, durable: BTreeMap<u64, [u8; 32]>) -> Notes {
         Notes {
             chunks: self.chunks,

@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
+use fasp_core::metadata::check::RangeCheck;
 
 use super::super::hash_tree::HashTree;
 use super::super::walk::SourceItem;
 use super::blocks::Blocks;
+use super::comparing::Comparing;
 use crate::failure::Failure;
 
 /// Bytes of a block; the last one of a file is shorter.
@@ -68,6 +70,8 @@ pub(super) enum Work {
     Read(u64),
     /// Read a block for its hash alone.
     Hash(u64),
+    /// Compare a range of the receiver with the source.
+    Compare(RangeCheck),
     /// Everything was read, and has this hash: is the file still what it was?
     Examine([u8; 32]),
 }
@@ -121,6 +125,8 @@ pub(super) struct Plan {
     requests: VecDeque<(u32, Request)>,
     /// Files of which the receiver has a part.
     behind: Vec<u32>,
+    pub(super) comparing: Comparing,
+    compared_last: bool,
     loading: Option<Key>,
     /// The file to read ahead in; those before it are read or not wanted now.
     scan: u32,
@@ -140,6 +146,8 @@ impl Plan {
             blocks: Blocks::new(memory),
             requests: VecDeque::new(),
             behind: Vec::new(),
+            comparing: Comparing::default(),
+            compared_last: false,
             loading: None,
             scan: 0,
             end: 0,
@@ -173,6 +181,7 @@ impl Plan {
         let entry = self.entries.remove(&object)?;
         self.open.retain(|open| *open != object);
         self.behind.retain(|behind| *behind != object);
+        self.comparing.release(object);
         self.blocks.drop_all_of(object);
         entry.file
     }
@@ -266,6 +275,7 @@ impl Plan {
         self.stopping
             || !self.requests.is_empty()
             || (self.blocks.run_low() && self.scan < self.end)
+            || self.comparing.has_work()
             || self
                 .behind
                 .iter()
@@ -282,6 +292,13 @@ impl Plan {
                 return Some(task);
             }
         }
+        // In turns: what is compared decides what is read, and what is read is sent.
+        self.compared_last = !self.compared_last;
+        if self.compared_last
+            && let Some(task) = self.task_to_compare()
+        {
+            return Some(task);
+        }
         while self.blocks.have_room() && self.scan < self.end {
             let object = self.scan;
             match self.block_ahead(object) {
@@ -289,11 +306,29 @@ impl Plan {
                 None => self.scan += 1,
             }
         }
+        if let Some(task) = self.task_to_compare() {
+            return Some(task);
+        }
         let behind = self.behind.iter();
         let (object, block) = behind
             .filter_map(|object| Some((*object, self.block_behind(*object)?)))
             .next()?;
         self.task(object, Work::Hash(block))
+    }
+
+    fn task_to_compare(&mut self) -> Option<Task> {
+        while let Some((object, check)) = self.comparing.next() {
+            let within = self
+                .entries
+                .get(&object)
+                .is_some_and(|entry| check.range.end <= entry.item.size);
+            if within && let Some(task) = self.task(object, Work::Compare(check)) {
+                return Some(task);
+            }
+            self.comparing.compared(object, check.range, false);
+            self.sender_waits = true;
+        }
+        None
     }
 
     /// What is left to do at the end of an object: hash what was never read, then examine the file.
@@ -329,6 +364,13 @@ impl Plan {
     pub(super) fn complete(&mut self, task: Task, outcome: Result<Loaded, Failure>) -> bool {
         self.loading = None;
         let object = task.object;
+        if let Work::Compare(check) = task.work {
+            let is_right = outcome
+                .as_ref()
+                .is_ok_and(|loaded| loaded.hash == check.hash);
+            self.comparing.compared(object, check.range, is_right);
+            self.sender_waits = true;
+        }
         let Some(entry) = self.entries.get_mut(&object) else {
             return false;
         };
@@ -341,7 +383,7 @@ impl Plan {
                 entry.changed_ns.get_or_insert(loaded.changed_ns);
                 if let Work::Examine(root) = task.work {
                     entry.check = Check::Passed(root);
-                } else if one_read {
+                } else if one_read && !matches!(task.work, Work::Compare(_)) {
                     entry.check = Check::Passed(loaded.hash);
                 }
                 if let Work::Read(block) | Work::Hash(block) = task.work
@@ -433,13 +475,13 @@ impl Task {
     pub(super) const fn offset(&self) -> u64 {
         match self.work {
             Work::Read(block) | Work::Hash(block) => block * BLOCK_BYTES,
-            Work::Examine(_) => 0,
+            Work::Compare(_) | Work::Examine(_) => 0,
         }
     }
 
     /// Bytes to read.
     pub(super) fn wanted_bytes(&self) -> usize {
-        if matches!(self.work, Work::Examine(_)) {
+        if matches!(self.work, Work::Compare(_) | Work::Examine(_)) {
             return 0;
         }
         let rest = self.item.size.saturating_sub(self.offset());

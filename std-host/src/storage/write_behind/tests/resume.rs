@@ -326,7 +326,7 @@ fn more_holes_than_a_decision_carries_are_merged() {
     else {
         panic!("not resumed");
     };
-    assert_eq!(missing.len(), 64);
+    assert_eq!(missing.len(), 32);
     for at in 0..200 {
         let hole = ByteRange {
             start: (at * 2 + 1) * CHUNK,
