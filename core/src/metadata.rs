@@ -3,6 +3,7 @@
 //! Plain data here; bytes in `metadata::record`. No round trip belongs to any single file.
 //! Source: PROTOCOL.md chapter 6.
 
+pub mod check;
 pub mod record;
 
 use crate::fault::Fault;
@@ -40,6 +41,9 @@ pub struct OpenRecord<'a> {
     pub mode: u32,
 }
 
+/// The BLAKE3 hash of an object.
+pub type RootHash<'a> = &'a [u8; 32];
+
 /// A record of the META stream, sender to receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -53,6 +57,8 @@ pub enum MetaRecord<'a> {
         object: ObjectId,
         /// Why it must not be delivered, if so.
         fault: Option<Fault>,
+        /// BLAKE3 hash of all bytes that its sender read; a sender that cannot hash tells none.
+        root: Option<RootHash<'a>>,
     },
     /// Nothing more will be offered.
     End {
@@ -61,6 +67,15 @@ pub enum MetaRecord<'a> {
         /// Sum of their sizes.
         bytes: u64,
     },
+    /// The receiver's checks of an object were compared: these ranges will be sent and no others.
+    Sending {
+        /// Which object.
+        object: ObjectId,
+        /// Sorted, disjoint, within its size; possibly none.
+        ranges: Ranges<'a>,
+    },
+    /// Some check of an object was wrong and the checks did not cover all that its receiver has: check all of it.
+    Recheck(ObjectId),
 }
 
 /// A half-open range of byte offsets of one object.
@@ -71,6 +86,74 @@ pub struct ByteRange {
     pub start: u64,
     /// One past the last byte.
     pub end: u64,
+}
+
+/// Ranges of a record that was checked: sorted, disjoint, not empty, at most [`MAX_RESUME_RANGES`].
+#[derive(Clone, Copy)]
+pub struct Ranges<'a> {
+    held: Held<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Held<'a> {
+    /// In a record: how many edges, and their encoding.
+    Encoded(usize, &'a [u8]),
+    /// In memory.
+    Plain(&'a [ByteRange]),
+}
+
+impl<'a> Ranges<'a> {
+    /// The first [`MAX_RESUME_RANGES`] of `ranges`, which must be sorted, disjoint and not empty.
+    #[must_use]
+    pub fn new(ranges: &'a [ByteRange]) -> Self {
+        let most = ranges.len().min(MAX_RESUME_RANGES);
+        Self {
+            held: Held::Plain(ranges.get(..most).unwrap_or_default()),
+        }
+    }
+
+    pub(crate) const fn encoded(edges: usize, bytes: &'a [u8]) -> Self {
+        Self {
+            held: Held::Encoded(edges, bytes),
+        }
+    }
+
+    /// One after another.
+    pub fn iter(&self) -> impl Iterator<Item = ByteRange> + 'a {
+        let (count, bytes, plain) = match self.held {
+            Held::Encoded(edges, bytes) => (edges / 2, bytes, &[][..]),
+            Held::Plain(ranges) => (0, &[][..], ranges),
+        };
+        let mut edges = crate::control::cbor::Uints::new(bytes);
+        let encoded = (0..count).map_while(move |_| {
+            let (start, end) = (edges.next()?, edges.next()?);
+            Some(ByteRange { start, end })
+        });
+        encoded.chain(plain.iter().copied())
+    }
+}
+
+impl PartialEq for Ranges<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Ranges<'_> {}
+
+impl core::fmt::Debug for Ranges<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Ranges<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        for range in self.iter() {
+            defmt::write!(f, "{} ", range);
+        }
+    }
 }
 
 /// Most missing ranges that one RESUME record carries; a receiver merges beyond that.
@@ -106,6 +189,8 @@ pub enum DecideRecord {
         /// What is missing.
         missing: heapless::Vec<ByteRange, MAX_RESUME_RANGES>,
     },
+    /// Everything there is of an object was checked: if every check is right nothing is to be sent, else all bytes.
+    Compare(ObjectId),
     /// Objects `first..=last` are delivered under their final names, or failed.
     Result {
         /// First object.

@@ -18,7 +18,7 @@ mod upkeep;
 
 pub use arrival::{Arrival, Block};
 pub use events::ReceiverEvent;
-pub use outcomes::Decision;
+pub use outcomes::{Decision, NoRoomForChecks};
 
 use heapless::Deque;
 

@@ -8,6 +8,7 @@
 //! Source: PROTOCOL.md chapters 5 and 6.
 
 mod assembly;
+mod checking;
 mod events;
 mod feedback;
 mod object_source;
@@ -22,12 +23,14 @@ mod tail_copies;
 mod trains;
 mod upkeep;
 
+pub use checking::NoRoomForJudgement;
 pub use events::SenderEvent;
 pub use object_source::{FinishOutcome, ObjectSource, ReadOutcome};
 pub use offering::OfferError;
 
 use heapless::Deque;
 
+use crate::control::choices::ResumeLevel;
 use crate::crypto::{GcmBackend, Opener, Sealer, SoftwareGcm};
 use crate::fault::Fault;
 use crate::lane::{Inbound, Outbound};
@@ -114,6 +117,10 @@ pub struct Sender<
     meta: Outgoing<META>,
     decide: Incoming<META>,
     decides_each: bool,
+    /// The receiver may send checks.
+    allows_checks: bool,
+    /// Where in the DECIDE stream the CHECK record stands that the host was told of last.
+    check_at: Option<u64>,
     offers_ended: bool,
     end_written: bool,
     offered_bytes: u64,
@@ -193,6 +200,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             meta: Outgoing::new(agreement.metadata_window()),
             decide: Incoming::new(),
             decides_each: agreement.decides_each_object(),
+            allows_checks: agreement.resume() >= ResumeLevel::Sparse,
+            check_at: None,
             offers_ended: false,
             end_written: false,
             offered_bytes: 0,

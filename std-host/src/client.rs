@@ -25,7 +25,7 @@ use crate::session::{MessageWriter, Messages, Session, Side};
 use crate::storage::attributes::Preserve;
 use crate::storage::docroot::Docroot;
 use crate::storage::waker::Waker;
-use crate::storage::write_behind::WriteConfig;
+use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
 use watch::ClientWatch;
@@ -202,6 +202,7 @@ fn start(settings: &TransferSettings, local: Local, opened: Opened) -> Outcome<(
                 modified: times,
                 accessed: times,
             },
+            checkpoints: CheckpointRule::default(),
         };
         Receiving::start(lane, config)?
     };

@@ -3,6 +3,7 @@
 //! One thread a session, no locks on the way of a datagram. It decides nothing about the protocol; what it
 //! learns goes to the session as [`TransferEvent`]s.
 
+mod answers;
 mod clock;
 mod measuring;
 mod message;
@@ -13,7 +14,7 @@ mod wait;
 mod write_runs;
 
 pub use measuring::Measuring;
-pub use message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
+pub use message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 pub use progress::{Progress, ProgressBoard};
 pub use receiving::Receiving;
 pub use sending::Sending;

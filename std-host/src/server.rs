@@ -22,7 +22,7 @@ use crate::logging::Logger;
 use crate::session::{MessageWriter, Messages, Session, Side, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::waker::Waker;
-use crate::storage::write_behind::WriteConfig;
+use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
@@ -163,6 +163,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                     modified: preserve.modification_times,
                     accessed: preserve.access_times,
                 },
+                checkpoints: CheckpointRule::default(),
             };
             Receiving::start(lane, config)?
         }

@@ -6,11 +6,18 @@
 
 pub mod attributes;
 pub mod byte_ranges;
+mod checker;
+mod chunks;
 mod control_file;
+#[cfg(test)]
+mod crash_tests;
 pub mod destination_tree;
+mod disk;
 pub mod disk_fault;
 pub mod docroot;
+mod finishing;
 mod folders;
+mod hash_tree;
 mod partial_file;
 mod read_ahead;
 pub mod source_files;

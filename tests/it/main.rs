@@ -12,6 +12,7 @@ mod adversary;
 mod authentication;
 mod bulk;
 mod command_line;
+mod crashes;
 mod destination;
 mod errors;
 mod house_rules;

@@ -15,7 +15,10 @@ bodies! {
         an_interrupted_download_goes_on_where_it_stopped
         complete_files_are_skipped_with_k1
         complete_files_are_sent_again_with_k0
-        a_changed_source_is_not_glued_to_an_old_partial_file;
+        a_changed_source_is_not_glued_to_an_old_partial_file
+        a_wrong_chunk_of_a_partial_upload_is_found_and_sent_again
+        a_wrong_chunk_of_a_partial_download_is_found_and_sent_again
+        complete_files_are_compared_as_the_level_says;
     through_sshd = OpenSsh:
         an_interrupted_upload_goes_on_where_it_stopped
         an_interrupted_download_goes_on_where_it_stopped;
@@ -149,4 +152,101 @@ fn a_changed_source_is_not_glued_to_an_old_partial_file(site: &Site) {
     tree::write_file(&source, 77, SIZE / 2);
     command().run().succeeded();
     tree::assert_same(&source, &site.world.remote("big"));
+}
+
+/// The last number behind `field` in the line about what was kept.
+fn resume_field(log: &str, field: &str) -> u64 {
+    let (_, line) = log
+        .rsplit_once("FASP Transfer Resume")
+        .unwrap_or_else(|| panic!("nothing was kept: {log}"));
+    let (_, rest) = line.split_once(field).expect("the field");
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().expect("a number")
+}
+
+/// Changes bytes of a file in place.
+fn spoil(path: &std::path::Path, offset: u64) {
+    use std::os::unix::fs::FileExt as _;
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.write_all_at(b"these bytes are wrong", offset).unwrap();
+}
+
+/// Stops a transfer, spoils the beginning of what is there, and goes on at levels 2 and 3.
+fn goes_on_after_damage(
+    source: &std::path::Path,
+    delivered: &std::path::Path,
+    command: &dyn Fn(&str) -> fasp_tests::client::Ascp,
+) {
+    for (seed, level) in [(1, "-k2"), (2, "-k3")] {
+        tree::write_file(source, seed, SIZE);
+        interrupt_after(command(level).start(), Duration::from_millis(2500));
+        std::thread::sleep(Duration::from_millis(300));
+        let mut part = delivered.as_os_str().to_owned();
+        part.push(".ascp-part");
+        // The first sample lies here, so that level 2 must find it too.
+        spoil(part.as_ref(), 30_000);
+        let run = command(level).arg("-L-").run();
+        run.succeeded();
+        tree::assert_same(source, delivered);
+        let log = run.err();
+        assert_eq!(resume_field(&log, "wrong="), 1 << 20, "{level}: {log}");
+        assert!(resume_field(&log, "kept=") > SIZE / 10, "{level}: {log}");
+        fs::remove_file(delivered).unwrap();
+    }
+}
+
+fn a_wrong_chunk_of_a_partial_upload_is_found_and_sent_again(site: &Site) {
+    let source = site.world.local("big");
+    let command = |level: &str| {
+        let ascp = site.ascp().args(SLOW).arg(level);
+        ascp.arg(&source).arg(site.server.at(""))
+    };
+    goes_on_after_damage(&source, &site.world.remote("big"), &command);
+}
+
+fn a_wrong_chunk_of_a_partial_download_is_found_and_sent_again(site: &Site) {
+    let source = site.world.remote("big");
+    let command = |level: &str| {
+        let ascp = site.ascp().args(SLOW).arg(level);
+        ascp.arg(site.server.at("big")).arg(".")
+    };
+    goes_on_after_damage(&source, &site.world.local("big"), &command);
+}
+
+fn complete_files_are_compared_as_the_level_says(site: &Site) {
+    let sizes = [("empty", 0), ("small", 5_000), ("large", 5_000_000)];
+    for (level, other_is_found) in [("-k1", false), ("-k2", true), ("-k3", true)] {
+        for (seed, (name, size)) in (1..).zip(sizes) {
+            tree::write_file(&site.world.local(format!("t/same-{name}")), seed, size);
+            tree::write_file(&site.world.remote(format!("t/same-{name}")), seed, size);
+            tree::write_file(&site.world.local(format!("t/other-{name}")), seed, size);
+            tree::write_file(
+                &site.world.remote(format!("t/other-{name}")),
+                seed + 9,
+                size,
+            );
+        }
+        let run = site
+            .ascp()
+            .args([level, "-L-", "t"])
+            .arg(site.server.at(""))
+            .run();
+        run.succeeded();
+        let log = run.err();
+        let replaced = u64::from(other_is_found) * 2;
+        assert_eq!(
+            crate::logs::counter(&log, "passed"),
+            replaced,
+            "{level}: {log}"
+        );
+        assert_eq!(
+            crate::logs::counter(&log, "skipped"),
+            6 - replaced,
+            "{level}: {log}"
+        );
+        if other_is_found {
+            tree::assert_same(&site.world.local("t"), &site.world.remote("t"));
+        }
+        fs::remove_dir_all(site.world.remote("t")).unwrap();
+    }
 }

@@ -9,7 +9,7 @@
 mod reader;
 mod writer;
 
-pub(crate) use reader::{ByteStrings, MAX_LIST, MapReader};
+pub(crate) use reader::{ByteStrings, MAX_LIST, MapReader, Uints};
 pub(crate) use writer::MapWriter;
 
 /// The output buffer is too small for the message or record.

@@ -5,7 +5,10 @@
 //!
 //! Source: PROTOCOL.md chapter 6.
 
-use super::{ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord};
+use super::{
+    ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord, Ranges,
+    RootHash,
+};
 use crate::control::cbor::{DecodeError, MapReader, MapWriter, head_len, int_magnitude};
 use crate::destination::{PathError, split_relative};
 use crate::fault::Fault;
@@ -25,11 +28,14 @@ const MODE_MASK: u32 = 0o7777;
 const OPEN: u8 = 1;
 const CLOSE: u8 = 2;
 const END: u8 = 3;
+const SENDING: u8 = 4;
+const RECHECK: u8 = 5;
 
 const GO: u8 = 1;
 const SKIP: u8 = 2;
 const RESUME: u8 = 3;
 const RESULT: u8 = 4;
+const COMPARE: u8 = 6;
 
 /// Why bytes are not a record. Any of these ends the session with [`Fault::Protocol`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -57,6 +63,9 @@ pub enum RecordError {
     /// More than permission bits.
     #[error("a file record has more than permission bits")]
     BadMode,
+    /// The hash of an object has not 32 bytes.
+    #[error("a file record has a hash of the wrong size")]
+    BadRoot,
     /// Missing ranges overlap, are empty, out of order, too far or too many.
     #[error("a file record lists impossible byte ranges")]
     BadRanges,
@@ -71,15 +80,32 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
     let mut map = MapWriter::new(out, PREFIX_LEN)?;
     match record {
         MetaRecord::Open(open) => write_open(open, &mut map)?,
-        MetaRecord::Close { object, fault } => {
+        MetaRecord::Close {
+            object,
+            fault,
+            root,
+        } => {
             map.uint(0, CLOSE.into())?;
             map.uint(1, object.0.into())?;
             write_fault(2, *fault, &mut map)?;
+            if let Some(root) = root {
+                map.bytes(3, *root)?;
+            }
         }
         MetaRecord::End { objects, bytes } => {
             map.uint(0, END.into())?;
             map.uint(1, (*objects).into())?;
             map.uint(2, *bytes)?;
+        }
+        MetaRecord::Sending { object, ranges } => {
+            map.uint(0, SENDING.into())?;
+            map.uint(1, object.0.into())?;
+            let edges = ranges.iter().flat_map(|range| [range.start, range.end]);
+            map.uints(2, 2 * ranges.iter().count(), edges)?;
+        }
+        MetaRecord::Recheck(object) => {
+            map.uint(0, RECHECK.into())?;
+            map.uint(1, object.0.into())?;
         }
     }
     let end = map.finish()?;
@@ -101,6 +127,10 @@ pub fn encode_decide(record: &DecideRecord, out: &mut [u8]) -> Result<usize, Ful
             map.uint(1, object.0.into())?;
             let edges = missing.iter().flat_map(|range| [range.start, range.end]);
             map.uints(2, 2 * missing.len(), edges)?;
+        }
+        DecideRecord::Compare(object) => {
+            map.uint(0, COMPARE.into())?;
+            map.uint(1, object.0.into())?;
         }
         DecideRecord::Result { first, last, fault } => {
             write_objects(RESULT, *first, *last, &mut map)?;
@@ -163,11 +193,17 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
         CLOSE => MetaRecord::Close {
             object: read_object(&mut map, 1)?,
             fault: read_fault(&mut map, 2)?,
+            root: read_root(&mut map, 3)?,
         },
         END => MetaRecord::End {
             objects: map.number(1)?,
             bytes: map.number(2)?,
         },
+        SENDING => MetaRecord::Sending {
+            object: read_object(&mut map, 1)?,
+            ranges: read_encoded_ranges(&mut map, 2)?,
+        },
+        RECHECK => MetaRecord::Recheck(read_object(&mut map, 1)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
     map.finish()?;
@@ -184,6 +220,8 @@ pub fn decode_open(record: &[u8]) -> Result<OpenRecord<'_>, RecordError> {
         MetaRecord::Open(open) => Ok(open),
         MetaRecord::Close { .. } => Err(RecordError::UnknownKind(CLOSE)),
         MetaRecord::End { .. } => Err(RecordError::UnknownKind(END)),
+        MetaRecord::Sending { .. } => Err(RecordError::UnknownKind(SENDING)),
+        MetaRecord::Recheck(_) => Err(RecordError::UnknownKind(RECHECK)),
     }
 }
 
@@ -212,6 +250,7 @@ pub fn decode_decide(record: &[u8]) -> Result<DecideRecord, RecordError> {
             let fault = read_fault(&mut map, 3)?;
             DecideRecord::Result { first, last, fault }
         }
+        COMPARE => DecideRecord::Compare(read_object(&mut map, 1)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
     map.finish()?;
@@ -235,14 +274,14 @@ pub fn next_record(stream: &[u8]) -> Result<Option<(&[u8], usize)>, RecordError>
     Ok(rest.get(..len).map(|record| (record, PREFIX_LEN + len)))
 }
 
-fn start(record: &[u8]) -> Result<MapReader<'_>, RecordError> {
+pub(super) fn start(record: &[u8]) -> Result<MapReader<'_>, RecordError> {
     if record.len() > MAX_RECORD {
         return Err(RecordError::Length(record.len()));
     }
     Ok(MapReader::new(record)?)
 }
 
-fn write_prefix(end: usize, out: &mut [u8]) -> Result<usize, Full> {
+pub(super) fn write_prefix(end: usize, out: &mut [u8]) -> Result<usize, Full> {
     let len = end.saturating_sub(PREFIX_LEN);
     if len > MAX_RECORD {
         return Err(Full);
@@ -305,7 +344,7 @@ fn read_open<'a>(map: &mut MapReader<'a>) -> Result<OpenRecord<'a>, RecordError>
     })
 }
 
-fn read_object(map: &mut MapReader<'_>, key: u64) -> Result<ObjectId, RecordError> {
+pub(super) fn read_object(map: &mut MapReader<'_>, key: u64) -> Result<ObjectId, RecordError> {
     match map.number(key)? {
         0 => Err(RecordError::BadObjects),
         id => Ok(ObjectId(id)),
@@ -346,30 +385,72 @@ fn read_fault(map: &mut MapReader<'_>, key: u64) -> Result<Option<Fault>, Record
     Ok(map.optional_number(key)?.map(Fault::from_number))
 }
 
-fn read_ranges(
+fn read_root<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<RootHash<'a>>, RecordError> {
+    let root = map.optional_bytes(key)?;
+    root.map(|root| root.try_into().map_err(|_| RecordError::BadRoot))
+        .transpose()
+}
+
+pub(super) fn read_ranges(
     map: &mut MapReader<'_>,
     key: u64,
 ) -> Result<heapless::Vec<ByteRange, MAX_RESUME_RANGES>, RecordError> {
     let mut ranges = heapless::Vec::new();
-    let mut start = None;
-    let mut reached = 0;
-    map.each_uint(key, |edge| {
-        match start.take() {
-            None if edge >= reached => start = Some(edge),
-            Some(start) if start < edge && edge <= SIZE_LIMIT => {
-                reached = edge;
-                ranges
-                    .push(ByteRange { start, end: edge })
-                    .map_err(|_| RecordError::BadRanges)?;
-            }
-            _ => return Err(RecordError::BadRanges),
+    let mut order = RangeOrder::default();
+    map.each_uint::<RecordError>(key, |edge| {
+        if let Some(range) = order.next(edge)? {
+            ranges.push(range).map_err(|_| RecordError::BadRanges)?;
         }
         Ok(())
     })?;
-    if start.is_some() {
-        return Err(RecordError::BadRanges);
-    }
+    order.finish()?;
     Ok(ranges)
+}
+
+/// As [`read_ranges`], and leaves them where they are.
+fn read_encoded_ranges<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Ranges<'a>, RecordError> {
+    let mut order = RangeOrder::default();
+    let mut edges = 0;
+    let encoded = map.each_uint_of(key, |edge| {
+        edges += 1;
+        if edges > 2 * MAX_RESUME_RANGES {
+            return Err(RecordError::BadRanges);
+        }
+        order.next(edge).map(drop)
+    })?;
+    order.finish()?;
+    Ok(Ranges::encoded(edges, encoded))
+}
+
+/// Sees to it that ranges ascend and do not overlap.
+#[derive(Default)]
+struct RangeOrder {
+    start: Option<u64>,
+    reached: u64,
+}
+
+impl RangeOrder {
+    /// Takes the next edge; gives a range when it is whole.
+    fn next(&mut self, edge: u64) -> Result<Option<ByteRange>, RecordError> {
+        match self.start.take() {
+            None if edge >= self.reached => {
+                self.start = Some(edge);
+                Ok(None)
+            }
+            Some(start) if start < edge && edge <= SIZE_LIMIT => {
+                self.reached = edge;
+                Ok(Some(ByteRange { start, end: edge }))
+            }
+            _ => Err(RecordError::BadRanges),
+        }
+    }
+
+    const fn finish(&self) -> Result<(), RecordError> {
+        match self.start {
+            None => Ok(()),
+            Some(_) => Err(RecordError::BadRanges),
+        }
+    }
 }
 
 #[cfg(test)]

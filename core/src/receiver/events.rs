@@ -6,7 +6,7 @@ use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
-use crate::metadata::{MetaRecord, OpenRecord, record};
+use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::units::ObjectId;
 
 /// Something the host must know or do.
@@ -18,6 +18,24 @@ pub enum ReceiverEvent<'r> {
     Connected,
     /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
     Offered(OpenRecord<'r>),
+    /// The hash of an object at its sender, told before the object is complete. What arrived must have it too,
+    /// or the object must not be delivered. A sender may tell none.
+    Root {
+        /// Which object.
+        object: ObjectId,
+        /// BLAKE3 hash of all its bytes.
+        root: RootHash<'r>,
+    },
+    /// The sender compared the checks of an object: these ranges come, and nothing else. Where the host compared
+    /// the whole object and none comes, it now says [`Receiver::handle_skip`].
+    Sending {
+        /// Which object.
+        object: ObjectId,
+        /// What comes; what is in these ranges already is wrong or was missing.
+        ranges: Ranges<'r>,
+    },
+    /// A check of this object was wrong: the host checks all that it has, and decides again.
+    Recheck(ObjectId),
     /// All bytes of an object were lent out and are what the sender read: write them, put the object
     /// under its name, and give the result.
     Complete(ObjectId),
@@ -84,13 +102,25 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         };
         match record::decode_meta(body) {
             Ok(MetaRecord::Open(_) | MetaRecord::End { .. }) => true,
-            Ok(MetaRecord::Close { object, fault }) => {
-                fault.is_some()
+            Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
+                .objects
+                .get(object)
+                .is_some_and(|entry| matches!(entry.stage, Stage::Open | Stage::InHand)),
+            Ok(MetaRecord::Close {
+                object,
+                fault: None,
+                root,
+            }) => {
+                root.is_some()
                     && self
                         .objects
-                        .get_mut(object)
-                        .is_some_and(|entry| mem::take(&mut entry.cancelled))
+                        .get(object)
+                        .is_some_and(|entry| matches!(entry.stage, Stage::Open | Stage::InHand))
             }
+            Ok(MetaRecord::Close { object, .. }) => self
+                .objects
+                .get_mut(object)
+                .is_some_and(|entry| mem::take(&mut entry.cancelled)),
             Err(_) => false,
         }
     }
@@ -100,11 +130,24 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let (body, _) = self.meta.consumed_record_at(start)?;
         match record::decode_meta(body).ok()? {
             MetaRecord::Open(open) => Some(ReceiverEvent::Offered(open)),
-            MetaRecord::Close { object, fault } => Some(ReceiverEvent::Cancelled {
+            MetaRecord::Close {
                 object,
-                fault: fault?,
+                fault: None,
+                root,
+            } => Some(ReceiverEvent::Root {
+                object,
+                root: root?,
             }),
+            MetaRecord::Close {
+                object,
+                fault: Some(fault),
+                ..
+            } => Some(ReceiverEvent::Cancelled { object, fault }),
             MetaRecord::End { objects, bytes } => Some(ReceiverEvent::Ended { objects, bytes }),
+            MetaRecord::Sending { object, ranges } => {
+                Some(ReceiverEvent::Sending { object, ranges })
+            }
+            MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Taking datagrams: open, then one handler for each kind of content.
 
+use heapless::Vec;
+
 use super::arrival::Arrival;
 use super::object_table::{Entry, Place, Stage};
 use super::{Receiver, reporting};
@@ -7,7 +9,7 @@ use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::{DatagramError, PACKET_OVERHEAD};
 use crate::loss::Gap;
-use crate::metadata::{MetaRecord, ObjectKind, record};
+use crate::metadata::{ByteRange, MAX_RESUME_RANGES, MetaRecord, ObjectKind, record};
 use crate::time::Instant;
 use crate::units::{ObjectId, PacketNumber};
 use crate::wire::{DataBlock, Datagram, Frame, Frames, Payload};
@@ -21,6 +23,8 @@ enum Fact {
     Offered(ObjectId, u64, ObjectKind),
     Closed(ObjectId, Option<Fault>),
     Ended(u32),
+    Sending(ObjectId),
+    Recheck(ObjectId),
 }
 
 /// What the blocks of one datagram take that were checked so far.
@@ -188,10 +192,12 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             };
             let fact = match record {
                 MetaRecord::Open(open) => Fact::Offered(open.object, open.size, open.kind),
-                MetaRecord::Close { object, fault } => Fact::Closed(object, fault),
+                MetaRecord::Close { object, fault, .. } => Fact::Closed(object, fault),
                 MetaRecord::End { objects, .. } => Fact::Ended(objects),
+                MetaRecord::Sending { object, .. } => Fact::Sending(object),
+                MetaRecord::Recheck(object) => Fact::Recheck(object),
             };
-            if !self.on_fact(fact) {
+            if !self.on_fact(fact, start) {
                 self.fail(Fault::Protocol);
                 break;
             }
@@ -201,8 +207,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     }
 
     /// `false` if no honest sender would say so.
-    fn on_fact(&mut self, fact: Fact) -> bool {
+    fn on_fact(&mut self, fact: Fact, start: u64) -> bool {
         match fact {
+            Fact::Sending(object) => {
+                let ranges = self.ranges_at(start);
+                self.on_sending(object, &ranges)
+            }
+            Fact::Recheck(object) => self.on_recheck(object),
             Fact::Offered(object, size, kind) => {
                 self.ended.is_none() && self.on_offered(object, size, kind)
             }
@@ -214,6 +225,20 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 }
                 keeps_rules
             }
+        }
+    }
+
+    /// The ranges of the SENDING record at `start` of the META stream.
+    fn ranges_at(&self, start: u64) -> Vec<ByteRange, MAX_RESUME_RANGES> {
+        let record = self
+            .meta
+            .record_at(start)
+            .map(|(body, _)| record::decode_meta(body));
+        match record {
+            Some(Ok(MetaRecord::Sending { ranges, .. })) => {
+                ranges.iter().take(MAX_RESUME_RANGES).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -255,7 +280,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         true
     }
 
-    fn check_complete(&mut self, object: ObjectId) {
+    pub(super) fn check_complete(&mut self, object: ObjectId) {
         if let Some(entry) = self.objects.get_mut(object)
             && entry.stage == Stage::Open
             && entry.is_complete()

@@ -8,6 +8,7 @@ use crate::units::ObjectId;
 pub(super) enum Outcome {
     Go,
     Resume,
+    Compare,
     Skip,
     Delivered,
     Failed(Fault),
@@ -42,6 +43,12 @@ pub(super) struct Entry {
     pub(super) stage: Stage,
     /// The host wants its bytes; matters only where it decides on each.
     pub(super) decided: bool,
+    /// The host's checks of it are on their way to the sender.
+    pub(super) checked: bool,
+    /// The sender is to say what it sends.
+    pub(super) awaits: bool,
+    /// The sender asked for more checks.
+    pub(super) rechecked: bool,
     /// The host is to be told that it is cancelled.
     pub(super) cancelled: bool,
     /// The sender closed it: all its bytes were sent once.

@@ -7,6 +7,8 @@ use super::object_table::{Outcome, Stage};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::loss::Gap;
+use crate::metadata::check::{RangeCheck, encode_check};
+use crate::metadata::record::{MAX_RECORD, PREFIX_LEN};
 use crate::metadata::{ByteRange, DecideRecord, MAX_RESUME_RANGES, record};
 use crate::time::{Duration, Instant};
 use crate::units::{ObjectId, PacketNumber};
@@ -20,7 +22,14 @@ pub enum Decision<'r> {
     Skip,
     /// Only these ranges: sorted, disjoint, within its size, at most [`MAX_RESUME_RANGES`].
     Resume(&'r [ByteRange]),
+    /// All that is there was checked ([`Receiver::check`]): nothing if every check is right, else all of it.
+    Compare,
 }
+
+/// The records on their way leave no room: try again when the sender was heard.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NoRoomForChecks;
 
 /// DECIDE pieces on their way.
 const IN_FLIGHT: usize = 64;
@@ -81,12 +90,19 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let Some(entry) = self
             .objects
             .get_mut(object)
-            .filter(|entry| entry.stage == Stage::Open && !entry.decided)
+            .filter(|entry| entry.stage == Stage::Open && !entry.decided && !entry.awaits)
         else {
             return;
         };
-        entry.decided = true;
+        // Where checks were sent, the sender says what follows from them.
+        entry.awaits = match decision {
+            Decision::Resume(_) => entry.checked,
+            Decision::Compare => true,
+            Decision::Go | Decision::Skip => false,
+        };
+        entry.decided = !entry.awaits;
         match decision {
+            Decision::Compare => self.tell(object, Outcome::Compare),
             Decision::Go => self.tell(object, Outcome::Go),
             Decision::Skip => {
                 entry.stage = Stage::Resulted;
@@ -94,6 +110,116 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             }
             Decision::Resume(missing) => self.resume(object, missing),
         }
+    }
+
+    /// Sends the sender checks of bytes of an offered, undecided `object` that are here already: sorted, disjoint,
+    /// within its size, at most [`crate::metadata::check::MAX_CHECKS`] a call. All of them come before the decision.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoomForChecks`]; nothing is sent then.
+    pub fn check(
+        &mut self,
+        object: ObjectId,
+        checks: &[RangeCheck],
+    ) -> Result<(), NoRoomForChecks> {
+        let Some(entry) = self
+            .objects
+            .get_mut(object)
+            .filter(|entry| entry.stage == Stage::Open && !entry.decided && !entry.awaits)
+        else {
+            return Ok(());
+        };
+        if checks.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        let length = encode_check(object, checks, &mut bytes).map_err(|_| NoRoomForChecks)?;
+        let encoded = bytes.get(..length).unwrap_or_default();
+        // Decisions must always find a place behind them.
+        if self.decide.room() < length + LONGEST || self.decide.write(encoded).is_err() {
+            return Err(NoRoomForChecks);
+        }
+        entry.checked = true;
+        Ok(())
+    }
+
+    /// The sender compared the checks of `object` and sends `ranges`; `false` if it was not asked.
+    pub(super) fn on_sending(&mut self, object: ObjectId, ranges: &[ByteRange]) -> bool {
+        let Some(entry) = self
+            .objects
+            .get_mut(object)
+            .filter(|entry| entry.stage == Stage::Open && entry.awaits)
+        else {
+            // It may have failed here meanwhile.
+            return self
+                .objects
+                .get(object)
+                .is_none_or(|entry| entry.stage != Stage::Open);
+        };
+        if ranges.last().is_some_and(|range| range.end > entry.size) {
+            return false;
+        }
+        let size = entry.size;
+        self.gaps.forget(object);
+        let mut missing = 0;
+        for range in ranges {
+            let gap = Gap {
+                object,
+                start: range.start,
+                end: range.end,
+            };
+            if self.gaps.add(gap).is_err() {
+                self.fail(Fault::InternalError);
+                return true;
+            }
+            missing += range.end - range.start;
+        }
+        if let Some(entry) = self.objects.get_mut(object) {
+            entry.awaits = false;
+            entry.decided = true;
+            entry.high = size;
+            entry.missing = missing;
+        }
+        self.check_complete(object);
+        true
+    }
+
+    /// The sender wants everything of `object` checked; once is enough.
+    pub(super) fn on_recheck(&mut self, object: ObjectId) -> bool {
+        let Some(entry) = self
+            .objects
+            .get_mut(object)
+            .filter(|entry| entry.stage == Stage::Open)
+        else {
+            return self
+                .objects
+                .get(object)
+                .is_none_or(|entry| entry.stage != Stage::Unknown);
+        };
+        if !entry.awaits || entry.rechecked {
+            return false;
+        }
+        entry.awaits = false;
+        entry.rechecked = true;
+        entry.checked = false;
+        entry.missing = 0;
+        entry.high = 0;
+        self.gaps.forget(object);
+        true
+    }
+
+    /// The host compared `object` and every check was right: it stays as it is. Final, as [`Decision::Skip`].
+    pub fn handle_skip(&mut self, object: ObjectId) {
+        let Some(entry) = self.objects.get_mut(object) else {
+            return;
+        };
+        if matches!(entry.stage, Stage::Unknown | Stage::Resulted) {
+            return;
+        }
+        entry.stage = Stage::Resulted;
+        self.gaps.forget(object);
+        self.tell(object, Outcome::Skip);
     }
 
     /// The host put `object` under its final name, or failed to.
@@ -121,6 +247,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 .zip(missing.iter().skip(1))
                 .all(|(one, next)| one.end <= next.start);
         if !usable {
+            if let Some(entry) = self.objects.get_mut(object) {
+                (entry.decided, entry.awaits) = (true, false);
+            }
             return self.tell(object, Outcome::Go);
         }
         for range in missing {
@@ -182,7 +311,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     fn take_neighbours(&mut self, first: ObjectId, outcome: Outcome) -> ObjectId {
         let mut last = first;
         self.take_told(first);
-        while outcome != Outcome::Resume
+        while !matches!(outcome, Outcome::Resume | Outcome::Compare)
             && let Some(&next) = self.to_tell.front()
             && next == last.next()
             && self.objects.get(next).and_then(|entry| entry.outcome) == Some(outcome)
@@ -205,6 +334,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let decision = match outcome {
             Outcome::Go => DecideRecord::Go { first, last },
             Outcome::Skip => DecideRecord::Skip { first, last },
+            Outcome::Compare => DecideRecord::Compare(first),
             Outcome::Delivered => DecideRecord::Result {
                 first,
                 last,

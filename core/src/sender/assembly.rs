@@ -362,7 +362,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let outcome = writer.push_whole_with(object, record_length, size, |record_bytes, data| {
             read(source, object, 0, data)?;
             match source.finish(object) {
-                FinishOutcome::Unchanged => {}
+                FinishOutcome::Unchanged | FinishOutcome::Hashed(_) => {}
                 FinishOutcome::NotReady => return Err(Refusal::NotReady),
                 FinishOutcome::Failed(fault) => return Err(Refusal::Failed(fault)),
             }

@@ -39,6 +39,19 @@ pub enum SenderEvent {
         /// Bytes that the receiver has already.
         present: u64,
     },
+    /// The receiver checks what it has of this object: [`Sender::check_record`] lends the checks until the next
+    /// call of [`Sender::poll_event`]. More may follow.
+    Check(ObjectId),
+    /// All checks of this object were told: the host compares them with its own bytes and gives its judgement
+    /// ([`Sender::judge`], or [`Sender::recheck`] where more checks would help).
+    ChecksEnd {
+        /// Which object.
+        object: ObjectId,
+        /// Nothing or everything will be sent; otherwise what is missing and what is wrong.
+        compares: bool,
+        /// Bytes that the receiver has.
+        present: u64,
+    },
     /// Every object offered has its result, and no more will be offered. Told once.
     Settled,
     /// The session is over.
@@ -56,8 +69,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
+        self.check_at = None;
         while self.failure.is_none() {
             let start = self.decide.consumed();
+            match self.next_check(start) {
+                Some(Some(event)) => return Some(event),
+                Some(None) => continue,
+                None => {}
+            }
             let taken = match record::next_record(self.decide.bytes_from(start)) {
                 Ok(None) => break,
                 Ok(Some((body, taken))) => record::decode_decide(body).map(|said| (said, taken)),
@@ -99,7 +118,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 let event = ended.map(|(first, last)| SenderEvent::Skipped { first, last });
                 (event, is_done)
             }
-            DecideRecord::Resume { object, missing } => (self.on_resume(object, missing), true),
+            DecideRecord::Resume { object, missing } => {
+                let checked = self
+                    .objects
+                    .get(object)
+                    .is_some_and(|offered| offered.checked);
+                let event = if checked {
+                    self.on_checked_resume(object, missing)
+                } else {
+                    self.on_resume(object, missing)
+                };
+                (event, true)
+            }
+            DecideRecord::Compare(object) => (self.on_compare(object), true),
             DecideRecord::Result { first, last, fault } => {
                 let (ended, is_done) = self.finish_range(first, last);
                 let event = ended.map(|(first, last)| SenderEvent::Finished { first, last, fault });

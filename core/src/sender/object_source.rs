@@ -23,8 +23,10 @@ pub enum ReadOutcome {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FinishOutcome {
-    /// Size and times are as offered.
+    /// Size and times are as offered; there is no hash.
     Unchanged,
+    /// Size and times are as offered, and this is the BLAKE3 hash of all bytes, as they were read.
+    Hashed([u8; 32]),
     /// Not known yet: ask again when the host polls.
     NotReady,
     /// It changed or cannot be examined.
@@ -35,7 +37,7 @@ pub enum FinishOutcome {
 pub trait ObjectSource {
     /// Fills `buffer` with the bytes of `object` from `offset`; the range lies within the offered size.
     ///
-    /// After [`ObjectSource::finish`] said `Unchanged`, a further read (a retransmission) must fail
+    /// After [`ObjectSource::finish`] said `Unchanged` or `Hashed`, a further read (a retransmission) must fail
     /// if the object has changed since, so that no mixture of old and new bytes can be delivered.
     fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome;
 

@@ -31,6 +31,14 @@ pub(super) struct Offered {
     pub(super) next_offset: u64,
     /// META offset after its OPEN record.
     pub(super) open_end: u64,
+    /// The receiver sends checks of what it has.
+    pub(super) checked: bool,
+    /// One past the last byte checked: checks ascend.
+    pub(super) checked_to: u64,
+    /// All checks were told to the host, which is to judge.
+    pub(super) judged_next: bool,
+    /// The receiver wants nothing or everything.
+    pub(super) compared: bool,
     /// Why it cannot be sent, once that is known.
     pub(super) fault: Option<Fault>,
 }

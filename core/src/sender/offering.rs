@@ -9,7 +9,7 @@ use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::PACKET_OVERHEAD;
 use crate::metadata::record::{self, MAX_RECORD, PREFIX_LEN};
-use crate::metadata::{MetaRecord, ObjectKind, OpenRecord};
+use crate::metadata::{MetaRecord, ObjectKind, OpenRecord, RootHash};
 use crate::units::ObjectId;
 use crate::wire::WHOLE_OVERHEAD;
 
@@ -80,7 +80,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             size: record.size,
             next_offset: 0,
             open_end: self.meta.written(),
-            fault: None,
+            ..Offered::default()
         });
         self.offered_bytes = self.offered_bytes.saturating_add(record.size);
         if record.kind == ObjectKind::Directory {
@@ -170,8 +170,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 FinishOutcome::NotReady => {
                     let _ = self.closing.push_back(object);
                 }
-                FinishOutcome::Unchanged => self.write_close(object, None),
-                FinishOutcome::Failed(fault) => self.write_close(object, Some(fault)),
+                FinishOutcome::Unchanged => self.write_close(object, None, None),
+                FinishOutcome::Hashed(root) => self.write_close(object, None, Some(&root)),
+                FinishOutcome::Failed(fault) => self.write_close(object, Some(fault), None),
             }
         }
         if self.offers_ended && !self.end_written {
@@ -183,8 +184,13 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
-    fn write_close(&mut self, object: ObjectId, fault: Option<Fault>) {
-        if self.write_record(&MetaRecord::Close { object, fault }) {
+    fn write_close(&mut self, object: ObjectId, fault: Option<Fault>, root: Option<RootHash<'_>>) {
+        let close = MetaRecord::Close {
+            object,
+            fault,
+            root,
+        };
+        if self.write_record(&close) {
             self.set_stage(object, Stage::Closed);
         } else {
             let _ = self.closing.push_back(object);

@@ -33,6 +33,12 @@ impl ResumePlans {
         self.plans.push(Plan { object, ranges }).is_ok()
     }
 
+    /// All ranges of `object` that are not sent yet.
+    pub(super) fn ranges(&self, object: ObjectId) -> Option<&[ByteRange]> {
+        let plan = self.plans.iter().find(|plan| plan.object == object)?;
+        Some(&plan.ranges)
+    }
+
     /// The first range of `object` not sent yet; `None` without a plan or at its end.
     pub(super) fn next_range(&self, object: ObjectId) -> Option<ByteRange> {
         self.plans

@@ -229,6 +229,7 @@ impl<'c> Attack<'c> {
             61..=117 => MetaRecord::Close {
                 object: self.object(),
                 fault,
+                root: self.choices.below(2).eq(&0).then_some(&[7; 32]),
             },
             118 => MetaRecord::End {
                 objects: self.choices.number() as u32,

@@ -10,6 +10,7 @@
     reason = "a test harness may panic, and prints what a failing seed stands for"
 )]
 
+mod checks;
 mod link;
 mod source;
 mod swarm;

@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) policy: RatePolicy,
     pub(crate) target: u64,
     pub(crate) decides: bool,
+    /// What is there is checked before it is relied on.
+    pub(crate) checks: bool,
     pub(crate) capacity: u64,
     pub(crate) write_rate: u64,
     pub(crate) packet_window: u32,
@@ -43,6 +45,7 @@ impl Default for Options {
             policy: RatePolicy::Fair,
             target: 80_000_000,
             decides: false,
+            checks: false,
             capacity: 8 << 20,
             write_rate: u64::MAX,
             packet_window: 4_096,
@@ -59,10 +62,11 @@ impl Default for Options {
 
 /// What the receiving host's storage does later.
 #[derive(Clone, Copy, Debug)]
-enum Task {
+pub(crate) enum Task {
     Written(u64),
     Decide(ObjectId),
     Result(ObjectId, Option<Fault>),
+    Judge(ObjectId),
     PollSender,
 }
 
@@ -89,11 +93,14 @@ pub(crate) struct Machines<
     backward: Direction,
     offered: u32,
     told: BTreeSet<u32>,
-    delivered: BTreeMap<u32, Vec<u8>>,
+    pub(crate) delivered: BTreeMap<u32, Vec<u8>>,
     complete: BTreeSet<u32>,
     cancelled: BTreeSet<u32>,
-    skips: BTreeSet<u32>,
-    resumes: BTreeMap<u32, Vec<ByteRange>>,
+    pub(crate) skips: BTreeSet<u32>,
+    pub(crate) compares: BTreeSet<u32>,
+    /// What the sending host found wrong at the receiver.
+    pub(crate) wrong: BTreeMap<u32, Vec<ByteRange>>,
+    pub(crate) resumes: BTreeMap<u32, Vec<ByteRange>>,
     tasks: BTreeMap<(u64, u64), Task>,
     tasks_made: u64,
     outstanding: u64,
@@ -121,7 +128,9 @@ fn terms(options: &Options, sends: bool) -> Terms {
         max_datagram: options.max_datagram,
         fixed_datagram: None,
         report_size: options.report_size,
-        resume: if options.decides {
+        resume: if options.checks {
+            ResumeLevel::Full
+        } else if options.decides {
             ResumeLevel::Attributes
         } else {
             ResumeLevel::Restart
@@ -191,6 +200,8 @@ impl<
             complete: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             skips: BTreeSet::new(),
+            compares: BTreeSet::new(),
+            wrong: BTreeMap::new(),
             resumes: BTreeMap::new(),
             tasks: BTreeMap::new(),
             tasks_made: 0,
@@ -351,6 +362,8 @@ impl<
                     self.settled.0 = true;
                 }
                 SenderEvent::Failed(fault) => self.sender_failure = Some(fault),
+                SenderEvent::Check(object) => self.compare(object),
+                SenderEvent::ChecksEnd { object, .. } => self.later(1, Task::Judge(object)),
                 _ => {}
             }
         }
@@ -402,6 +415,13 @@ impl<
                     self.settled.1 = true;
                 }
                 ReceiverEvent::Failed(fault) => self.receiver_failure = Some(fault),
+                ReceiverEvent::Sending { object, ranges } => {
+                    let nothing = ranges.iter().next().is_none();
+                    if nothing && self.compares.contains(&object.0) {
+                        self.skips.insert(object.0);
+                        self.receiver.handle_skip(object);
+                    }
+                }
                 _ => {}
             }
         }
@@ -429,7 +449,7 @@ impl<
         }
     }
 
-    fn later(&mut self, delay_us: u64, task: Task) {
+    pub(crate) fn later(&mut self, delay_us: u64, task: Task) {
         if delay_us == 0 {
             return self.perform(task);
         }
@@ -445,9 +465,17 @@ impl<
                 self.receiver.handle_written(bytes);
             }
             Task::Result(object, fault) => self.receiver.handle_result(object, fault),
+            Task::Decide(object) if self.options.checks && !self.check(object) => {
+                self.later(1_000, task);
+            }
+            Task::Judge(object) if !self.judge(object) => self.later(1_000, task),
+            Task::Judge(_) => {}
             Task::Decide(object) => match self.resumes.get(&object.0) {
                 _ if self.skips.contains(&object.0) => {
                     self.receiver.decide(object, Decision::Skip);
+                }
+                _ if self.compares.contains(&object.0) => {
+                    self.receiver.decide(object, Decision::Compare);
                 }
                 Some(missing) => self.receiver.decide(object, Decision::Resume(missing)),
                 None => self.receiver.decide(object, Decision::Go),

@@ -243,11 +243,7 @@ fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
 }
 
 fn resume_level(matches: &ArgMatches) -> Outcome<u8> {
-    match number::<u8>(matches, "resume-level", "-k", 0, 3)? {
-        None => Ok(0),
-        Some(level @ (0 | 1)) => Ok(level),
-        Some(level) => Err(unavailable(&format!("-k {level}"))),
-    }
+    Ok(number::<u8>(matches, "resume-level", "-k", 0, 3)?.unwrap_or(0))
 }
 
 fn debug_level(matches: &ArgMatches) -> u8 {

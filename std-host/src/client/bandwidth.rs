@@ -15,7 +15,7 @@ use super::watch::ClientWatch;
 use crate::cli::settings::{Direction, MeasureWish, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal;
 use crate::control_channel::ssh;
-use crate::driver::{FileReport, Measuring, Progress};
+use crate::driver::{FileReport, KeptReport, Measuring, Progress};
 use crate::failure::Outcome;
 use crate::session::{Observer, Session, Side};
 
@@ -25,6 +25,8 @@ struct NoFiles;
 impl Observer for NoFiles {
     fn connected(&mut self, _: SocketAddr) {}
     fn started(&mut self, _: &[u8], _: u64) {}
+    fn kept(&mut self, _: &KeptReport) {}
+
     fn file(&mut self, _: &FileReport) {}
     fn progress(&mut self, _: &Progress) {}
 }

@@ -9,7 +9,7 @@ use crate::cli::exit_code::ExitStatus;
 use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
 use crate::cli::settings::TransferSettings;
 use crate::cli::terminal;
-use crate::driver::{FileReport, FileVerdict, Progress};
+use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
 use crate::failure::Failure;
 use crate::logging::Logger;
 use crate::logging::session_lines::{self, FileFacts, SessionFacts, SessionParameters, Status};
@@ -219,6 +219,16 @@ impl Observer for ClientWatch {
         };
         self.logger
             .log(session_lines::file_start(&self.facts.uuid, &facts));
+    }
+
+    fn kept(&mut self, report: &KeptReport) {
+        self.logger.log(session_lines::file_kept(
+            &self.facts.uuid,
+            &report.name,
+            report.size,
+            report.kept,
+            report.wrong,
+        ));
     }
 
     fn file(&mut self, report: &FileReport) {

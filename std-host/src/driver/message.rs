@@ -32,6 +32,19 @@ pub enum FileVerdict {
     Failed(Failure),
 }
 
+/// What of a file was there before, and what of that is relied on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeptReport {
+    /// Its path in the session, raw bytes.
+    pub name: Vec<u8>,
+    /// Its size, bytes.
+    pub size: u64,
+    /// Bytes that were there and stay.
+    pub kept: u64,
+    /// Bytes that were there and were found wrong.
+    pub wrong: u64,
+}
+
 /// One file that is over.
 #[derive(Clone, Debug)]
 pub struct FileReport {
@@ -79,6 +92,8 @@ pub enum TransferEvent {
     Connected(SocketAddr),
     /// A file begins: name and size.
     Started(Vec<u8>, u64),
+    /// A part of a file, or all of it, was there.
+    Kept(KeptReport),
     /// A file is over.
     File(FileReport),
     /// Every file has its result on this side; the peer may not know it yet.

@@ -1,16 +1,19 @@
 //! The thread that receives: datagrams in, blocks to the writer threads, results back.
 
+mod deciding;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
 use fasp_core::negotiation::Agreement;
-use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
+use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use super::answers::Answers;
 use super::clock::Clock;
 use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
 use super::progress::Progress;
@@ -19,9 +22,7 @@ use super::write_runs::WriteRuns;
 use super::{HostReceiver, Lane, ThreadEnds, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
-use crate::storage::write_behind::{
-    Completion, Decision as Stored, Job, OwnedRecord, WriteBehind, WriteConfig,
-};
+use crate::storage::write_behind::{Completion, Job, OwnedRecord, WriteBehind, WriteConfig};
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// File bytes that may wait for the disk on a short path.
@@ -40,6 +41,9 @@ struct InHand {
     started: HostInstant,
     present: u64,
     received: u64,
+    root: Option<[u8; 32]>,
+    /// It is complete, if what is there is right.
+    compares: bool,
 }
 
 /// The receiving thread.
@@ -55,6 +59,9 @@ pub struct Receiving {
     clock: Clock,
     in_hand: HashMap<ObjectId, InHand>,
     decides: bool,
+    answers: Answers,
+    /// What is here is checked before it is relied on.
+    checks: bool,
     keep_partial: bool,
     latest: Option<ObjectId>,
     report: TransferReport,
@@ -90,6 +97,7 @@ impl Receiving {
         let Agreed { receiver, decides } =
             machine(lane.agreement, lane.keys, lane.role, clock.now());
         let keep_partial = config.resume_level > 0;
+        let checks = config.resume_level > 1;
         let storage = WriteBehind::start(config, lane.waker.clone())?;
         Ok(Self {
             receiver,
@@ -102,6 +110,8 @@ impl Receiving {
             clock,
             in_hand: HashMap::new(),
             decides,
+            answers: Answers::default(),
+            checks,
             keep_partial,
             latest: None,
             report: TransferReport::default(),
@@ -132,6 +142,7 @@ impl Receiving {
             }
             self.lane_waker.drain();
             self.take_completions();
+            self.answers.flush(&mut self.receiver);
             let now = self.clock.now();
             self.receiver.handle_timeout(now);
             self.take_events();
@@ -208,6 +219,17 @@ impl Receiving {
                     let (object, record) = (record.object, OwnedRecord::from(record));
                     self.offered(object, record);
                 }
+                ReceiverEvent::Root { object, root } => {
+                    let root = *root;
+                    if let Some(in_hand) = self.in_hand.get_mut(&object) {
+                        in_hand.root = Some(root);
+                    }
+                }
+                ReceiverEvent::Sending { object, ranges } => {
+                    let ranges: Vec<ByteRange> = ranges.iter().collect();
+                    self.sending(object, ranges);
+                }
+                ReceiverEvent::Recheck(object) => self.storage.submit(Job::Recheck { object }),
                 ReceiverEvent::Complete(object) => complete.push(object),
                 ReceiverEvent::Cancelled { object, fault } => self.cancelled(object, fault),
                 ReceiverEvent::Connected => {
@@ -259,6 +281,8 @@ impl Receiving {
             started: HostInstant::now(),
             present: 0,
             received: 0,
+            root: None,
+            compares: false,
         };
         self.in_hand.insert(object, in_hand);
     }
@@ -322,13 +346,13 @@ impl Receiving {
     }
 
     fn complete(&mut self, object: ObjectId) {
-        if self
-            .in_hand
-            .get(&object)
-            .is_some_and(|in_hand| !in_hand.is_folder)
+        let in_hand = self.in_hand.get(&object);
+        if let Some(root) = in_hand
+            .filter(|in_hand| !in_hand.is_folder)
+            .map(|in_hand| in_hand.root)
         {
             self.runs.flush_object(&self.storage, object);
-            self.storage.submit(Job::Commit { object });
+            self.storage.submit(Job::Commit { object, root });
         }
     }
 
@@ -353,7 +377,8 @@ impl Receiving {
         while let Some(completion) = self.storage.next_completion() {
             match completion {
                 Completion::Written { bytes, .. } => self.receiver.handle_written(bytes),
-                Completion::Decided { object, decision } => self.decided(object, &decision),
+                Completion::Checked { object, checks } => self.answers.check(object, checks),
+                Completion::Decided { object, decision } => self.decided(object, decision),
                 Completion::Finished { object, result } => self.file_finished(object, result),
                 Completion::FoldersSettled { failures } => {
                     for failure in failures {
@@ -379,26 +404,6 @@ impl Receiving {
         self.settled = true;
         let report = self.summary();
         self.ends.tell(TransferEvent::Settled(report));
-    }
-
-    fn decided(&mut self, object: ObjectId, decision: &Stored) {
-        if !self.decides {
-            return;
-        }
-        match decision {
-            Stored::Go => self.receiver.decide(object, Decision::Go),
-            Stored::Resume { missing } => {
-                if let Some(in_hand) = self.in_hand.get_mut(&object) {
-                    let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
-                    in_hand.present = in_hand.size.saturating_sub(absent);
-                }
-                self.receiver.decide(object, Decision::Resume(missing));
-            }
-            Stored::Skip => {
-                self.receiver.decide(object, Decision::Skip);
-                self.over(object, FileVerdict::Skipped, false);
-            }
-        }
     }
 
     fn file_finished(&mut self, object: ObjectId, result: Result<(), Failure>) {

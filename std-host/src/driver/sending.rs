@@ -1,5 +1,7 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
+mod judging;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
 use super::clock::Clock;
-use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
+use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
 use super::{HostSender, Lane, ThreadEnds, Transfer};
@@ -47,6 +49,8 @@ struct Offered {
     is_folder: bool,
     started: Option<HostInstant>,
     present: u64,
+    /// The receiver wants nothing or everything.
+    compares: bool,
 }
 
 /// The files, and where in them the sender is.
@@ -94,6 +98,8 @@ pub struct Sending {
     trusted: IpAddr,
     waker: Waker,
     source: Observed,
+    /// Objects whose checks are compared.
+    judged: Vec<ObjectId>,
     walk: Items<Result<SourceItem, SourceProblem>>,
     next_item: Option<SourceItem>,
     walk_ended: bool,
@@ -167,6 +173,7 @@ impl Sending {
                 begun: Vec::new(),
                 last_begun: ObjectId(0),
             },
+            judged: Vec::new(),
             next_item: None,
             walk_ended: false,
             ends,
@@ -195,6 +202,7 @@ impl Sending {
             let now = self.clock.now();
             self.sender.handle_timeout(now);
             self.take_events();
+            self.judge();
             self.show_progress(now);
             let blocked = !self.transmit(&mut out);
             if !self.finished {
@@ -281,6 +289,7 @@ impl Sending {
             is_folder,
             started: None,
             present: 0,
+            compares: false,
         };
         self.offered.insert(object, offered);
         if !is_folder {
@@ -322,7 +331,9 @@ impl Sending {
     }
 
     fn take_events(&mut self) {
-        while let Some(event) = self.sender.poll_event() {
+        while self.source.files.has_room_for_checks()
+            && let Some(event) = self.sender.poll_event()
+        {
             match event {
                 SenderEvent::Connected => {
                     if let Some(peer) = self.peer {
@@ -341,6 +352,31 @@ impl Sending {
                 SenderEvent::Resumed { object, present } => {
                     if let Some(offered) = self.offered.get_mut(&object) {
                         offered.present = present;
+                        self.ends.tell(TransferEvent::Kept(KeptReport {
+                            name: offered.name.clone(),
+                            size: offered.size,
+                            kept: present,
+                            wrong: 0,
+                        }));
+                    }
+                    self.source.files.hash_behind(object);
+                }
+                SenderEvent::Check(object) => {
+                    if let Some(record) = self.sender.check_record() {
+                        for check in record.checks() {
+                            self.source.files.compare(object, check);
+                        }
+                    }
+                }
+                SenderEvent::ChecksEnd {
+                    object,
+                    compares,
+                    present,
+                } => {
+                    if let Some(offered) = self.offered.get_mut(&object) {
+                        (offered.present, offered.compares) = (present, compares);
+                        self.source.files.end_checks(object, present, compares);
+                        self.judged.push(object);
                     }
                 }
                 SenderEvent::Settled => {

@@ -175,6 +175,16 @@ pub fn file_start(uuid: &str, facts: &FileFacts) -> String {
     format!("FASP Transfer Start {head} {}", file_loss(facts))
 }
 
+/// `FASP Transfer Resume ...`: what of a file was there. Ours; the public logs have no such line.
+#[must_use]
+pub fn file_kept(uuid: &str, path: &[u8], size: u64, kept: u64, wrong: u64) -> String {
+    format!(
+        "FASP Transfer Resume uuid={uuid} file={} size={size} kept={kept} wrong={wrong} sent_again={}",
+        quoted(path),
+        size.saturating_sub(kept)
+    )
+}
+
 /// `FASP Transfer Stop ...` of one file.
 #[must_use]
 pub fn file_stop(uuid: &str, facts: &FileFacts, status: &Status) -> String {

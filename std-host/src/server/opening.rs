@@ -89,7 +89,7 @@ pub(super) async fn open(
         policies: &RatePolicy::ALL,
         target_rate_cap: MAX_RATE,
         default_target_rate: DEFAULT_TARGET_RATE,
-        max_resume: ResumeLevel::Attributes,
+        max_resume: ResumeLevel::Full,
         preserve: Preserve::TIMES,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
     };

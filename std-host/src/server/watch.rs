@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::opening::{Opened, Work};
 use crate::cli::terminal::printable;
-use crate::driver::{FileReport, FileVerdict, Progress};
+use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
 use crate::logging::Logger;
 use crate::logging::session_lines::file_totals;
 use crate::session::{Observer, SessionOutcome};
@@ -53,6 +53,16 @@ impl Observer for ServerWatch {
     }
 
     fn started(&mut self, _name: &[u8], _size: u64) {}
+
+    fn kept(&mut self, report: &KeptReport) {
+        self.logger.log(format!(
+            "FASP Transfer Resume file=\"{}\" size={} kept={} wrong={}",
+            printable(&report.name),
+            report.size,
+            report.kept,
+            report.wrong
+        ));
+    }
 
     fn file(&mut self, report: &FileReport) {
         let name = printable(&report.name);

@@ -1,6 +1,6 @@
 //! How a session ended, and who is told while it runs.
 
-use crate::driver::{FileReport, Progress, TransferReport};
+use crate::driver::{FileReport, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
 
 /// The end of a session, as this side knows it.
@@ -18,6 +18,8 @@ pub trait Observer: Send {
     fn connected(&mut self, peer: std::net::SocketAddr);
     /// A file begins.
     fn started(&mut self, name: &[u8], size: u64);
+    /// A part of a file, or all of it, was there before.
+    fn kept(&mut self, report: &KeptReport);
     /// A file is over.
     fn file(&mut self, report: &FileReport);
     /// Data is moving; called a few times a second.

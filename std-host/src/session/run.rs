@@ -151,6 +151,7 @@ impl<'o> Session<'o> {
                 let _ = self.writer.send(&ControlMessage::UdpOk).await;
             }
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
+            TransferEvent::Kept(report) => self.observer.kept(&report),
             TransferEvent::File(report) => self.on_file(report).await,
             TransferEvent::Settled(report) => self.on_settled(&report).await,
             TransferEvent::Over(report) => self.on_over(report).await,

@@ -37,6 +37,9 @@ pub(super) struct Fingerprint {
     pub(super) size: u64,
     pub(super) modified_ns: i64,
     pub(super) inode: u64,
+    pub(super) device: u64,
+    /// When anything about the file was changed last; nobody can set it.
+    pub(super) changed_ns: i64,
 }
 
 impl Fingerprint {
@@ -46,6 +49,8 @@ impl Fingerprint {
             size: size_of_file(stat),
             modified_ns: modified_ns(stat),
             inode: stat.st_ino,
+            device: stat.st_dev,
+            changed_ns: nanos(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 }

@@ -16,17 +16,20 @@ pub struct ByteRanges {
 }
 
 impl ByteRanges {
-    /// The bytes `0..size` without `missing`.
+    /// Everything in the set, in order.
     #[must_use]
-    pub fn complement(size: u64, missing: &[ByteRange]) -> Self {
-        let mut present = Self::default();
-        let mut at = 0;
-        for range in missing {
-            present.insert(at, range.start.min(size));
-            at = at.max(range.end);
-        }
-        present.insert(at, size);
-        present
+    pub fn all(&self) -> Vec<ByteRange> {
+        let range = |(start, end): (&u64, &u64)| ByteRange {
+            start: *start,
+            end: *end,
+        };
+        self.ends_by_start.iter().map(range).collect()
+    }
+
+    /// The set as at most `most` ranges: where it has more, the smallest gaps between them are filled.
+    #[must_use]
+    pub fn at_most(&self, most: usize) -> Vec<ByteRange> {
+        merge_smallest_gaps(self.all(), most)
     }
 
     /// Adds `start..end`; an empty range adds nothing.
@@ -45,6 +48,55 @@ impl ByteRanges {
         }
         if self.ends_by_start.len() < MAX_RANGES {
             self.ends_by_start.insert(start, end);
+        }
+    }
+
+    /// What of `start..end` is not in the set, in order.
+    #[must_use]
+    pub fn missing_within(&self, start: u64, end: u64) -> Vec<ByteRange> {
+        let mut missing = Vec::new();
+        let mut at = start;
+        if let Some((_, known_end)) = self.ends_by_start.range(..=start).next_back() {
+            at = at.max(*known_end);
+        }
+        for (&known_start, &known_end) in self.ends_by_start.range(at..end.max(at)) {
+            if at < known_start {
+                missing.push(ByteRange {
+                    start: at,
+                    end: known_start,
+                });
+            }
+            at = known_end;
+        }
+        if at < end {
+            missing.push(ByteRange { start: at, end });
+        }
+        missing
+    }
+
+    /// Takes `start..end` out of the set.
+    pub fn remove(&mut self, start: u64, end: u64) {
+        let before = self.ends_by_start.range(..start).next_back();
+        let (left, right) = match before {
+            Some((&known_start, &known_end)) if known_end > start => {
+                (Some((known_start, start)), Some((end, known_end)))
+            }
+            _ => (None, None),
+        };
+        let inside: Vec<(u64, u64)> = self
+            .ends_by_start
+            .range(start..end.max(start))
+            .map(|(start, end)| (*start, *end))
+            .collect();
+        for (known_start, known_end) in inside {
+            self.ends_by_start.remove(&known_start);
+            self.insert(end, known_end);
+        }
+        if let Some((known_start, cut)) = left {
+            self.ends_by_start.insert(known_start, cut);
+        }
+        if let Some((rest_start, rest_end)) = right {
+            self.insert(rest_start, rest_end);
         }
     }
 
@@ -140,14 +192,6 @@ mod tests {
     }
 
     #[test]
-    fn the_complement_of_what_is_missing_is_what_is_there() {
-        let missing = [range(0, 3), range(8, 9)];
-        let set = ByteRanges::complement(12, &missing);
-        assert_eq!(set.missing(12, 9), missing);
-        assert_eq!(ByteRanges::complement(12, &[]).missing(12, 9), []);
-    }
-
-    #[test]
     fn random_insertions_agree_with_a_byte_map() {
         let mut seed = 0x1234_5678_u64;
         let mut random = |bound: u64| {
@@ -160,9 +204,25 @@ mod tests {
             for _ in 0..12 {
                 let start = random(60);
                 let end = start + random(10).min(64 - start);
+                let fresh: u64 = set
+                    .missing_within(start, end)
+                    .iter()
+                    .map(|r| r.end - r.start)
+                    .sum();
                 set.insert(start, end);
+                let mut absent = 0;
                 for at in start..end {
-                    map[usize::try_from(at).unwrap()] = true;
+                    let place = &mut map[usize::try_from(at).unwrap()];
+                    absent += u64::from(!std::mem::replace(place, true));
+                }
+                assert_eq!(fresh, absent);
+                if random(3) == 0 {
+                    let start = random(60);
+                    let end = start + random(10).min(64 - start);
+                    set.remove(start, end);
+                    for at in start..end {
+                        map[usize::try_from(at).unwrap()] = false;
+                    }
                 }
             }
             let missing = set.missing(64, 99);

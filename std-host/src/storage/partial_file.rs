@@ -2,57 +2,49 @@
 //!
 //! Without resume the name is `.<name>.<8 hex>.ascp-part` and the file is removed if the transfer does
 //! not end well. With resume it is `<name>.ascp-part` beside a control file `<name>.aspx`, both of
-//! which outlive the session. Completion renames over the final name, which changes in one step.
+//! which outlive the session. Completion brings the file to the disk and renames it over the final name, which
+//! changes in one step.
 //!
-//! Two receptions of one file never share a partial file: the second one, in this session or another,
-//! finds it taken and works as without resume.
+//! Every byte is written once and hashed from memory as it comes, in whatever order; a byte that comes again is
+//! passed over, so that the hash is that of the file. Two receptions of one file never share a partial file: the
+//! second one, in this session or another, finds it taken and works as without resume.
+//!
+//! Source: PROTOCOL.md §6.4 and chapter 10.
 
+mod existing;
 mod names;
+mod opening;
+mod progress;
 
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ByteRange, MAX_RESUME_RANGES};
-use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
+use fasp_core::metadata::ByteRange;
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use super::attributes::{Fingerprint, Preserve, creation_mode, settle_mode, times};
-use super::byte_ranges::{ByteRanges, MAX_RANGES};
-use super::control_file::ControlFile;
+use super::attributes::{Preserve, settle_mode, times};
+use super::byte_ranges::ByteRanges;
+use super::chunks::Chunks;
+use super::control_file::{ControlFile, is_named};
 use super::destination_tree::joined;
-use super::disk_fault::write_failure;
+use super::disk;
+use super::disk_fault::{named, shown, write_failure};
 use super::folders::{Claim, Folders, Place};
+use super::hash_tree::HashTree;
 use super::write_behind::OwnedRecord;
 use crate::failure::{Failure, Outcome};
+pub use existing::Decision;
+pub(super) use existing::Present;
 pub(super) use names::temporary_name;
 use names::{control_name, part_name};
+pub(super) use progress::Checkpoint;
+pub use progress::CheckpointRule;
+use progress::Progress;
 
-/// A control file is written after so much new data, or so much time with any.
-const CHECKPOINT_BYTES: u64 = 256 * 1024 * 1024;
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How a partial file is opened that exists already.
-const REOPEN: OFlags = OFlags::WRONLY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
-
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
-
-/// What to do with an object that the sender offers.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Decision {
-    /// All of it is wanted.
-    Go,
-    /// It is there already.
-    Skip,
-    /// Only these ranges are wanted: sorted, at most [`MAX_RESUME_RANGES`], and possibly none.
-    Resume {
-        /// What is missing.
-        missing: Vec<ByteRange>,
-    },
-}
+/// Bytes read at a time where a hash must be finished from the disk.
+const READ_BYTES: usize = 256 * 1024;
 
 /// One file being received.
 #[derive(Debug)]
@@ -65,41 +57,34 @@ pub(super) struct PartialFile {
     modified_ns: i64,
     accessed_ns: i64,
     mode: u32,
-    file: Option<OwnedFd>,
+    file: Option<Arc<OwnedFd>>,
     created: bool,
     /// Made by this session, so that what was not written reads as zeros.
     fresh: bool,
+    /// The file system it lies in.
+    device: u64,
+    chunks: Chunks,
+    written: ByteRanges,
+    hash: HashTree,
+    /// Its bytes turned out not to be those of the source: nothing of it is kept.
+    is_wrong: bool,
     resume: Option<Progress>,
 }
 
-/// What a resumable file notes.
-#[derive(Debug)]
-struct Progress {
-    control_name: Vec<u8>,
-    /// Keeps other objects of the session away from the partial file.
-    _claim: Claim,
-    /// The partial file's number: the name may come to mean another file.
-    inode: u64,
-    written: ByteRanges,
-    unsaved_bytes: u64,
-    saved_at: Instant,
-}
-
 impl PartialFile {
-    /// With `claim` the file can be continued by a later session.
-    pub(super) fn new(place: Place, record: &OwnedRecord, claim: Option<Claim>) -> Self {
+    /// With `claim` the file can be continued by a later session, which finds what `rule` had noted.
+    pub(super) fn new(
+        place: Place,
+        record: &OwnedRecord,
+        claim: Option<Claim>,
+        rule: CheckpointRule,
+    ) -> Self {
         let part_name = match claim {
             Some(_) => part_name(&place.name),
             None => temporary_name(&place.name),
         };
-        let resume = claim.map(|claim| Progress {
-            control_name: control_name(&place.name),
-            _claim: claim,
-            inode: 0,
-            written: ByteRanges::default(),
-            unsaved_bytes: 0,
-            saved_at: Instant::now(),
-        });
+        let chunks = Chunks::of(record.size, rule.least_chunk_log2);
+        let resume = claim.map(|claim| Progress::new(control_name(&place.name), claim, rule));
         Self {
             path: joined(&place.folder_path, &place.name),
             folder_path: place.folder_path,
@@ -112,6 +97,11 @@ impl PartialFile {
             file: None,
             created: false,
             fresh: true,
+            device: 0,
+            chunks,
+            written: ByteRanges::default(),
+            hash: HashTree::new(record.size, chunks.log2()),
+            is_wrong: false,
             resume,
         }
     }
@@ -126,47 +116,7 @@ impl PartialFile {
         self.file = None;
     }
 
-    /// What to ask of the sender; `existing_size` is that of the file under the final name.
-    pub(super) fn decide(
-        &mut self,
-        folders: &mut Folders,
-        existing_size: Option<u64>,
-    ) -> Outcome<Decision> {
-        let Some(resume) = &self.resume else {
-            return Ok(Decision::Go);
-        };
-        let folder = folders.open(&self.folder_path)?;
-        let part = rustix::fs::openat(&folder, &self.part_name, REOPEN, Mode::empty());
-        if existing_size == Some(self.size) {
-            if matches!(part, Err(Errno::NOENT)) {
-                // Left by an end between the rename and the removal; without its file it means nothing.
-                ControlFile::remove(&folder, &resume.control_name);
-            }
-            return Ok(Decision::Skip);
-        }
-        let Ok(part) = part else {
-            return Ok(Decision::Go);
-        };
-        if !lock(&part) {
-            self.give_up_resume();
-            return Ok(Decision::Go);
-        }
-        let facts = rustix::fs::fstat(&part).map(|stat| Fingerprint::of(&stat));
-        let control = ControlFile::load(&folder, &resume.control_name);
-        let (Ok(facts), Some(control)) = (facts, control) else {
-            return Ok(Decision::Go);
-        };
-        let belongs = facts.regular
-            && facts.size == self.size
-            && control.size == self.size
-            && control.modified_ns == self.modified_ns;
-        if !belongs {
-            return Ok(Decision::Go);
-        }
-        Ok(self.continue_with(part, facts.inode, &control))
-    }
-
-    /// Writes `bytes` at `offset`.
+    /// Writes `bytes` at `offset`, as far as nothing was written there yet.
     pub(super) fn write(
         &mut self,
         folders: &mut Folders,
@@ -175,54 +125,115 @@ impl PartialFile {
     ) -> Outcome<()> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let end = self.checked_end(offset, length)?;
-        self.open_sized(folders, length < self.size)?;
-        self.write_all(offset, bytes)
-            .map_err(|error| write_failure(&self.path, error))?;
-        self.note(offset, end);
+        let file = self.open_sized(folders, length < self.size)?;
+        for range in self.written.missing_within(offset, end) {
+            let piece = usize::try_from(range.start - offset)
+                .ok()
+                .zip(usize::try_from(range.end - offset).ok())
+                .and_then(|(start, end)| bytes.get(start..end))
+                .unwrap_or_default();
+            disk::write_at(&file, piece, range.start)
+                .map_err(|error| write_failure(&self.path, error))?;
+            self.hash.add(range.start, piece);
+            self.note(range);
+        }
         Ok(())
     }
 
-    /// Makes `length` bytes from `offset` read as zeros without storing them where that is possible.
+    /// Makes `length` bytes from `offset` read as zeros, as far as nothing was written there yet, without storing
+    /// them where that is possible. They are hashed at the end, from the disk: they may be very many.
     pub(super) fn zeros(&mut self, folders: &mut Folders, offset: u64, length: u64) -> Outcome<()> {
         let end = self.checked_end(offset, length)?;
-        self.open(folders)?;
-        if !self.fresh && length > 0 {
-            self.clear(offset, end)
-                .map_err(|error| write_failure(&self.path, error))?;
+        let file = self.open(folders)?;
+        for range in self.written.missing_within(offset, end) {
+            if !self.fresh {
+                disk::clear(&file, range.start, range.end)
+                    .map_err(|error| write_failure(&self.path, error))?;
+            }
+            self.note(range);
         }
-        self.note(offset, end);
         Ok(())
     }
 
-    /// Gives the complete file its attributes and its name.
-    pub(super) fn commit(&mut self, folders: &mut Folders, preserve: Preserve) -> Outcome<()> {
-        self.open(folders)?;
-        let folder = folders.open(&self.folder_path)?;
-        let finish = || {
-            let file = self.file.as_ref().ok_or(Errno::BADF)?;
-            if let Some(resume) = &self.resume {
-                let named =
-                    rustix::fs::statat(&folder, &self.part_name, AtFlags::SYMLINK_NOFOLLOW)?;
-                if named.st_ino != resume.inode {
-                    return Err(Errno::STALE);
-                }
-            }
+    /// Checks the complete file against the hash that its sender gave, and gives it its attributes. What is hashed
+    /// from the disk stops with an error when `go_on` says so.
+    pub(super) fn complete(
+        &mut self,
+        folders: &mut Folders,
+        preserve: Preserve,
+        root: Option<[u8; 32]>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<()> {
+        let file = self.open(folders)?;
+        if let Some(root) = root {
+            self.verify(&file, root, go_on)?;
+        }
+        let settle = || {
             if !self.fresh || self.mode & 0o600 != 0o600 {
-                settle_mode(file, self.mode)?;
+                settle_mode(&file, self.mode)?;
             }
-            if let Some(times) = times(preserve, self.modified_ns, self.accessed_ns) {
-                rustix::fs::futimens(file, &times)?;
+            match times(preserve, self.modified_ns, self.accessed_ns) {
+                Some(times) => rustix::fs::futimens(&file, &times),
+                None => Ok(()),
             }
-            rustix::fs::renameat(&folder, &self.part_name, &folder, &self.name)
         };
-        finish().map_err(|error| write_failure(&self.path, error))?;
+        settle().map_err(|error| write_failure(&self.path, error))
+    }
+
+    /// Brings bytes and attributes to the disk.
+    pub(super) fn sync(&mut self, folders: &mut Folders) -> Outcome<()> {
+        let file = self.open(folders)?;
+        disk::sync_file(&file).map_err(|error| write_failure(&self.path, error))
+    }
+
+    /// Brings everything of its file system to the disk.
+    pub(super) fn sync_file_system(&mut self, folders: &mut Folders) -> Outcome<()> {
+        let file = self.open(folders)?;
+        disk::sync_all(&file).map_err(|error| write_failure(&self.path, error))
+    }
+
+    /// Puts the file, whose bytes are on the disk, under its final name.
+    pub(super) fn take_name(&mut self, folders: &mut Folders) -> Outcome<()> {
+        self.wait_for_checkpoint();
+        let folder = folders.open(&self.folder_path)?;
+        let replaced = self
+            .resume
+            .as_ref()
+            .is_some_and(|resume| !is_named(&folder, &self.part_name, resume.inode));
+        let outcome = if replaced {
+            Err(Errno::STALE)
+        } else {
+            disk::rename(&folder, &self.part_name, &self.name)
+        };
+        outcome.map_err(|error| write_failure(&self.path, error))?;
         self.created = false;
         self.file = None;
-        if let Some(resume) = &self.resume {
-            // Nothing is lost if it stays: without the partial file it is not believed.
+        Ok(())
+    }
+
+    /// Removes the control file of a file whose final name is on the disk.
+    pub(super) fn drop_notes(&self, folders: &mut Folders) {
+        // Nothing is lost if it stays: without the partial file it is not believed.
+        if let Some(resume) = &self.resume
+            && let Ok(folder) = folders.open(&self.folder_path)
+        {
             ControlFile::remove(&folder, &resume.control_name);
         }
-        Ok(())
+    }
+
+    /// The folder that holds it.
+    pub(super) fn folder_path(&self) -> &[u8] {
+        &self.folder_path
+    }
+
+    /// The file system it lies in.
+    pub(super) const fn device(&self) -> u64 {
+        self.device
+    }
+
+    /// Whether a later session can go on with it.
+    pub(super) const fn is_resumable(&self) -> bool {
+        self.resume.is_some()
     }
 
     /// Ends without completion. A kept resumable file is left with a control file; anything else is removed.
@@ -230,7 +241,8 @@ impl PartialFile {
         if !self.created {
             return;
         }
-        if keep_partial && self.checkpoint(folders) == Ok(true) {
+        self.wait_for_checkpoint();
+        if keep_partial && !self.is_wrong && self.leave_notes(folders) {
             self.file = None;
             return;
         }
@@ -240,189 +252,86 @@ impl PartialFile {
         };
         self.created = false;
         if let Some(resume) = &self.resume {
-            let named = rustix::fs::statat(&folder, &self.part_name, AtFlags::SYMLINK_NOFOLLOW);
-            if !named.is_ok_and(|stat| stat.st_ino == resume.inode) {
+            if !is_named(&folder, &self.part_name, resume.inode) {
                 return;
             }
             ControlFile::remove(&folder, &resume.control_name);
         }
-        let _ = rustix::fs::unlinkat(&folder, &self.part_name, AtFlags::empty());
-    }
-
-    /// Whether enough new data or time has gathered for [`PartialFile::checkpoint`].
-    pub(super) fn checkpoint_is_due(&self) -> bool {
-        self.resume.as_ref().is_some_and(|resume| {
-            resume.unsaved_bytes >= CHECKPOINT_BYTES
-                || (resume.unsaved_bytes > 0 && resume.saved_at.elapsed() >= CHECKPOINT_INTERVAL)
-        })
-    }
-
-    /// Brings the data and then the note about it to the disk. `false` if there is no note because
-    /// its name is in use for something else or cannot be written: the transfer goes on without.
-    pub(super) fn checkpoint(&mut self, folders: &mut Folders) -> Outcome<bool> {
-        self.open(folders)?;
-        let folder = folders.open(&self.folder_path)?;
-        let (Some(file), Some(resume)) = (&self.file, &mut self.resume) else {
-            return Ok(false);
-        };
-        let control = ControlFile {
-            size: self.size,
-            modified_ns: self.modified_ns,
-            missing: resume.written.missing(self.size, MAX_RANGES),
-        };
-        rustix::fs::fdatasync(file).map_err(|error| write_failure(&self.path, error))?;
-        resume.unsaved_bytes = 0;
-        resume.saved_at = Instant::now();
-        Ok(control.save(&folder, &resume.control_name).is_ok())
+        let _ = disk::unlink(&folder, &self.part_name);
     }
 
     fn checked_end(&self, offset: u64, length: u64) -> Outcome<u64> {
         offset
             .checked_add(length)
             .filter(|end| *end <= self.size)
-            .ok_or_else(|| super::disk_fault::named(&self.path, Fault::Protocol))
+            .ok_or_else(|| named(&self.path, Fault::Protocol))
     }
 
-    fn note(&mut self, start: u64, end: u64) {
+    fn note(&mut self, range: ByteRange) {
+        self.written.insert(range.start, range.end);
         if let Some(resume) = &mut self.resume {
-            if resume.unsaved_bytes == 0 {
-                resume.saved_at = Instant::now();
-            }
-            resume.written.insert(start, end);
-            resume.unsaved_bytes += end - start;
+            resume.note(range.end - range.start);
         }
     }
 
-    fn open(&mut self, folders: &mut Folders) -> Outcome<()> {
-        self.open_sized(folders, true)
-    }
-
-    /// Opens the file if it is not; a new one gets its size at once if `extend`, else by the write
-    /// that follows, which saves a small file a change of the file system's books.
-    fn open_sized(&mut self, folders: &mut Folders, extend: bool) -> Outcome<()> {
-        if self.file.is_some() {
+    fn verify(&mut self, file: &OwnedFd, root: [u8; 32], go_on: &dyn Fn() -> bool) -> Outcome<()> {
+        let mut at = 0;
+        while let Some(hole) = self.hash.first_hole(at) {
+            self.hash.forget_fragments(hole);
+            self.hash_from_disk(file, hole, go_on)?;
+            at = hole.end;
+        }
+        if self.hash.root() == Some(root) {
             return Ok(());
         }
-        let mut outcome = self.open_once(folders, extend)?;
-        if matches!(outcome, Err(Errno::NOENT)) && !self.created {
-            folders.forget(&self.folder_path);
-            outcome = self.open_once(folders, extend)?;
-        }
-        let file = outcome.map_err(|error| write_failure(&self.path, error))?;
-        self.file = Some(file);
-        Ok(())
+        let text = format!(
+            "{}: {}: what arrived is not what the source holds (the checksums differ)",
+            Fault::DiskWrite.text(),
+            shown(&self.path)
+        );
+        // Nothing of it can be told right from wrong here.
+        self.is_wrong = true;
+        Err(Failure::new(Fault::DiskWrite, text))
     }
 
-    fn open_once(
+    fn hash_from_disk(
         &mut self,
-        folders: &mut Folders,
-        extend: bool,
-    ) -> Result<Result<OwnedFd, Errno>, Failure> {
-        let folder = folders.open(&self.folder_path)?;
-        if self.created {
-            return Ok(self.reopen(&folder));
-        }
-        self.clear_way(&folder);
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mode = creation_mode(self.mode);
-        let created = rustix::fs::openat(&folder, &self.part_name, flags, mode);
-        Ok(created.and_then(|file| {
-            self.created = true;
-            if let Some(resume) = &mut self.resume {
-                lock(&file);
-                resume.inode = rustix::fs::fstat(&file)?.st_ino;
+        file: &OwnedFd,
+        range: ByteRange,
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<()> {
+        let mut at = range.start;
+        let mut buffer = Vec::with_capacity(READ_BYTES);
+        while at < range.end {
+            if !go_on() {
+                return Err(Failure::from(Fault::UserCancelled));
             }
-            if extend && self.size > 0 {
-                rustix::fs::ftruncate(&file, self.size)?;
-            }
-            Ok(file)
-        }))
-    }
-
-    /// Opens the partial file again after its descriptor was given back.
-    fn reopen(&self, folder: &OwnedFd) -> Result<OwnedFd, Errno> {
-        let file = rustix::fs::openat(folder, &self.part_name, REOPEN, Mode::empty())?;
-        if let Some(resume) = &self.resume {
-            let same = rustix::fs::fstat(&file)?.st_ino == resume.inode;
-            if !same || !lock(&file) {
-                return Err(Errno::STALE);
-            }
-        }
-        Ok(file)
-    }
-
-    /// Removes what an earlier session left under the partial name, unless another one is at it.
-    fn clear_way(&mut self, folder: &OwnedFd) {
-        let Some(resume) = &self.resume else {
-            return;
-        };
-        let old = rustix::fs::openat(folder, &self.part_name, REOPEN, Mode::empty());
-        if old.as_ref().is_ok_and(|old| !lock(old)) {
-            return self.give_up_resume();
-        }
-        // The note goes first: it must never describe a file it does not belong to.
-        ControlFile::remove(folder, &resume.control_name);
-        if !matches!(old, Err(Errno::NOENT)) {
-            let _ = rustix::fs::unlinkat(folder, &self.part_name, AtFlags::empty());
-        }
-    }
-
-    /// Takes over what an earlier session has written.
-    fn continue_with(&mut self, part: OwnedFd, inode: u64, control: &ControlFile) -> Decision {
-        self.created = true;
-        self.fresh = false;
-        self.file = Some(part);
-        let mut missing = Vec::new();
-        if let Some(resume) = &mut self.resume {
-            resume.inode = inode;
-            resume.written = ByteRanges::complement(self.size, &control.missing);
-            missing = resume.written.missing(self.size, MAX_RESUME_RANGES);
-        }
-        Decision::Resume { missing }
-    }
-
-    /// Another session receives the same file: from here on as without resume.
-    fn give_up_resume(&mut self) {
-        self.resume = None;
-        self.part_name = temporary_name(&self.name);
-    }
-
-    fn write_all(&self, mut offset: u64, mut bytes: &[u8]) -> Result<(), Errno> {
-        let file = self.file.as_ref().ok_or(Errno::BADF)?;
-        while !bytes.is_empty() {
-            match rustix::io::pwrite(file, bytes, offset) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => {
-                    offset += u64::try_from(count).unwrap_or(0);
-                    bytes = bytes.get(count..).unwrap_or_default();
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn clear(&self, start: u64, end: u64) -> Result<(), Errno> {
-        let file = self.file.as_ref().ok_or(Errno::BADF)?;
-        let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        match rustix::fs::fallocate(file, mode, start, end - start) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            outcome => return outcome,
-        }
-        let mut at = start;
-        while at < end {
-            let length =
-                usize::try_from(end - at).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));
-            self.write_all(at, ZEROS.get(..length).unwrap_or(&ZEROS))?;
-            at += u64::try_from(length).unwrap_or(0);
+            let most =
+                usize::try_from(range.end - at).map_or(READ_BYTES, |rest| rest.min(READ_BYTES));
+            let piece = read_at(file, at, most, &mut buffer)
+                .map_err(|error| write_failure(&self.path, error))?;
+            self.hash.add(at, piece);
+            at += u64::try_from(piece.len()).unwrap_or(0);
         }
         Ok(())
     }
 }
 
-/// Whether nobody else holds the file now; a file system without locks counts as nobody.
-fn lock(file: &OwnedFd) -> bool {
-    let outcome = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
-    outcome != Err(Errno::WOULDBLOCK)
+/// Exactly `length` bytes at `offset`.
+fn read_at<'b>(
+    file: &OwnedFd,
+    offset: u64,
+    length: usize,
+    buffer: &'b mut Vec<u8>,
+) -> Result<&'b [u8], Errno> {
+    buffer.clear();
+    while buffer.len() < length {
+        let at = offset + u64::try_from(buffer.len()).unwrap_or(0);
+        match rustix::io::pread(file, spare_capacity(buffer), at) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(buffer.get(..length).unwrap_or_default())
 }

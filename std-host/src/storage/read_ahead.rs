@@ -5,24 +5,29 @@
 //! What to read is decided in `plan`, what to drop in `blocks`; here is the I/O.
 
 mod blocks;
+mod comparing;
 mod plan;
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use fasp_core::fault::Fault;
+use fasp_core::metadata::check::RangeCheck;
 use rustix::buffer::spare_capacity;
 use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::attributes::Fingerprint;
+use super::checker::hash_of;
 use super::disk_fault::{read_failure, shown};
 use super::docroot::Docroot;
+use super::hash_tree::group_value;
 use super::waker::Waker;
 use super::walk::SourceItem;
 use crate::failure::{Failure, Outcome};
+pub use comparing::Judgement;
 pub(super) use plan::{BLOCK_BYTES, Finish, Key, Take};
-use plan::{Loaded, Plan, Task};
+use plan::{Loaded, Plan, Task, Work};
 
 /// What the sender's thread and the reader's thread share.
 #[derive(Debug)]
@@ -72,6 +77,31 @@ impl ReadAhead {
 
     pub(super) fn finish(&self, object: u32) -> Finish {
         self.change(|plan| plan.finish(object))
+    }
+
+    /// Whether more checks may be taken from the receiver.
+    pub(super) fn has_room_for_checks(&self) -> bool {
+        self.lock().comparing.has_room()
+    }
+
+    pub(super) fn compare(&self, object: u32, check: RangeCheck) {
+        self.change(|plan| plan.comparing.add(object, check));
+    }
+
+    pub(super) fn end_checks(&self, object: u32, present: u64, compares: bool) {
+        self.change(|plan| plan.comparing.end(object, present, compares));
+    }
+
+    pub(super) fn judgement(&self, object: u32) -> Option<Judgement> {
+        self.lock().comparing.judgement(object)
+    }
+
+    pub(super) fn judgement_told(&self, object: u32, judgement: &Judgement) {
+        self.lock().comparing.told(object, judgement);
+    }
+
+    pub(super) fn hash_behind(&self, object: u32) {
+        self.change(|plan| plan.hash_behind(object));
     }
 
     pub(super) fn fail(&self, object: u32, failure: Failure) {
@@ -137,6 +167,10 @@ impl ReadAhead {
             Some(file) => Arc::clone(file),
             None => Arc::new(self.open(item)?),
         };
+        let begun_ns = match (task.changed_ns, task.is_one_read()) {
+            (Some(changed_ns), false) => changed_ns,
+            _ => examine(item, &file)?,
+        };
         let wanted = task.wanted_bytes();
         while bytes.len() < wanted {
             let offset = task.offset() + u64::try_from(bytes.len()).unwrap_or(0);
@@ -147,11 +181,60 @@ impl ReadAhead {
             }
         }
         bytes.truncate(wanted);
-        let stat = rustix::fs::fstat(&file).map_err(|error| unreadable(item, error))?;
-        if !is_as_offered(item, Fingerprint::of(&stat)) {
-            return Err(changed(item));
+        let compared = match task.work {
+            Work::Compare(check) => {
+                let mut buffer = Vec::with_capacity(usize::try_from(BLOCK_BYTES).unwrap_or(0));
+                let hash = hash_of(&file, check.range, &mut buffer);
+                Some(hash.map_err(|error| unreadable(item, error))?)
+            }
+            _ => None,
+        };
+        let changed_ns = examine(item, &file)?;
+        let touched = changed_ns != begun_ns;
+        match task.work {
+            Work::Examine(root) if touched => self.read_again(task, &file, root)?,
+            Work::Read(_) if touched && task.is_one_read() => return Err(changed(item)),
+            _ => {}
         }
-        Ok(Loaded { bytes, file })
+        let hash = if let Some(hash) = compared {
+            hash
+        } else if task.is_one_read() {
+            *blake3::hash(&bytes).as_bytes()
+        } else if bytes.is_empty() {
+            [0; 32]
+        } else {
+            group_value(task.offset(), &bytes)
+        };
+        Ok(Loaded {
+            bytes,
+            hash,
+            file,
+            changed_ns: begun_ns,
+        })
+    }
+
+    /// Something about the file was changed while it was read: its attributes, which does not matter, or its bytes.
+    fn read_again(&self, task: &Task, file: &OwnedFd, root: [u8; 32]) -> Result<(), Failure> {
+        let item = &task.item;
+        let begun_ns = examine(item, file)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut block = Vec::with_capacity(usize::try_from(BLOCK_BYTES).unwrap_or(0));
+        let mut at = 0;
+        while at < item.size {
+            if self.lock().stopping {
+                return Err(changed(item));
+            }
+            block.clear();
+            match rustix::io::pread(file, spare_capacity(&mut block), at) {
+                Ok(0) => return Err(shorter(item)),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(unreadable(item, error)),
+            }
+            hasher.update(&block);
+            at += u64::try_from(block.len()).unwrap_or(0);
+        }
+        let same = examine(item, file)? == begun_ns && hasher.finalize() == root;
+        if same { Ok(()) } else { Err(changed(item)) }
     }
 
     fn open(&self, item: &SourceItem) -> Result<OwnedFd, Failure> {
@@ -167,15 +250,24 @@ impl ReadAhead {
     }
 }
 
-/// Whether a file is still in the state in which `item` was offered.
+/// Whether a file is still in the state in which `item` was offered, as far as size and times tell.
 pub(super) fn is_as_offered(item: &SourceItem, now: Fingerprint) -> bool {
-    let offered = Fingerprint {
-        regular: true,
-        size: item.size,
-        modified_ns: item.modified_ns,
-        inode: item.inode,
-    };
-    now == offered
+    now.regular
+        && now.size == item.size
+        && now.modified_ns == item.modified_ns
+        && now.inode == item.inode
+        && now.device == item.device
+}
+
+/// When the file was last changed in any way, if it is as offered.
+fn examine(item: &SourceItem, file: &OwnedFd) -> Result<i64, Failure> {
+    let stat = rustix::fs::fstat(file).map_err(|error| unreadable(item, error))?;
+    let now = Fingerprint::of(&stat);
+    if is_as_offered(item, now) {
+        Ok(now.changed_ns)
+    } else {
+        Err(changed(item))
+    }
 }
 
 pub(super) fn changed(item: &SourceItem) -> Failure {

@@ -4,20 +4,23 @@
 //! exception are bytes asked for a second time (retransmissions) of a file that is still open:
 //! those come from the system's page cache by a direct read.
 //!
-//! Every block is checked against the offered size, time and file number after it was read, so
-//! no mixture of two states of a file is ever handed out.
+//! Every block is checked against the offered size, time and file number after it was read, and hashed. When all
+//! was sent, the time of the last change of any kind, which nobody can set, must be that of the beginning; if it is
+//! not, the file is read once more and must have the same hash. So no mixture of two states of a file is handed out.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use fasp_core::fault::Fault;
+use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::sender::{FinishOutcome, ObjectSource, ReadOutcome};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Fingerprint;
 use super::docroot::Docroot;
+pub use super::read_ahead::Judgement;
 use super::read_ahead::{self, BLOCK_BYTES, Finish, Key, ReadAhead, Take};
 use super::waker::Waker;
 use super::walk::SourceItem;
@@ -76,6 +79,39 @@ impl SourceFiles {
         if self.items.remove(&object.0).is_some() {
             self.shared.release(object.0);
         }
+    }
+
+    /// Only a part of `object` will be sent: what lies before it is hashed meanwhile, while there is nothing to read ahead.
+    pub fn hash_behind(&self, object: ObjectId) {
+        self.shared.hash_behind(object.0);
+    }
+
+    /// Whether more checks may be taken from the receiver.
+    #[must_use]
+    pub fn has_room_for_checks(&self) -> bool {
+        self.shared.has_room_for_checks()
+    }
+
+    /// Compares a range that the receiver has of `object` with the source.
+    pub fn compare(&self, object: ObjectId, check: RangeCheck) {
+        self.shared.compare(object.0, check);
+    }
+
+    /// No more checks of `object` come: the receiver has `present` bytes of it, and where it `compares` wants
+    /// nothing or everything.
+    pub fn end_checks(&self, object: ObjectId, present: u64, compares: bool) {
+        self.shared.end_checks(object.0, present, compares);
+    }
+
+    /// What came of the checks of `object`; `None` while they are compared.
+    #[must_use]
+    pub fn judgement(&self, object: ObjectId) -> Option<Judgement> {
+        self.shared.judgement(object.0)
+    }
+
+    /// The receiver was told the judgement.
+    pub fn judgement_told(&self, object: ObjectId, judgement: &Judgement) {
+        self.shared.judgement_told(object.0, judgement);
     }
 
     /// What was registered as `object`, until it is released.
@@ -172,6 +208,7 @@ impl ObjectSource for SourceFiles {
 
     fn finish(&mut self, object: ObjectId) -> FinishOutcome {
         match self.shared.finish(object.0) {
+            Finish::Hashed(root) => FinishOutcome::Hashed(root),
             Finish::Unchanged => FinishOutcome::Unchanged,
             Finish::Wait => FinishOutcome::NotReady,
             Finish::Failed(fault) => FinishOutcome::Failed(fault),

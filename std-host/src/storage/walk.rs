@@ -47,6 +47,8 @@ pub struct SourceItem {
     pub mode: u32,
     /// The file's number in its file system: the same path may lead to another file later.
     pub inode: u64,
+    /// The file system.
+    pub device: u64,
 }
 
 /// Something that was named or found and cannot be sent.
@@ -175,6 +177,7 @@ impl SourceWalk {
             accessed_ns: accessed_ns(stat),
             mode: stat.st_mode & 0o7777,
             inode: stat.st_ino,
+            device: stat.st_dev,
         }
     }
 }

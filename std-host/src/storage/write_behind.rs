@@ -13,13 +13,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::check::RangeCheck;
+use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
+use super::checker;
 use super::destination_tree::DestinationTree;
+use super::finishing;
 use super::folders::{FolderNotes, Folders};
-pub use super::partial_file::Decision;
+pub use super::partial_file::{CheckpointRule, Decision};
 use super::waker::Waker;
 use super::writer::Writer;
 use crate::failure::{Failure, Outcome};
@@ -38,10 +41,12 @@ pub struct WriteConfig {
     /// Writer threads, at least 1; 2 serve a local disk.
     pub threads: usize,
     /// Level of `-k`: 0 writes everything anew; from 1 complete files are skipped and partial
-    /// ones continued.
+    /// ones continued, at 2 after samples of them were compared, at 3 after all of them was.
     pub resume_level: u8,
     /// Times that files and folders take over.
     pub preserve: Preserve,
+    /// When resumable files are noted.
+    pub checkpoints: CheckpointRule,
 }
 
 /// An OPEN record that owns its path.
@@ -102,10 +107,25 @@ pub enum Job {
         /// How many.
         len: u64,
     },
-    /// All bytes were submitted: gives the file its name. Answered by [`Completion::Finished`].
+    /// The sender sends these ranges of a resumed file again. Not answered, unless it fails.
+    Forget {
+        /// Which object.
+        object: ObjectId,
+        /// What is void.
+        ranges: Vec<ByteRange>,
+    },
+    /// A sample was wrong: everything that is kept is checked. Answered as [`Job::Open`].
+    Recheck {
+        /// Which object.
+        object: ObjectId,
+    },
+    /// All bytes were submitted: checks the file, brings it to the disk and gives it its name. Answered by
+    /// [`Completion::Finished`].
     Commit {
         /// Which object.
         object: ObjectId,
+        /// The BLAKE3 hash of the file at its sender, if it told one.
+        root: Option<[u8; 32]>,
     },
     /// A whole small file or a folder at once, without a decision: answered by [`Completion::Written`]
     /// and [`Completion::Finished`].
@@ -132,6 +152,13 @@ pub enum Job {
 /// Something done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Completion {
+    /// Checks of what is there, before the decision that follows from them; more may come.
+    Checked {
+        /// Which object.
+        object: ObjectId,
+        /// The checks, in the order of their ranges, at most as many as one record takes.
+        checks: Vec<RangeCheck>,
+    },
     /// What to ask of the sender. A skipped object ends here.
     Decided {
         /// Which object.
@@ -165,6 +192,8 @@ pub enum Completion {
 pub struct WriteBehind {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    /// These end when the writers have.
+    finishers: Vec<JoinHandle<()>>,
 }
 
 /// What the threads and their owner share.
@@ -207,28 +236,17 @@ impl WriteBehind {
     pub fn start(config: WriteConfig, waker: Waker) -> Outcome<Self> {
         let threads = config.threads.max(1);
         let mut this = Self {
-            shared: Arc::new(Shared {
-                config,
-                folder_notes: Arc::default(),
-                queues: (0..threads).map(|_| Queue::default()).collect(),
-                completions: Mutex::default(),
-                queued_bytes: AtomicUsize::new(0),
-                pool: Mutex::default(),
-                waker,
-            }),
+            shared: Shared::new(config, waker),
             threads: Vec::new(),
+            finishers: Vec::new(),
         };
+        let finishing = finishing::start(&this.shared, &mut this.finishers)?;
+        let checker = checker::start(&this.shared, &mut this.finishers)?;
         for index in 0..threads {
-            let tree = Arc::clone(&this.shared.config.tree);
-            let folders = Folders::new(tree, Arc::clone(&this.shared.folder_notes));
-            let writer = Writer::new(Arc::clone(&this.shared), index, folders);
-            let thread = std::thread::Builder::new()
-                .name(format!("file-writer-{index}"))
-                .spawn(move || writer.run())
-                .map_err(|error| {
-                    let text = format!("cannot start a thread that writes files ({error})");
-                    Failure::new(Fault::ThreadSpawn, text)
-                })?;
+            let folders = this.shared.folders();
+            let shared = Arc::clone(&this.shared);
+            let writer = Writer::new(shared, index, folders, finishing.clone(), checker.clone());
+            let thread = start_thread(&format!("file-writer-{index}"), move || writer.run())?;
             this.threads.push(thread);
         }
         Ok(this)
@@ -249,7 +267,7 @@ impl WriteBehind {
     /// The next thing done, if any.
     #[must_use]
     pub fn next_completion(&self) -> Option<Completion> {
-        lock(&self.shared.completions).pop_front()
+        self.shared.next_completion()
     }
 
     /// Bytes in submitted jobs that are not written yet.
@@ -274,8 +292,8 @@ impl WriteBehind {
     #[must_use]
     pub fn stop(mut self, keep_partial: bool) -> Vec<Completion> {
         self.shared.ask_to_stop(keep_partial);
-        for thread in self.threads.drain(..) {
-            // A writer that panicked has nothing more to say; its objects stay unfinished.
+        for thread in self.threads.drain(..).chain(self.finishers.drain(..)) {
+            // A thread that panicked has nothing more to say; its objects stay unfinished.
             let _ = thread.join();
         }
         let config = &self.shared.config;
@@ -298,7 +316,46 @@ impl Drop for WriteBehind {
     }
 }
 
+/// Starts a thread that works on files.
+pub(super) fn start_thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Outcome<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| {
+            let text = format!("cannot start a thread that writes files ({error})");
+            Failure::new(Fault::ThreadSpawn, text)
+        })
+}
+
 impl Shared {
+    pub(super) fn new(config: WriteConfig, waker: Waker) -> Arc<Self> {
+        let threads = config.threads.max(1);
+        Arc::new(Self {
+            config,
+            folder_notes: Arc::default(),
+            queues: (0..threads).map(|_| Queue::default()).collect(),
+            completions: Mutex::default(),
+            queued_bytes: AtomicUsize::new(0),
+            pool: Mutex::default(),
+            waker,
+        })
+    }
+
+    pub(super) fn next_completion(&self) -> Option<Completion> {
+        lock(&self.completions).pop_front()
+    }
+
+    /// The folders of the destination, for one thread.
+    pub(super) fn folders(&self) -> Folders {
+        Folders::new(
+            Arc::clone(&self.config.tree),
+            Arc::clone(&self.folder_notes),
+        )
+    }
+
     pub(super) fn queue(&self, index: usize) -> Option<&Queue> {
         self.queues.get(index)
     }
@@ -325,13 +382,21 @@ impl Shared {
             Job::Open { object, .. }
             | Job::Write { object, .. }
             | Job::Zeros { object, .. }
-            | Job::Commit { object }
+            | Job::Forget { object, .. }
+            | Job::Recheck { object }
+            | Job::Commit { object, .. }
             | Job::Whole { object, .. }
             | Job::Abandon { object, .. } => object.0,
             Job::SettleFolders => 0,
         };
         let index = usize::try_from(object).ok()? % self.queues.len();
         self.queues.get(index)
+    }
+
+    /// Whether the writer `index` was asked to end.
+    pub(super) fn is_stopping(&self, index: usize) -> bool {
+        self.queue(index)
+            .is_some_and(|queue| lock(&queue.state).stop.is_some())
     }
 
     fn ask_to_stop(&self, keep_partial: bool) {

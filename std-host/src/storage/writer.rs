@@ -1,21 +1,25 @@
 //! One writer thread: carries out the jobs of its objects in order and says what came of each.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::ObjectKind;
+use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::units::ObjectId;
 
+use super::checker::{self, CheckJob};
 use super::disk_fault::named;
+use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
-use super::partial_file::{Decision, PartialFile};
+use super::partial_file::{Decision, PartialFile, Present};
 use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
 use crate::failure::{Failure, Outcome};
 
 /// Files that all threads together keep open.
-const MOST_OPEN: usize = 256;
+const MOST_OPEN: usize = 128;
 
 /// How often an idle thread looks whether a control file is due.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
@@ -29,6 +33,8 @@ pub(super) struct Writer {
     targets: HashMap<u32, Target>,
     /// Files with a descriptor, the one opened first in front.
     open: VecDeque<u32>,
+    finishing: Finishing,
+    checker: Sender<CheckJob>,
 }
 
 #[derive(Debug)]
@@ -38,13 +44,21 @@ enum Target {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, index: usize, folders: Folders) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        folders: Folders,
+        finishing: Finishing,
+        checker: Sender<CheckJob>,
+    ) -> Self {
         Self {
             shared,
             index,
             folders,
             targets: HashMap::new(),
             open: VecDeque::new(),
+            finishing,
+            checker,
         }
     }
 
@@ -79,14 +93,16 @@ impl Writer {
         }
     }
 
-    fn carry_out(&mut self, job: Job) {
+    pub(super) fn carry_out(&mut self, job: Job) {
         match job {
             Job::Open { object, record } => match self.begin(object, &record) {
-                Ok(decision) => self
-                    .shared
-                    .complete(Completion::Decided { object, decision }),
+                Ok(decision) => self.tell_decision(object, decision),
                 Err(failure) => self.finish(object, Err(failure)),
             },
+            Job::Forget { object, ranges } => {
+                self.write(object, |file, folders| file.forget(folders, &ranges));
+            }
+            Job::Recheck { object } => self.recheck(object),
             Job::Write {
                 object,
                 offset,
@@ -104,7 +120,7 @@ impl Writer {
                 self.shared
                     .complete(Completion::Written { object, bytes: len });
             }
-            Job::Commit { object } => self.commit(object),
+            Job::Commit { object, root } => self.commit(object, root),
             Job::Whole {
                 object,
                 record,
@@ -112,7 +128,11 @@ impl Writer {
             } => {
                 let result = self.whole(&record, &bytes);
                 self.written(object, bytes);
-                self.finish(object, result);
+                match result {
+                    Ok(Some(file)) => self.deliver(object, file),
+                    Ok(None) => self.finish(object, Ok(())),
+                    Err(failure) => self.finish(object, Err(failure)),
+                }
             }
             Job::Abandon {
                 object,
@@ -128,19 +148,28 @@ impl Writer {
         }
     }
 
-    fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Decision> {
+    /// The decision, if it can be told now; at levels 2 and 3 the checker tells it.
+    fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Option<Decision>> {
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
             self.make_folder(&path, record)?;
             self.targets.insert(object.0, Target::Folder);
-            return Ok(Decision::Go);
+            return Ok(Some(Decision::Go));
         }
         let place = self.folders.place(&path)?;
         let existing_size = place.existing_size;
         let resumable = self.shared.config.resume_level > 0;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
-        let mut file = PartialFile::new(place, record, claim);
-        let decision = file.decide(&mut self.folders, existing_size)?;
+        let mut file = PartialFile::new(place, record, claim, self.shared.config.checkpoints);
+        let mut decision = file.decide(&mut self.folders, existing_size)?;
+        let level = self.shared.config.resume_level;
+        let present = match level {
+            2.. => file.present(&mut self.folders, &decision)?,
+            _ => None,
+        };
+        if present.is_some() && decision == Decision::Skip {
+            decision = Decision::Compare;
+        }
         if decision != Decision::Skip {
             let opened = file.is_open();
             self.targets.insert(object.0, Target::File(Box::new(file)));
@@ -148,24 +177,88 @@ impl Writer {
                 self.note_open(object);
             }
         }
-        Ok(decision)
+        let Some(present) = present else {
+            return Ok(Some(decision));
+        };
+        let ranges = if level > 2 {
+            checker::everything(&present.kept, present.chunks)
+        } else {
+            let states = RandomState::new();
+            let mut count = 0_u64;
+            checker::samples(&present.kept, |bound| {
+                // Seeded by the system for each file: nobody foresees it.
+                count += 1;
+                states.hash_one(count) % bound
+            })
+        };
+        Ok(self.check(object, present, ranges, decision))
     }
 
-    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<()> {
+    /// Has `ranges` checked and then `then` told; gives the decision back if there is nobody to do that.
+    fn check(
+        &self,
+        object: ObjectId,
+        present: Present,
+        ranges: Vec<ByteRange>,
+        then: Decision,
+    ) -> Option<Decision> {
+        let file = present.file;
+        let job = CheckJob {
+            object,
+            file,
+            ranges,
+            then,
+        };
+        self.checker.send(job).err().map(|_| Decision::Go)
+    }
+
+    fn recheck(&mut self, object: ObjectId) {
+        let Some(Target::File(file)) = self.targets.get_mut(&object.0) else {
+            return;
+        };
+        let missing = file.still_missing();
+        let then = Decision::Resume { missing };
+        match file.present(&mut self.folders, &then) {
+            Ok(Some(present)) => {
+                let ranges = checker::everything(&present.kept, present.chunks);
+                let decision = self.check(object, present, ranges, then);
+                self.tell_decision(object, decision);
+            }
+            Ok(None) => self.tell_decision(object, Some(then)),
+            Err(failure) => self.fail(object, failure),
+        }
+    }
+
+    fn tell_decision(&self, object: ObjectId, decision: Option<Decision>) {
+        if let Some(decision) = decision {
+            self.shared
+                .complete(Completion::Decided { object, decision });
+        }
+    }
+
+    /// Makes a folder, or a file that only has to get its name.
+    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<Option<Box<PartialFile>>> {
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
-            return self.make_folder(&path, record);
+            self.make_folder(&path, record)?;
+            return Ok(None);
         }
         if u64::try_from(bytes.len()) != Ok(record.size) {
             return Err(named(&path, Fault::Protocol));
         }
         let place = self.folders.place(&path)?;
-        let mut file = PartialFile::new(place, record, None);
+        let config = &self.shared.config;
+        let mut file = PartialFile::new(place, record, None, config.checkpoints);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.commit(&mut self.folders, self.shared.config.preserve));
-        file.abandon(&mut self.folders, false);
-        result
+            .and_then(|()| file.complete(&mut self.folders, config.preserve, None, &|| true));
+        match result {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(failure) => {
+                file.abandon(&mut self.folders, false);
+                Err(failure)
+            }
+        }
     }
 
     fn make_folder(&mut self, path: &[u8], record: &OwnedRecord) -> Outcome<()> {
@@ -187,31 +280,48 @@ impl Writer {
             return;
         };
         let was_open = file.is_open();
-        let mut result = write(file, &mut self.folders);
-        if result.is_ok() && file.checkpoint_is_due() {
-            result = file.checkpoint(&mut self.folders).map(drop);
-        }
+        let result =
+            write(file, &mut self.folders).and_then(|()| file.due_checkpoint(&mut self.folders));
         let opened = !was_open && file.is_open();
         match result {
             Err(failure) => self.fail(object, failure),
-            Ok(()) if opened => self.note_open(object),
-            Ok(()) => {}
+            Ok(checkpoint) => {
+                if let Some(checkpoint) = checkpoint {
+                    self.finishing.carry_out(checkpoint);
+                }
+                if opened {
+                    self.note_open(object);
+                }
+            }
         }
     }
 
-    fn commit(&mut self, object: ObjectId) {
+    fn commit(&mut self, object: ObjectId, root: Option<[u8; 32]>) {
+        let shared = Arc::clone(&self.shared);
+        let go_on = || !shared.is_stopping(self.index);
         let result = match self.targets.get_mut(&object.0) {
             None => return,
             Some(Target::Folder) => Ok(()),
-            Some(Target::File(file)) => file.commit(&mut self.folders, self.shared.config.preserve),
-        };
-        match result {
-            Ok(()) => {
-                self.forget(object);
-                self.finish(object, Ok(()));
+            Some(Target::File(file)) => {
+                file.complete(&mut self.folders, shared.config.preserve, root, &go_on)
             }
-            Err(failure) => self.fail(object, failure),
+        };
+        match (result, self.forget(object)) {
+            (Ok(()), Some(Target::File(file))) => self.deliver(object, file),
+            (Ok(()), _) => self.finish(object, Ok(())),
+            (Err(failure), target) => {
+                if let Some(Target::File(mut file)) = target {
+                    file.abandon(&mut self.folders, true);
+                }
+                self.finish(object, Err(failure));
+            }
         }
+    }
+
+    /// Hands over a file that is complete and checked.
+    fn deliver(&mut self, object: ObjectId, file: Box<PartialFile>) {
+        self.finishing
+            .deliver(object, file, &self.shared, &mut self.folders);
     }
 
     fn fail(&mut self, object: ObjectId, failure: Failure) {
@@ -234,16 +344,16 @@ impl Writer {
     }
 
     fn checkpoint_what_is_due(&mut self) {
+        let resumable =
+            |target: &Target| matches!(target, Target::File(file) if file.is_resumable());
         let due: Vec<u32> = self
             .targets
             .iter()
-            .filter(|(_, target)| matches!(target, Target::File(file) if file.checkpoint_is_due()))
+            .filter(|(_, target)| resumable(target))
             .map(|(object, _)| *object)
             .collect();
         for object in due {
-            self.write(ObjectId(object), |file, folders| {
-                file.checkpoint(folders).map(drop)
-            });
+            self.write(ObjectId(object), |_, _| Ok(()));
         }
     }
 

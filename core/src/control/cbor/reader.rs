@@ -174,6 +174,14 @@ impl<'a> MapReader<'a> {
         self.bytes_here(key)
     }
 
+    /// The byte string `key`, if present.
+    pub(crate) fn optional_bytes(&mut self, key: u64) -> Result<Option<&'a [u8]>, DecodeError> {
+        if !self.seek(key)? {
+            return Ok(None);
+        }
+        self.bytes_here(key).map(Some)
+    }
+
     /// The required text `key`.
     pub(crate) fn text(&mut self, key: u64) -> Result<&'a str, DecodeError> {
         self.require(key)?;
@@ -215,6 +223,22 @@ impl<'a> MapReader<'a> {
             take(self.uint_here(key)?)?;
         }
         Ok(())
+    }
+
+    /// As [`Self::each_uint`]; gives the encoded integers too.
+    pub(crate) fn each_uint_of<E: From<DecodeError>>(
+        &mut self,
+        key: u64,
+        mut take: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<&'a [u8], E> {
+        self.require(key)?;
+        let count = self.array_here(key)?;
+        let start = self.decoder.position();
+        for _ in 0..count {
+            take(self.uint_here(key)?)?;
+        }
+        let items = self.decoder.input().get(start..self.decoder.position());
+        items.ok_or_else(|| DecodeError::Truncated.into())
     }
 
     /// The required array `key` of byte strings: how many, and their encoded bytes, checked.
@@ -303,6 +327,28 @@ impl<'a> Iterator for ByteStrings<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.decoder.bytes().ok()
+    }
+}
+
+/// Unsigned integers of an array that [`MapReader::each_uint_of`] has checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Uints<'a> {
+    decoder: Decoder<'a>,
+}
+
+impl<'a> Uints<'a> {
+    pub(crate) fn new(items: &'a [u8]) -> Self {
+        Self {
+            decoder: Decoder::new(items),
+        }
+    }
+}
+
+impl Iterator for Uints<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.decoder.u64().ok()
     }
 }
 

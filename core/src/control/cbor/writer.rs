@@ -1,6 +1,7 @@
 //! Writing maps: keys in ascending order or not at all.
 
 use minicbor::Encoder;
+use minicbor::encode::Write as _;
 use minicbor::encode::write::{Cursor, EndOfSlice};
 
 use super::Full;
@@ -69,6 +70,25 @@ impl<'b> MapWriter<'b> {
 
     pub(crate) fn bytes(&mut self, key: u8, value: &[u8]) -> Written {
         self.key(key)?.bytes(value).map_err(full)?;
+        Ok(())
+    }
+
+    /// A byte string of `length` bytes in pieces, which must have exactly that many.
+    pub(crate) fn joined_bytes<'v>(
+        &mut self,
+        key: u8,
+        length: usize,
+        pieces: impl Iterator<Item = &'v [u8]>,
+    ) -> Written {
+        let announced = self::length(length)?;
+        let encoder = self.key(key)?;
+        encoder.bytes_len(announced).map_err(full)?;
+        let mut written = 0;
+        for piece in pieces {
+            encoder.writer_mut().write_all(piece).map_err(|_| Full)?;
+            written += piece.len();
+        }
+        assert_eq!(written, length, "{MISCOUNTED}");
         Ok(())
     }
 

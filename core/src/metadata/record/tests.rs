@@ -8,6 +8,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::control::tests::vector;
 
+const RANGES: [ByteRange; 2] = [
+    ByteRange {
+        start: 0,
+        end: 65_536,
+    },
+    ByteRange {
+        start: 1 << 20,
+        end: 1 << 33,
+    },
+];
+const ROOT: [u8; 32] = *b"0123456789abcdefghijklmnopqrstuv";
+
 fn open(object: u32, path: &[u8]) -> OpenRecord<'_> {
     OpenRecord {
         object: ObjectId(object),
@@ -43,6 +55,7 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
             MetaRecord::Close {
                 object,
                 fault: None,
+                root: None,
             },
         ),
         (
@@ -50,6 +63,7 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
             MetaRecord::Close {
                 object,
                 fault: Some(Fault::DiskRead),
+                root: None,
             },
         ),
         (
@@ -57,6 +71,22 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
             MetaRecord::End {
                 objects: 301,
                 bytes: 1 << 33,
+            },
+        ),
+        (
+            "sending",
+            MetaRecord::Sending {
+                object: ObjectId(7),
+                ranges: Ranges::new(&RANGES),
+            },
+        ),
+        ("recheck", MetaRecord::Recheck(ObjectId(7))),
+        (
+            "close_hashed",
+            MetaRecord::Close {
+                object,
+                fault: None,
+                root: Some(&ROOT),
             },
         ),
     ]
@@ -97,6 +127,7 @@ fn decide_samples() -> Vec<(&'static str, DecideRecord)> {
         ),
         ("resume", resume(7, &[(0, 65_536), (1 << 20, 1 << 33)])),
         ("resume_nothing_missing", resume(7, &[])),
+        ("compare", DecideRecord::Compare(ObjectId(7))),
         ("result", result(1, 6, None)),
         ("result_failed", result(7, 7, Some(Fault::DiskWrite))),
     ]
@@ -107,6 +138,15 @@ fn written(encode: impl FnOnce(&mut [u8]) -> Result<usize, Full>) -> Vec<u8> {
     let len = encode(&mut out).unwrap();
     out.truncate(len);
     out
+}
+
+#[test]
+fn a_hash_of_another_size_is_refused() {
+    let mut bytes = vector("close_hashed")[PREFIX_LEN..].to_vec();
+    assert_eq!(bytes[7], 32);
+    bytes[7] = 31;
+    bytes.pop();
+    assert_eq!(decode_meta(&bytes), Err(RecordError::BadRoot));
 }
 
 #[test]
@@ -372,11 +412,12 @@ proptest! {
         ends in (1_u32.., 1_u32..),
         bytes in any::<u64>(),
         fault in fault(),
+        root in any::<Option<[u8; 32]>>(),
         mut edges in prop::collection::btree_set(0..=SIZE_LIMIT, 0..128),
     ) {
         let (first, last) = (ObjectId(ends.0.min(ends.1)), ObjectId(ends.0.max(ends.1)));
         for record in [
-            MetaRecord::Close { object: first, fault },
+            MetaRecord::Close { object: first, fault, root: root.as_ref() },
             MetaRecord::End { objects: last.0, bytes },
         ] {
             let out = written(|out| encode_meta(&record, out));
@@ -386,6 +427,10 @@ proptest! {
         while let (Some(start), Some(end)) = (edges.pop_first(), edges.pop_first()) {
             missing.push(ByteRange { start, end }).unwrap();
         }
+        let sending = MetaRecord::Sending { object: first, ranges: Ranges::new(&missing) };
+        let out = written(|out| encode_meta(&sending, out));
+        prop_assert_eq!(decode_meta(&out[2..]), Ok(sending));
+        let missing = missing.clone();
         for record in [
             DecideRecord::Go { first, last },
             DecideRecord::Skip { first, last },
@@ -407,7 +452,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_never_panics(
-        which in 0_usize..13,
+        which in 0_usize..17,
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {

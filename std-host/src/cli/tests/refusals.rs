@@ -66,12 +66,12 @@ fn an_accepted_value_does_not_cover_for_a_refused_one() {
 #[test]
 fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
     let table = [
-        ("-T -l 300m -P33001 -k 2 -i k u@h:/a .", "-k 2"),
+        ("-T -l 300m -P33001 -k 2 -i k -M 9 u@h:/a .", "-M"),
         (
             "-i k --mode recv --host h --user u --file-list l.txt -k 1 -QT -l 200m /p",
             "--file-list",
         ),
-        ("-d -k2 -Tr -Q -l 100M -L dir f u@h:d", "-k 2"),
+        ("-d -k2 -Tr -Q -l 100M -L dir:1M f u@h:d", "-L DIR:SIZE"),
         (
             "-M 54321 -q -i K -k 2 --mode recv --user U --host H --dest64 --file-list=/t Lg==",
             "-M",
@@ -141,7 +141,6 @@ fn values_out_of_range_are_named_with_their_range() {
         ("-X 127 f h:d", "from 128 to 1440"),
         ("-X 1441 f h:d", "from 128 to 1440"),
         ("-k 4 f h:d", "option -k: '4'"),
-        ("-k 3 f h:d", "option -k 3 is not available in this version"),
         ("-l fast f h:d", "option -l: 'fast' is not a rate"),
         ("-l 0 f h:d", "option -l: the target rate must be above 0"),
         ("-m -5 f h:d", "option -m: '-5' is not a rate"),
@@ -247,7 +246,7 @@ fn no_refusal_uses_the_words_by_which_programs_decide_to_retry() {
         "h:a g:b",
         "-P 0 f h:d",
         "--overwite f h:d",
-        "-k 2 f h:d",
+        "-k 5 f h:d",
         "-l 500% f h:d",
         "-M 1 f h:d",
         "--mode=recv a b",

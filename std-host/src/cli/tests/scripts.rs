@@ -97,6 +97,8 @@ fn bundles_set_every_letter() {
         Some(RateWish::Bps(100_000_000))
     );
     assert_eq!(settings("-k1 -k0 f h:d").resume_level, 0);
+    assert_eq!(settings("-k 2 f h:d").resume_level, 2);
+    assert_eq!(settings("-QTk3 f h:d").resume_level, 3);
     assert!(settings("--preserve-times f h:d").preserve_times);
 }
 

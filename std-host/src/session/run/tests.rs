@@ -8,7 +8,7 @@ use fasp_core::control::framing::PREAMBLE;
 use tokio::io::{AsyncWriteExt, duplex, split};
 
 use super::*;
-use crate::driver::Progress;
+use crate::driver::{KeptReport, Progress};
 use crate::storage::waker::Waker;
 
 struct Nobody;
@@ -16,6 +16,8 @@ struct Nobody;
 impl Observer for Nobody {
     fn connected(&mut self, _: std::net::SocketAddr) {}
     fn started(&mut self, _: &[u8], _: u64) {}
+    fn kept(&mut self, _: &KeptReport) {}
+
     fn file(&mut self, _: &FileReport) {}
     fn progress(&mut self, _: &Progress) {}
 }

@@ -2,7 +2,8 @@
 //!
 //! A block is *unread* until the sender took it. Unread blocks may fill three quarters of the
 //! memory; blocks already taken stay for retransmissions until room is needed, oldest first.
-//! Per file, what lies before the highest block taken counts as a retransmission.
+//! Per file, what lies before the highest block taken counts as a retransmission. What is read for the first time
+//! is hashed; blocks that are never sent, because the receiver has them, are read for their hash alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -10,9 +11,12 @@ use std::sync::Arc;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
+use fasp_core::metadata::check::RangeCheck;
 
+use super::super::hash_tree::HashTree;
 use super::super::walk::SourceItem;
 use super::blocks::Blocks;
+use super::comparing::Comparing;
 use crate::failure::Failure;
 
 /// Bytes of a block; the last one of a file is shorter.
@@ -40,6 +44,9 @@ pub(crate) enum Take {
 /// The answer to the sender asking whether a file is unchanged.
 #[derive(Debug)]
 pub(crate) enum Finish {
+    /// With the hash of all bytes.
+    Hashed([u8; 32]),
+    /// A folder.
     Unchanged,
     Wait,
     Failed(Fault),
@@ -49,24 +56,41 @@ pub(crate) enum Finish {
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) object: u32,
-    /// `None`: examine the file, read nothing.
-    pub(super) block: Option<u64>,
+    pub(super) work: Work,
     pub(super) item: Arc<SourceItem>,
     pub(super) file: Option<Arc<OwnedFd>>,
+    /// When the file was last changed in any way, as it was opened first.
+    pub(super) changed_ns: Option<i64>,
+}
+
+/// What to do with a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Work {
+    /// Read a block for the sender.
+    Read(u64),
+    /// Read a block for its hash alone.
+    Hash(u64),
+    /// Compare a range of the receiver with the source.
+    Compare(RangeCheck),
+    /// Everything was read, and has this hash: is the file still what it was?
+    Examine([u8; 32]),
 }
 
 /// What the reader thread brings back.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) bytes: Vec<u8>,
+    /// The hash of the bytes: of the whole file, if it is one block, else their value in its tree.
+    pub(super) hash: [u8; 32],
     pub(super) file: Arc<OwnedFd>,
+    pub(super) changed_ns: i64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Check {
     NotAsked,
     Queued,
-    Passed,
+    Passed([u8; 32]),
 }
 
 #[derive(Debug)]
@@ -79,7 +103,16 @@ struct Entry {
     /// One past the highest block taken.
     frontier: u64,
     check: Check,
+    hash: HashTree,
+    changed_ns: Option<i64>,
     failure: Option<Failure>,
+}
+
+/// Something asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Request {
+    Block(u64),
+    Finish,
 }
 
 /// The state behind the lock.
@@ -89,7 +122,11 @@ pub(super) struct Plan {
     pub(super) reader_sleeps: bool,
     entries: HashMap<u32, Entry>,
     blocks: Blocks,
-    requests: VecDeque<(u32, Option<u64>)>,
+    requests: VecDeque<(u32, Request)>,
+    /// Files of which the receiver has a part.
+    behind: Vec<u32>,
+    pub(super) comparing: Comparing,
+    compared_last: bool,
     loading: Option<Key>,
     /// The file to read ahead in; those before it are read or not wanted now.
     scan: u32,
@@ -108,6 +145,9 @@ impl Plan {
             entries: HashMap::new(),
             blocks: Blocks::new(memory),
             requests: VecDeque::new(),
+            behind: Vec::new(),
+            comparing: Comparing::default(),
+            compared_last: false,
             loading: None,
             scan: 0,
             end: 0,
@@ -119,6 +159,8 @@ impl Plan {
 
     pub(super) fn register(&mut self, object: u32, item: Arc<SourceItem>) {
         let entry = Entry {
+            hash: HashTree::new(item.size, u32::MAX),
+            changed_ns: None,
             item,
             file: None,
             last_used: 0,
@@ -138,6 +180,8 @@ impl Plan {
     pub(super) fn release(&mut self, object: u32) -> Option<Arc<OwnedFd>> {
         let entry = self.entries.remove(&object)?;
         self.open.retain(|open| *open != object);
+        self.behind.retain(|behind| *behind != object);
+        self.comparing.release(object);
         self.blocks.drop_all_of(object);
         entry.file
     }
@@ -175,7 +219,7 @@ impl Plan {
             }
         }
         self.sender_waits = true;
-        let request = (object, Some(block));
+        let request = (object, Request::Block(block));
         if self.loading != Some(key) && !self.requests.contains(&request) {
             self.requests.push_back(request);
         }
@@ -189,15 +233,25 @@ impl Plan {
         if let Some(failure) = &entry.failure {
             return Finish::Failed(failure.fault);
         }
-        if entry.check == Check::Passed || entry.item.kind == ObjectKind::Directory {
+        if entry.item.kind == ObjectKind::Directory {
             return Finish::Unchanged;
+        }
+        if let Check::Passed(root) = entry.check {
+            return Finish::Hashed(root);
         }
         if entry.check == Check::NotAsked {
             entry.check = Check::Queued;
-            self.requests.push_back((object, None));
+            self.requests.push_back((object, Request::Finish));
         }
         self.sender_waits = true;
         Finish::Wait
+    }
+
+    /// The part of `object` that the sender passes over is hashed when there is time.
+    pub(super) fn hash_behind(&mut self, object: u32) {
+        if !self.behind.contains(&object) {
+            self.behind.push(object);
+        }
     }
 
     pub(super) fn fail(&mut self, object: u32, failure: Failure) {
@@ -221,22 +275,84 @@ impl Plan {
         self.stopping
             || !self.requests.is_empty()
             || (self.blocks.run_low() && self.scan < self.end)
+            || self.comparing.has_work()
+            || self
+                .behind
+                .iter()
+                .any(|object| self.block_behind(*object).is_some())
     }
 
     pub(super) fn next_task(&mut self) -> Option<Task> {
-        while let Some((object, block)) = self.requests.pop_front() {
-            if let Some(task) = self.task(object, block) {
+        while let Some((object, request)) = self.requests.pop_front() {
+            let work = match request {
+                Request::Block(block) => Some(Work::Read(block)),
+                Request::Finish => self.work_to_finish(object),
+            };
+            if let Some(task) = work.and_then(|work| self.task(object, work)) {
                 return Some(task);
             }
+        }
+        // In turns: what is compared decides what is read, and what is read is sent.
+        self.compared_last = !self.compared_last;
+        if self.compared_last
+            && let Some(task) = self.task_to_compare()
+        {
+            return Some(task);
         }
         while self.blocks.have_room() && self.scan < self.end {
             let object = self.scan;
             match self.block_ahead(object) {
-                Some(block) => return self.task(object, Some(block)),
+                Some(block) => return self.task(object, Work::Read(block)),
                 None => self.scan += 1,
             }
         }
+        if let Some(task) = self.task_to_compare() {
+            return Some(task);
+        }
+        let behind = self.behind.iter();
+        let (object, block) = behind
+            .filter_map(|object| Some((*object, self.block_behind(*object)?)))
+            .next()?;
+        self.task(object, Work::Hash(block))
+    }
+
+    fn task_to_compare(&mut self) -> Option<Task> {
+        while let Some((object, check)) = self.comparing.next() {
+            let within = self
+                .entries
+                .get(&object)
+                .is_some_and(|entry| check.range.end <= entry.item.size);
+            if within && let Some(task) = self.task(object, Work::Compare(check)) {
+                return Some(task);
+            }
+            self.comparing.compared(object, check.range, false);
+            self.sender_waits = true;
+        }
         None
+    }
+
+    /// What is left to do at the end of an object: hash what was never read, then examine the file.
+    fn work_to_finish(&mut self, object: u32) -> Option<Work> {
+        let entry = self.entries.get(&object)?;
+        if entry.item.size <= BLOCK_BYTES {
+            return matches!(entry.check, Check::Queued).then_some(Work::Hash(0));
+        }
+        if let Some(hole) = entry.hash.first_hole(0) {
+            // Others have their turn before it goes on.
+            self.requests.push_back((object, Request::Finish));
+            return Some(Work::Hash(hole.start / BLOCK_BYTES));
+        }
+        entry.hash.root().map(Work::Examine)
+    }
+
+    /// The first block before those taken that is not hashed.
+    fn block_behind(&self, object: u32) -> Option<u64> {
+        let entry = self
+            .entries
+            .get(&object)
+            .filter(|entry| entry.failure.is_none())?;
+        let block = entry.hash.first_hole(0)?.start / BLOCK_BYTES;
+        (block < entry.frontier).then_some(block)
     }
 
     /// An empty buffer with room for what `task` reads.
@@ -248,6 +364,13 @@ impl Plan {
     pub(super) fn complete(&mut self, task: Task, outcome: Result<Loaded, Failure>) -> bool {
         self.loading = None;
         let object = task.object;
+        if let Work::Compare(check) = task.work {
+            let is_right = outcome
+                .as_ref()
+                .is_ok_and(|loaded| loaded.hash == check.hash);
+            self.comparing.compared(object, check.range, is_right);
+            self.sender_waits = true;
+        }
         let Some(entry) = self.entries.get_mut(&object) else {
             return false;
         };
@@ -257,10 +380,20 @@ impl Plan {
             }
             Ok(loaded) => {
                 let one_read = entry.item.size <= BLOCK_BYTES;
-                if one_read || task.block.is_none() {
-                    entry.check = Check::Passed;
+                entry.changed_ns.get_or_insert(loaded.changed_ns);
+                if let Work::Examine(root) = task.work {
+                    entry.check = Check::Passed(root);
+                } else if one_read && !matches!(task.work, Work::Compare(_)) {
+                    entry.check = Check::Passed(loaded.hash);
                 }
-                if let Some(block) = task.block {
+                if let Work::Read(block) | Work::Hash(block) = task.work
+                    && !one_read
+                    && !entry.hash.knows(block * BLOCK_BYTES)
+                {
+                    let log2 = BLOCK_BYTES.trailing_zeros();
+                    entry.hash.add_group(block * BLOCK_BYTES, log2, loaded.hash);
+                }
+                if let Work::Read(block) = task.work {
                     if entry.ahead == block {
                         entry.ahead = block + 1;
                     }
@@ -277,12 +410,12 @@ impl Plan {
         std::mem::take(&mut self.sender_waits)
     }
 
-    fn task(&mut self, object: u32, block: Option<u64>) -> Option<Task> {
+    fn task(&mut self, object: u32, work: Work) -> Option<Task> {
         let entry = self.entries.get(&object)?;
         if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
             return None;
         }
-        if let Some(block) = block {
+        if let Work::Read(block) = work {
             if self.blocks.contain((object, block)) {
                 return None;
             }
@@ -290,9 +423,10 @@ impl Plan {
         }
         Some(Task {
             object,
-            block,
+            work,
             item: Arc::clone(&entry.item),
             file: entry.file.clone(),
+            changed_ns: entry.changed_ns,
         })
     }
 
@@ -338,17 +472,25 @@ impl Plan {
 }
 
 impl Task {
-    pub(super) fn offset(&self) -> u64 {
-        self.block.unwrap_or(0) * BLOCK_BYTES
+    pub(super) const fn offset(&self) -> u64 {
+        match self.work {
+            Work::Read(block) | Work::Hash(block) => block * BLOCK_BYTES,
+            Work::Compare(_) | Work::Examine(_) => 0,
+        }
     }
 
     /// Bytes to read.
     pub(super) fn wanted_bytes(&self) -> usize {
-        if self.block.is_none() {
+        if matches!(self.work, Work::Compare(_) | Work::Examine(_)) {
             return 0;
         }
         let rest = self.item.size.saturating_sub(self.offset());
         usize::try_from(rest.min(BLOCK_BYTES)).unwrap_or(0)
+    }
+
+    /// Whether one read takes the whole file.
+    pub(super) fn is_one_read(&self) -> bool {
+        self.item.size <= BLOCK_BYTES
     }
 }
 

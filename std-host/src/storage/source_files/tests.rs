@@ -84,7 +84,18 @@ impl Fixture {
     fn finish(&mut self, object: ObjectId) -> Result<(), Fault> {
         loop {
             match self.files.finish(object) {
-                FinishOutcome::Unchanged => return Ok(()),
+                FinishOutcome::Hashed(_) | FinishOutcome::Unchanged => return Ok(()),
+                FinishOutcome::NotReady => self.wait(),
+                FinishOutcome::Failed(fault) => return Err(fault),
+            }
+        }
+    }
+
+    fn root(&mut self, object: ObjectId) -> Result<[u8; 32], Fault> {
+        loop {
+            match self.files.finish(object) {
+                FinishOutcome::Hashed(root) => return Ok(root),
+                FinishOutcome::Unchanged => panic!("no hash"),
                 FinishOutcome::NotReady => self.wait(),
                 FinishOutcome::Failed(fault) => return Err(fault),
             }
@@ -381,4 +392,53 @@ fn speed_of_small_files() {
         "{count} files of 10 kB in {seconds:.3} s: {:.0} files/s",
         f64::from(count) / seconds
     );
+}
+
+#[test]
+fn the_hash_is_that_of_the_bytes_whatever_was_read() {
+    let mut it = Fixture::new(DEFAULT_MEMORY_BYTES);
+    for size in [0, 1, 262_144, 262_145, 3_000_000] {
+        let content = pattern(size, 5);
+        let expected = Ok(*blake3::hash(&content).as_bytes());
+        let all = it.add(&format!("all{size}"), &content);
+        it.read_all(all, size, 1_377).unwrap();
+        assert_eq!(it.root(all), expected, "{size}");
+        let part = it.add(&format!("part{size}"), &content);
+        let from = size - size / 3;
+        if size > 0 {
+            it.read(part, u64::try_from(from).unwrap(), size - from)
+                .unwrap();
+        }
+        it.files.hash_behind(part);
+        assert_eq!(it.root(part), expected, "{size}");
+    }
+}
+
+#[test]
+fn an_overwritten_file_fails_though_size_and_time_are_as_before() {
+    let mut it = Fixture::new(DEFAULT_MEMORY_BYTES);
+    let object = it.add("f", &pattern(700_000, 3));
+    let time = fs::metadata(it.path("f")).unwrap().modified().unwrap();
+    it.read_all(object, 700_000, 1_377).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    let file = OpenOptions::new().write(true).open(it.path("f")).unwrap();
+    file.write_all_at(b"other bytes", 100).unwrap();
+    file.set_modified(time).unwrap();
+    assert_eq!(it.finish(object), Err(Fault::DiskRead));
+    let text = it.files.failure(object).unwrap().text;
+    assert!(text.contains("changed during the transfer"), "{text}");
+}
+
+#[test]
+fn a_file_whose_attributes_change_is_read_again_and_passes() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut it = Fixture::new(DEFAULT_MEMORY_BYTES);
+    let content = pattern(900_000, 3);
+    let object = it.add("f", &content);
+    it.read(object, 0, 1_000).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    fs::set_permissions(it.path("f"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::hard_link(it.path("f"), it.path("g")).unwrap();
+    it.read_all(object, content.len(), 1_377).unwrap();
+    assert_eq!(it.root(object), Ok(*blake3::hash(&content).as_bytes()));
 }

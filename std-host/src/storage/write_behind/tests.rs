@@ -76,7 +76,16 @@ impl Fixture {
 
     fn commit(&self, object: u32) -> Result<(), Failure> {
         let object = ObjectId(object);
-        self.submit(Job::Commit { object });
+        self.submit(Job::Commit { object, root: None });
+        finished(self.next())
+    }
+
+    /// Commits with the hash of `bytes`.
+    fn commit_as(&self, object: u32, bytes: &[u8]) -> Result<(), Failure> {
+        self.submit(Job::Commit {
+            object: ObjectId(object),
+            root: Some(*blake3::hash(bytes).as_bytes()),
+        });
         finished(self.next())
     }
 
@@ -121,6 +130,10 @@ fn start(root: &Path, resume_level: u8, preserve: Preserve, waker: &Waker) -> Wr
         threads: 2,
         resume_level,
         preserve,
+        checkpoints: CheckpointRule {
+            least_chunk_log2: 10,
+            ..CheckpointRule::default()
+        },
     };
     WriteBehind::start(config, waker.clone()).unwrap()
 }
@@ -148,11 +161,11 @@ fn finished(completion: Completion) -> Result<(), Failure> {
     }
 }
 
-fn file(path: &[u8], size: usize) -> OwnedRecord {
+fn file(path: &[u8], size: u64) -> OwnedRecord {
     OwnedRecord {
         path: path.to_vec(),
         kind: ObjectKind::File,
-        size: u64::try_from(size).unwrap(),
+        size,
         modified_ns: 1_600_000_000_123_456_789,
         accessed_ns: 1_600_000_001_000_000_001,
         mode: 0o644,
@@ -402,6 +415,7 @@ fn a_write_outside_the_file_fails_the_object_once() {
     it.write(1, 0, b"abc");
     it.submit(Job::Commit {
         object: ObjectId(1),
+        root: None,
     });
     it.submit(Job::SettleFolders);
     assert!(matches!(it.next(), Completion::FoldersSettled { .. }));

@@ -65,6 +65,58 @@ fn a_full_disk_fails_the_file_and_gives_the_credit_back() {
 }
 
 #[test]
+fn a_full_disk_keeps_what_can_be_continued() {
+    let mut it = Fixture::new(1);
+    fs::create_dir(it.path("m")).unwrap();
+    let mounted = Mounted::tmpfs(&it.path("m"), "size=1m");
+    if mounted.is_none() {
+        return;
+    }
+    let size = 2_000 * 1_024;
+    assert_eq!(it.open(1, file(b"m/f", size)), go(1));
+    let mut failed = false;
+    for at in 0..200_u64 {
+        it.submit(Job::Write {
+            object: ObjectId(1),
+            offset: at * 10_240,
+            bytes: vec![b'x'; 10_240],
+        });
+    }
+    let mut written = 0;
+    while written < 200 {
+        match it.next() {
+            Completion::Written { .. } => written += 1,
+            other => failed |= finished(other).unwrap_err().fault == Fault::NoSpaceLeft,
+        }
+    }
+    assert!(failed);
+    let names = || {
+        let mut names: Vec<_> = fs::read_dir(it.path("m"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["f.ascp-part", "f.aspx"]);
+    it.restart(true, 1);
+    let Completion::Decided {
+        decision: Decision::Resume { missing },
+        ..
+    } = it.open(1, file(b"m/f", size))
+    else {
+        panic!("not kept");
+    };
+    let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
+    assert!(
+        size - absent > 800_000,
+        "{absent} of {size} bytes are to be sent again"
+    );
+    // Everything below the mount point must be closed before it goes.
+    assert!(it.writer.take().unwrap().stop(true).is_empty());
+}
+
+#[test]
 fn a_read_only_target_is_named_as_such() {
     let it = Fixture::new(0);
     fs::create_dir(it.path("m")).unwrap();
@@ -129,6 +181,7 @@ fn many_unfinished_files_need_few_descriptors_and_all_arrive() {
     for object in 1..=count {
         writer.submit(Job::Commit {
             object: ObjectId(object),
+            root: None,
         });
     }
     let mut results: HashMap<u32, Result<(), Failure>> = HashMap::new();
