@@ -16,6 +16,7 @@ mod long_sessions;
 pub mod loss;
 pub mod metadata;
 pub mod negotiation;
+pub mod path;
 pub mod rate_control;
 pub mod receiver;
 pub mod sender;
