@@ -14,6 +14,7 @@ mod bulk;
 mod command_line;
 mod destination;
 mod errors;
+mod faults;
 mod house_rules;
 mod live_rates;
 mod logs;

@@ -48,7 +48,7 @@ const RESERVE: u64 = 256;
 /// Most contents of one packet.
 pub(super) const MAX_CONTENTS: usize = 64;
 /// Pieces of content in the care of later numbers.
-const HELD: usize = 16;
+const HELD: usize = 64;
 /// The contents of one packet while it is put together.
 pub(super) type Contents = heapless::Vec<Content, MAX_CONTENTS>;
 

@@ -27,6 +27,9 @@ const TAIL_SHARE: u64 = 16;
 const EARLY_PROBES_FROM: BitRate = BitRate(5_000_000);
 /// Largest body of an upkeep datagram: four answers, a challenge, PONG, SACK and the state.
 const UPKEEP_BYTES: usize = 100;
+/// An unproven address gets nothing before it has earned this many bytes: a challenge, PONG, SACK and the state. The
+/// first PING earns them.
+const LEAST_ALLOWANCE: usize = 80;
 
 impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
     Sender<PACKETS, OBJECTS, META, G>
@@ -73,7 +76,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// Whether a datagram of upkeep may go to where the receiver is believed to be.
     pub(super) const fn may_send_upkeep(&self) -> bool {
-        self.path.allowance() >= UPKEEP_BYTES + lane::PACKET_OVERHEAD
+        self.path.allowance() >= LEAST_ALLOWANCE
     }
 
     /// Whether content may leave at all.
@@ -157,7 +160,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         let state = self.state_frame();
         let sack = self.sack_frame();
-        let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
+        let most = (UPKEEP_BYTES + lane::PACKET_OVERHEAD).min(self.path.allowance());
+        let body = lane::body_of(room, most)?;
         let mut writer = FrameWriter::new(body);
         // All of these together are far below the size of the body.
         for bits in answers {
