@@ -17,6 +17,7 @@ pub mod loss;
 pub mod metadata;
 pub mod negotiation;
 pub mod overwrite;
+pub mod path;
 pub mod rate_control;
 pub mod receiver;
 pub mod selection;

@@ -12,6 +12,7 @@ mod events;
 mod intake;
 mod object_table;
 mod outcomes;
+mod path;
 mod reporting;
 mod trains;
 mod upkeep;
@@ -20,13 +21,16 @@ pub use arrival::{Arrival, Block};
 pub use events::ReceiverEvent;
 pub use outcomes::{Decision, NoRoomForChecks};
 
-use heapless::Deque;
+use core::net::SocketAddr;
+
+use heapless::{Deque, Vec};
 
 use crate::crypto::{GcmBackend, Opener, Sealer, SoftwareGcm};
 use crate::fault::Fault;
 use crate::lane::{Inbound, Outbound};
 use crate::loss::GapList;
 use crate::negotiation::Agreement;
+use crate::path::{Move, NO_ADDRESS, PathGuard};
 use crate::statistics::ReceiverStatistics;
 use crate::stream::{Incoming, Outgoing};
 use crate::time::{Duration, Instant};
@@ -37,6 +41,9 @@ use object_table::ObjectTable;
 use outcomes::SentDecisions;
 use reporting::Reporting;
 use trains::ArrivedTrains;
+
+/// Challenges of one moment that are answered.
+const PATH_ANSWERS: usize = 4;
 
 /// A receiving machine.
 ///
@@ -69,7 +76,11 @@ pub struct Receiver<
     offered: u32,
     ended: Option<u32>,
     settled_told: bool,
-    path_answer: Option<u64>,
+    path: PathGuard,
+    /// Where the datagram in hand came from.
+    arriving_from: SocketAddr,
+    path_answers: Vec<u64, PATH_ANSWERS>,
+    moved: Option<Move>,
     pong_due: Option<(u32, Instant)>,
     ping_due_at: Instant,
     last_heard: Instant,
@@ -115,7 +126,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             offered: 0,
             ended: None,
             settled_told: false,
-            path_answer: None,
+            path: PathGuard::proven(),
+            arriving_from: NO_ADDRESS,
+            path_answers: Vec::new(),
+            moved: None,
             pong_due: None,
             ping_due_at: now,
             last_heard: now,

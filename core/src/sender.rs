@@ -16,6 +16,7 @@ mod object_window;
 mod offering;
 mod opening_train;
 mod pacer;
+mod path;
 mod path_mtu;
 mod resume_plan;
 mod sent_ring;
@@ -28,13 +29,16 @@ pub use events::SenderEvent;
 pub use object_source::{FinishOutcome, ObjectSource, ReadOutcome};
 pub use offering::OfferError;
 
-use heapless::Deque;
+use core::net::SocketAddr;
+
+use heapless::{Deque, Vec};
 
 use crate::control::choices::ResumeLevel;
 use crate::crypto::{GcmBackend, Opener, Sealer, SoftwareGcm};
 use crate::fault::Fault;
 use crate::lane::{Inbound, Outbound};
 use crate::negotiation::Agreement;
+use crate::path::{NO_ADDRESS, PathGuard};
 use crate::rate_control::{RateController, RateLimits, RoundTrip};
 use crate::statistics::SenderStatistics;
 use crate::stream::{Incoming, Outgoing};
@@ -52,6 +56,8 @@ use trains::Trains;
 
 /// Words of the replay window for the receiver's packets.
 const REVERSE_WORDS: usize = 16;
+/// Challenges of one moment that are answered.
+const PATH_ANSWERS: usize = 4;
 /// Bytes a sender may have in flight before the first report tells the receiver's credit.
 const FIRST_CREDIT: u64 = 4 << 20;
 /// A batch of datagrams never takes longer to send than this.
@@ -138,10 +144,10 @@ pub struct Sender<
     marks_seen: u32,
     limited_until: u64,
     blocked: Blocked,
-    path: Option<u64>,
-    path_challenged_at: Option<Instant>,
-    path_budget: u64,
-    path_answer: Option<u64>,
+    path: PathGuard,
+    /// Where the datagram in hand came from.
+    arriving_from: SocketAddr,
+    path_answers: Vec<u64, PATH_ANSWERS>,
     pong_due: Option<(u32, Instant)>,
     state_due_at: Instant,
     silence_step_at: Instant,
@@ -220,12 +226,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             limited_until: 0,
             blocked: Blocked::No,
             path: match path {
-                PathTrust::Proven => None,
-                PathTrust::Unproven { challenge } => Some(challenge),
+                PathTrust::Proven => PathGuard::proven(),
+                PathTrust::Unproven { challenge } => PathGuard::unproven(challenge),
             },
-            path_challenged_at: None,
-            path_budget: 0,
-            path_answer: None,
+            arriving_from: NO_ADDRESS,
+            path_answers: Vec::new(),
             pong_due: None,
             state_due_at: now,
             silence_step_at: now + Duration::from_secs(1),
@@ -353,11 +358,17 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let mut next = self.silence_step_at;
         next = next.min(if !self.sent.has_room_for_upkeep() {
             self.stuck_until()
-        } else if self.path_answer.is_some() || self.pong_due.is_some() {
+        } else if !self.may_send_upkeep() {
+            // Only the peer's next datagram opens an unproven path.
+            self.silence_step_at
+        } else if !self.path_answers.is_empty() || self.pong_due.is_some() {
             self.last_heard
         } else {
             self.state_due_at
         });
+        if let Some(path_at) = self.next_path_at() {
+            next = next.min(path_at);
+        }
         if self.blocked == Blocked::No
             && let Some(opens_at) = self.pacer.opens_at()
         {
@@ -375,12 +386,6 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             next = next.min(train_at);
         }
         Some(next)
-    }
-
-    /// The host knows by other means that the receiver's address is the receiver's.
-    pub fn prove_path(&mut self) {
-        self.path = None;
-        self.blocked = Blocked::No;
     }
 
     /// Takes new wishes for the running session.

@@ -1,13 +1,15 @@
-//! The client's run, top to bottom: log in, agree, transfer, say how it went.
+//! The client's run, top to bottom: log in, agree, transfer, log in again if that was lost, say how it went.
 
 mod bandwidth;
 mod opening;
+mod retry;
 mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
@@ -21,13 +23,15 @@ use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
-use crate::session::{MessageWriter, Messages, Session, Side};
+use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side};
 use crate::storage::attributes::Preserve;
+use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
+use retry::Retry;
 use watch::ClientWatch;
 
 /// Threads that write files.
@@ -105,10 +109,60 @@ async fn transfer(
     watch: &mut ClientWatch,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<()> {
-    let local = Local::examine(settings)?;
+    let mut local = Local::examine(settings)?;
+    let mut retry = Retry::new(settings.retry_timeout);
+    loop {
+        let (outcome, failure) = match session(settings, &mut local, watch, stop.as_mut()).await {
+            Ok(outcome) if outcome.broke => (Some(outcome.clone()), outcome.failure),
+            Ok(outcome) => {
+                watch.session_over(outcome);
+                return Ok(());
+            }
+            Err(failure) => (None, Some(failure)),
+        };
+        let failure = failure.unwrap_or_else(|| Fault::InternalError.into());
+        if outcome.as_ref().is_some_and(moved_something) {
+            retry.begin_anew();
+        }
+        let next = local
+            .opened_once
+            .then(|| retry.after(&failure, Instant::now()))
+            .flatten();
+        let Some(next) = next else {
+            return match outcome {
+                Some(outcome) => {
+                    watch.session_over(outcome);
+                    Ok(())
+                }
+                None => Err(failure),
+            };
+        };
+        watch.session_lost(outcome, &failure, &next);
+        tokio::select! {
+            () = tokio::time::sleep(next.wait) => {}
+            () = &mut stop => return Err(Fault::UserCancelled.into()),
+        }
+    }
+}
+
+fn moved_something(outcome: &SessionOutcome) -> bool {
+    outcome.report.bytes > 0 || outcome.report.totals.passed > 0
+}
+
+/// One session, from logging in to its end.
+///
+/// # Errors
+///
+/// Why there was none.
+async fn session(
+    settings: &TransferSettings,
+    local: &mut Local,
+    watch: &mut ClientWatch,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Outcome<SessionOutcome> {
     let opening = async {
         let channel = ssh::connect(&opening::target(settings)).await?;
-        opening::open(settings, channel).await
+        opening::open(settings, channel, local.renames).await
     };
     let (opened, channel) = tokio::select! {
         opened = opening => opened?,
@@ -118,20 +172,27 @@ async fn transfer(
         terminal::print_stderr(&format!("ascp: {warning}\n"));
     }
     watch.session_opened(&opened);
+    local.opened_once = true;
+    local.renames |= opened.renames;
     let rate_cap = opened.agreement.target_rate();
     let (transfer, side) = start(settings, local, opened)?;
     let (messages, writer, lifeline) = channel;
     let session = Session::new(side, rate_cap, transfer, messages, writer, watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
-    watch.session_over(outcome);
-    Ok(())
+    Ok(outcome)
 }
 
 /// What is needed of the local file system, looked at before anybody is called.
 #[derive(Debug)]
 struct Local {
     docroot: Arc<Docroot>,
+    /// Where a download lands; made once, since what a lost session made there must not change what it means.
+    tree: Option<Arc<DestinationTree>>,
+    /// An upload's destination takes the name of the source.
+    renames: bool,
+    /// A server has agreed to a session before.
+    opened_once: bool,
 }
 
 impl Local {
@@ -150,7 +211,12 @@ impl Local {
                 )?;
             }
         }
-        Ok(Self { docroot })
+        Ok(Self {
+            docroot,
+            tree: None,
+            renames: false,
+            opened_once: false,
+        })
     }
 }
 
@@ -178,24 +244,36 @@ fn lane(opened: Opened) -> Outcome<Lane> {
         udp: opened.udp,
         peer: Some(opened.server),
         trusted: opened.server.ip(),
+        follow: None,
         waker: Waker::new()?,
     })
 }
 
-fn start(settings: &TransferSettings, local: Local, opened: Opened) -> Outcome<(Transfer, Side)> {
+/// Where received files go: as in the session before, if there was one.
+fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<DestinationTree>> {
+    if let Some(tree) = &local.tree {
+        return Ok(Arc::clone(tree));
+    }
+    let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
+    let create = settings.create_destination;
+    let tree = server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+    Ok(Arc::clone(local.tree.insert(Arc::new(tree))))
+}
+
+fn start(
+    settings: &TransferSettings,
+    local: &mut Local,
+    opened: Opened,
+) -> Outcome<(Transfer, Side)> {
     let resume_level = opened.agreement.resume().number();
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
-        Sending::start(lane, local.docroot, settings.sources.clone(), 0)?
+        Sending::start(lane, Arc::clone(&local.docroot), settings.sources.clone())?
     } else {
-        let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
-        let create = settings.create_destination;
-        let tree =
-            server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
         let times = settings.preserve_times;
         let config = WriteConfig {
-            tree: Arc::new(tree),
+            tree: download_tree(settings, local)?,
             threads: WRITER_THREADS,
             resume_level,
             preserve: Preserve {

@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use fasp_core::crypto::{KeySchedule, Opener, Role, Sealer};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::{Agreement, KeyInputs};
+use fasp_core::path::ChallengeSecret;
 use tokio::sync::mpsc;
 
 use crate::aws_gcm::AwsGcm;
@@ -71,6 +72,8 @@ pub struct Lane {
     pub peer: Option<SocketAddr>,
     /// The address the control channel comes from; unspecified if not known.
     pub trusted: IpAddr,
+    /// A server's: its client may come from another address, and every address must prove itself.
+    pub follow: Option<ChallengeSecret>,
     /// Rings the thread when a command waits; its clones ring it for storage.
     pub waker: Waker,
 }
@@ -85,6 +88,14 @@ impl Lane {
         .into_lane(agreement.suite(), role)
     }
 }
+
+/// The address that proves itself by being where the control channel comes from, if that is known.
+fn trusted(address: IpAddr) -> Option<IpAddr> {
+    (!address.is_unspecified()).then_some(address)
+}
+
+/// Bytes of the largest datagram to an address that has not proven itself.
+const CHALLENGE_ROOM: usize = 64;
 
 /// A running transfer, as the session holds it.
 #[derive(Debug)]

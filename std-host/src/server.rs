@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use fasp_core::crypto::Role;
 use fasp_core::negotiation::bounds::MAX_RATE;
+use fasp_core::path::ChallengeSecret;
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::control_channel::{ControlChannel, stdio};
@@ -147,13 +148,12 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         udp: opened.udp,
         peer: None,
         trusted: opened.peer,
+        follow: Some(ChallengeSecret::new(random()?)),
         waker,
     };
     let sends = lane.agreement.is_sender();
     let transfer = match opened.work {
-        Work::Send { docroot, sources } => {
-            Sending::start(lane, docroot, sources, u64::from_be_bytes(random()?))?
-        }
+        Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
         Work::Receive { tree } => {
             let config = WriteConfig {
                 tree: Arc::new(tree),
@@ -167,7 +167,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
             };
             Receiving::start(lane, config)?
         }
-        Work::Measure if sends => Measuring::send(lane, u64::from_be_bytes(random()?))?,
+        Work::Measure if sends => Measuring::send(lane)?,
         Work::Measure => Measuring::receive(lane)?,
     };
     Ok((

@@ -32,6 +32,7 @@ const FLOORS: &[&[&str]] = &[
         "trains",
     ],
     &["lane", "loss", "rate_control"],
+    &["path"],
     &["negotiation"],
     &["sender", "receiver"],
     // Tests of both machines together.

@@ -175,6 +175,7 @@ fn wishes(rate: u64) -> ClientWishes<'static> {
         destination: b"",
         create_destination: false,
         measures: false,
+        renames_again: false,
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -15,6 +15,7 @@ mod command_line;
 mod crashes;
 mod destination;
 mod errors;
+mod faults;
 mod house_rules;
 mod live_rates;
 mod logs;

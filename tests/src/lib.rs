@@ -19,6 +19,7 @@ pub mod random;
 pub mod relay;
 pub mod server;
 pub mod skip;
+pub mod tcp_relay;
 pub mod terminal;
 pub mod tree;
 pub mod world;

@@ -1,5 +1,6 @@
 //! A child process whose output is kept, whose time is bounded and who never outlives its owner.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -39,6 +40,32 @@ pub struct Finished {
 struct Captured {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
+}
+
+/// `command`, started by another program: `launcher` is that program and its arguments before the command.
+///
+/// # Panics
+///
+/// When `launcher` is empty.
+#[must_use]
+pub fn launched_by(command: &Command, launcher: &[OsString]) -> Command {
+    let (program, arguments) = launcher.split_first().expect("a launcher");
+    let mut launched = Command::new(program);
+    launched
+        .args(arguments)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            launched.env(name, value);
+        }
+    }
+    if let Some(folder) = command.get_current_dir() {
+        launched.current_dir(folder);
+    }
+    launched
 }
 
 impl Running {

@@ -7,8 +7,8 @@
 
 use std::collections::BinaryHeap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -113,13 +113,15 @@ pub struct Relay {
 struct Shared {
     /// The socket clients send to.
     near: UdpSocket,
-    /// The socket that talks to the server.
-    far: UdpSocket,
+    /// The socket that talks to the server; a NAT may come to another one.
+    far: Mutex<Arc<UdpSocket>>,
     server: SocketAddr,
     client: Mutex<Option<SocketAddr>>,
     badness: Badness,
     stop: AtomicBool,
     blackhole: AtomicBool,
+    /// Longer datagrams are lost.
+    largest: AtomicUsize,
     to_server: Direction,
     to_client: Direction,
 }
@@ -150,17 +152,18 @@ impl Relay {
     /// When no socket can be opened.
     #[must_use]
     pub fn start(server_port: u16, seed: u64, badness: Badness) -> Self {
-        let near = socket().expect("the client's side of the relay");
-        let far = socket().expect("the server's side of the relay");
+        let near = socket(Ipv4Addr::LOCALHOST).expect("the client's side of the relay");
+        let far = socket(Ipv4Addr::LOCALHOST).expect("the server's side of the relay");
         let address = near.local_addr().expect("the relay's address");
         let shared = Arc::new(Shared {
             near,
-            far,
+            far: Mutex::new(Arc::new(far)),
             server: SocketAddr::from(([127, 0, 0, 1], server_port)),
             client: Mutex::new(None),
             badness,
             stop: AtomicBool::new(false),
             blackhole: AtomicBool::new(false),
+            largest: AtomicUsize::new(usize::MAX),
             to_server: Direction::default(),
             to_client: Direction::default(),
         });
@@ -186,6 +189,26 @@ impl Relay {
     /// From now on swallows everything (`true`) or works again (`false`).
     pub fn swallow_everything(&self, on: bool) {
         self.shared.blackhole.store(on, Ordering::Relaxed);
+    }
+
+    /// From now on comes to the server from another port of `address`, as behind a NAT that has forgotten: what
+    /// the server sends to the old one is lost.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such socket.
+    pub fn come_from(&self, address: Ipv4Addr) {
+        let fresh = socket(address).expect("another socket towards the server");
+        *self
+            .shared
+            .far
+            .lock()
+            .expect("the socket towards the server") = Arc::new(fresh);
+    }
+
+    /// From now on loses datagrams of more than `bytes`, in both directions.
+    pub fn lose_longer_than(&self, bytes: usize) {
+        self.shared.largest.store(bytes, Ordering::Relaxed);
     }
 
     /// What one direction has seen so far.
@@ -229,8 +252,8 @@ impl Drop for Relay {
     }
 }
 
-fn socket() -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
+fn socket(address: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, 0))?;
     socket.set_read_timeout(Some(TICK))?;
     socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER)?;
     Ok(socket)
@@ -261,17 +284,21 @@ impl Shared {
     }
 
     fn receive<'b>(&self, toward: Toward, buffer: &'b mut [u8]) -> Option<&'b mut [u8]> {
-        let socket = match toward {
-            Toward::Server => &self.near,
-            Toward::Client => &self.far,
-        };
-        let (length, from) = socket.recv_from(buffer).ok()?;
+        let (length, from) = match toward {
+            Toward::Server => self.near.recv_from(buffer),
+            Toward::Client => self.far()?.recv_from(buffer),
+        }
+        .ok()?;
         match toward {
             Toward::Server => *self.client.lock().ok()? = Some(from),
             Toward::Client if from != self.server => return None,
             Toward::Client => {}
         }
         buffer.get_mut(..length)
+    }
+
+    fn far(&self) -> Option<Arc<UdpSocket>> {
+        self.far.lock().ok().map(|far| Arc::clone(&far))
     }
 
     fn treat(
@@ -288,7 +315,9 @@ impl Shared {
             add(&direction.replayed);
             self.deliver(toward, &old);
         }
-        if dice.chance(badness.loss) || self.blackhole.load(Ordering::Relaxed) {
+        let lost = self.blackhole.load(Ordering::Relaxed)
+            || datagram.len() > self.largest.load(Ordering::Relaxed);
+        if dice.chance(badness.loss) || lost {
             add(&direction.lost);
             return;
         }
@@ -320,7 +349,9 @@ impl Shared {
     fn deliver(&self, toward: Toward, datagram: &[u8]) {
         match toward {
             Toward::Server => {
-                let _ = self.far.send_to(datagram, self.server);
+                if let Some(far) = self.far() {
+                    let _ = far.send_to(datagram, self.server);
+                }
             }
             Toward::Client => {
                 if let Some(client) = self.client.lock().ok().and_then(|client| *client) {
@@ -381,7 +412,7 @@ mod tests {
 
     /// Sends `count` numbered datagrams through a relay; what arrives, in order of arrival.
     fn pass(badness: Badness, count: u32) -> (Vec<Vec<u8>>, Count) {
-        let server = socket().unwrap();
+        let server = socket(Ipv4Addr::LOCALHOST).unwrap();
         server
             .set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
@@ -433,5 +464,29 @@ mod tests {
         relay.swallow_everything(false);
         client.send_to(b"two", relay.address()).unwrap();
         assert_eq!(server.recv(&mut buffer).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_relay_that_comes_from_elsewhere_is_another_peer_and_hears_nothing_at_the_old_place() {
+        let server = socket(Ipv4Addr::LOCALHOST).unwrap();
+        server
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        let relay = Relay::start(server.local_addr().unwrap().port(), 3, Badness::default());
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_millis(500)))
+            .unwrap();
+        let mut buffer = [0_u8; 10];
+        client.send_to(b"one", relay.address()).unwrap();
+        let (_, old) = server.recv_from(&mut buffer).unwrap();
+        relay.come_from(Ipv4Addr::new(127, 0, 0, 2));
+        client.send_to(b"two", relay.address()).unwrap();
+        let (_, new) = server.recv_from(&mut buffer).unwrap();
+        assert!(old.ip() != new.ip() && old.port() != new.port());
+        server.send_to(b"lost", old).unwrap();
+        server.send_to(b"back", new).unwrap();
+        assert_eq!(client.recv(&mut buffer).unwrap(), 4);
+        assert_eq!(&buffer[..4], b"back");
     }
 }

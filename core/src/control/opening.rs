@@ -35,20 +35,24 @@ pub struct HelloFlags {
     pub create_destination: bool,
     /// The session carries no files: it measures the path with packet trains at the target rate.
     pub measures: bool,
+    /// The session goes on with one that was lost and in which the destination took the name of the source: it
+    /// does so again, although it may be a folder by now.
+    pub renames_again: bool,
 }
 
 impl HelloFlags {
     const fn number(self) -> u8 {
-        self.create_destination as u8 | (self.measures as u8) << 1
+        self.create_destination as u8 | (self.measures as u8) << 1 | (self.renames_again as u8) << 2
     }
 
     const fn from_number(number: u8) -> Option<Self> {
-        if number > 3 {
+        if number > 7 {
             return None;
         }
         Some(Self {
             create_destination: number & 1 != 0,
             measures: number & 2 != 0,
+            renames_again: number & 4 != 0,
         })
     }
 }
@@ -219,6 +223,8 @@ pub struct Accept<'a> {
     pub lanes: u8,
     /// Where to send datagrams; `None` for the address of the control channel.
     pub udp_address: Option<&'a str>,
+    /// The destination takes the name of the single source.
+    pub renames: bool,
 }
 
 impl<'a> Accept<'a> {
@@ -245,6 +251,9 @@ impl<'a> Accept<'a> {
         map.uint(23, self.lanes.into())?;
         if let Some(address) = self.udp_address {
             map.text(24, address)?;
+        }
+        if self.renames {
+            map.uint(25, 1)?;
         }
         Ok(())
     }
@@ -273,6 +282,7 @@ impl<'a> Accept<'a> {
             metadata_window: map.number(22)?,
             lanes: map.number(23)?,
             udp_address: map.optional_text(24)?,
+            renames: renames(&mut map, 25)?,
         };
         map.finish()?;
         Ok(accept)
@@ -303,6 +313,14 @@ fn secret<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Secret<'a>, DecodeErr
         .try_into()
         .map(Secret)
         .map_err(|_| DecodeError::OutOfRange { key })
+}
+
+fn renames(map: &mut MapReader<'_>, key: u64) -> Result<bool, DecodeError> {
+    match map.optional_number::<u8>(key)? {
+        None => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(DecodeError::OutOfRange { key }),
+    }
 }
 
 fn connection(map: &mut MapReader<'_>, key: u64) -> Result<ConnectionId, DecodeError> {

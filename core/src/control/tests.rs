@@ -63,6 +63,7 @@ fn hello() -> Hello<'static> {
         flags: HelloFlags {
             create_destination: true,
             measures: false,
+            renames_again: false,
         },
         sources: 2,
         object_window: 4_096,
@@ -96,6 +97,7 @@ fn accept() -> Accept<'static> {
         metadata_window: 65_536,
         lanes: 1,
         udp_address: None,
+        renames: false,
     }
 }
 
@@ -281,6 +283,7 @@ prop_compose! {
             flags: HelloFlags {
                 create_destination: choices.5,
                 measures: choices.6,
+                renames_again: choices.5 && !choices.6,
             },
             max_datagram: small[0],
             fixed_datagram: Some(small[1]).filter(|size| *size != 0),
@@ -348,6 +351,7 @@ proptest! {
             packet_window: numbers.packet_window,
             max_body: numbers.max_body,
             metadata_window: numbers.metadata_window,
+            renames: address.is_some(),
             udp_address: address.as_deref(),
             ..accept()
         });

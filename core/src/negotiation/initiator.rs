@@ -53,6 +53,8 @@ pub struct ClientWishes<'a> {
     pub create_destination: bool,
     /// Only measure the path, with packet trains whose mean rate is the target rate.
     pub measures: bool,
+    /// This goes on with a session that was lost and in which the destination took the name of the source.
+    pub renames_again: bool,
     /// Sources that the user named.
     pub sources: u32,
     /// How much the client can take.
@@ -87,6 +89,7 @@ impl<'a> ClientWishes<'a> {
             flags: HelloFlags {
                 create_destination: self.create_destination,
                 measures: self.measures,
+                renames_again: self.renames_again,
             },
             sources: self.sources,
             object_window: self.capabilities.object_window,
@@ -145,6 +148,8 @@ pub struct Opened<'a> {
     pub udp_port: u16,
     /// UDP address at the server; `None` for the address of the control channel.
     pub udp_address: Option<&'a str>,
+    /// The destination takes the name of the single source.
+    pub renames: bool,
     /// The server's program name and version, for the log.
     pub program: &'a str,
 }
@@ -264,6 +269,7 @@ impl Initiator {
             },
             udp_port: accept.udp_port,
             udp_address: accept.udp_address,
+            renames: accept.renames,
             program: accept.program,
         })
     }

@@ -183,6 +183,8 @@ pub struct ServerSide<'a> {
     pub udp_address: Option<&'a str>,
     /// Program name and version, for the client's log.
     pub program: &'a str,
+    /// The destination takes the name of the single source.
+    pub renames: bool,
 }
 
 /// A HELLO that the server's limits allow, waiting for the host's consent.
@@ -248,6 +250,7 @@ impl<'a> Proposal<'a> {
             metadata_window: terms.metadata_window,
             lanes: terms.lanes,
             udp_address: server.udp_address,
+            renames: server.renames,
         };
         let len = ControlMessage::Accept(accept).encode(out)?;
         self.transcript

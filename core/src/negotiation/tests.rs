@@ -65,6 +65,7 @@ fn wishes() -> ClientWishes<'static> {
         destination: b"in",
         create_destination: false,
         measures: false,
+        renames_again: false,
         sources: 1,
         capabilities: HOST,
         program: "client",
@@ -90,6 +91,7 @@ fn server_side() -> ServerSide<'static> {
         udp_port: 33_002,
         udp_address: None,
         program: "server",
+        renames: false,
     }
 }
 

@@ -231,6 +231,14 @@ impl RateController {
         }
     }
 
+    /// The path is another one: nothing measured counts, and what it carries is found without a train.
+    pub fn on_path_change(&mut self, now: Instant) {
+        *self = Self {
+            phase: Phase::StartUp(StartUp::without_train()),
+            ..Self::new(self.limits, now)
+        };
+    }
+
     fn start_up(
         &mut self,
         facts: &ReportFacts,

@@ -7,6 +7,7 @@ use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
+use crate::path::Move;
 use crate::units::ObjectId;
 
 /// Something the host must know or do.
@@ -53,6 +54,8 @@ pub enum ReceiverEvent<'r> {
         /// Sum of their sizes.
         bytes: u64,
     },
+    /// The sender came to another address, which has proven itself: datagrams go there from now on.
+    Moved(Move),
     /// Every object's result is on its way to the sender. Told once.
     Settled,
     /// The session is over.
@@ -67,6 +70,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if self.heard && !self.connected_told {
             self.connected_told = true;
             return Some(ReceiverEvent::Connected);
+        }
+        if let Some(moved) = self.moved.take() {
+            return Some(ReceiverEvent::Moved(moved));
         }
         if let Some(fault) = self.failure.filter(|_| !self.failure_told) {
             self.failure_told = true;
@@ -101,7 +107,12 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             return false;
         };
         match record::decode_meta(body) {
-            Ok(MetaRecord::Open(_) | MetaRecord::End { .. }) => true,
+            // One that came in one frame was told with its bytes.
+            Ok(MetaRecord::Open(open)) => self
+                .objects
+                .get(open.object)
+                .is_some_and(|entry| !entry.whole),
+            Ok(MetaRecord::End { .. }) => true,
             Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
                 .objects
                 .get(object)

@@ -1,5 +1,7 @@
 //! Taking datagrams: open, then one handler for each kind of content.
 
+use core::net::SocketAddr;
+
 use heapless::Vec;
 
 use super::arrival::Arrival;
@@ -10,6 +12,7 @@ use crate::fault::Fault;
 use crate::lane::{DatagramError, PACKET_OVERHEAD};
 use crate::loss::Gap;
 use crate::metadata::{ByteRange, MAX_RESUME_RANGES, MetaRecord, ObjectKind, record};
+use crate::path::{NO_ADDRESS, Taken};
 use crate::time::Instant;
 use crate::units::{ObjectId, PacketNumber};
 use crate::wire::{DataBlock, Datagram, Frame, Frames, Payload};
@@ -49,6 +52,21 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         now: Instant,
         datagram: &'b mut [u8],
     ) -> Result<Arrival<'b>, DatagramError> {
+        self.handle_datagram_from(now, NO_ADDRESS, datagram)
+    }
+
+    /// Takes a datagram that came from address `from`; see [`Self::follow_peer`].
+    ///
+    /// # Errors
+    ///
+    /// [`DatagramError`]: the datagram is dropped or put off, and counted; the session goes on.
+    pub fn handle_datagram_from<'b>(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &'b mut [u8],
+    ) -> Result<Arrival<'b>, DatagramError> {
+        self.arriving_from = from;
         let outcome = self.take_datagram(now, datagram);
         match outcome {
             Ok(_) => {}
@@ -80,6 +98,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     fn on_taken(&mut self, now: Instant, number: PacketNumber, clock: u32, length: usize) {
         let largest = self.inbound.window().largest();
         self.inbound.mark(number);
+        self.path.on_taken(&Taken {
+            now,
+            from: self.arriving_from,
+            number,
+            newest: largest.is_none_or(|largest| number > largest),
+            length,
+        });
         self.reporting.on_packet(
             &reporting::Packet {
                 now,
@@ -145,7 +170,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 ..
             } => self.reporting.on_sender_state(floor, round_trip_us),
             Frame::Ping { id } => self.pong_due = Some((id, now)),
-            Frame::PathChallenge(bits) => self.path_answer = Some(bits),
+            Frame::PathChallenge(bits) => {
+                // More questions than places: whoever asks asks again.
+                let _ = self.path_answers.push(bits);
+            }
+            Frame::PathResponse(bits) => self.path.on_response(now, self.arriving_from, bits),
             Frame::Close { code, .. } => self.on_close(code),
             Frame::Chunk(_) | Frame::Whole { .. } => return Ok(true),
             _ => {}
@@ -215,7 +244,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             }
             Fact::Recheck(object) => self.on_recheck(object),
             Fact::Offered(object, size, kind) => {
-                self.ended.is_none() && self.on_offered(object, size, kind)
+                // After END comes only what was to travel in one frame and found no path that carries it.
+                self.ended.is_none_or(|objects| object.0 <= objects)
+                    && self.on_offered(object, size, kind)
             }
             Fact::Closed(object, fault) => self.on_closed(object, fault),
             Fact::Ended(objects) => {
@@ -242,11 +273,14 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         }
     }
 
-    /// Enters an offered object; a folder has nothing to wait for and counts as closed.
+    /// Enters an offered object; a folder has nothing to wait for and counts as closed. One that came in one frame
+    /// already is offered again by a sender that does not know it yet.
     fn on_offered(&mut self, object: ObjectId, size: u64, kind: ObjectKind) -> bool {
-        let place = self.objects.get_mut(object);
-        let Some(entry) = place.filter(|entry| entry.stage == Stage::Unknown) else {
-            return false;
+        let entry = match self.objects.place(object) {
+            Place::Past => return true,
+            Place::Here(entry) if entry.whole => return true,
+            Place::Here(entry) if entry.stage == Stage::Unknown => entry,
+            Place::Here(_) | Place::Beyond => return false,
         };
         *entry = Entry {
             stage: Stage::Open,
@@ -386,6 +420,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         };
         self.offered = self.offered.max(object.0);
         entry.stage = Stage::InHand;
+        entry.whole = true;
         entry.size = bytes;
         self.outstanding += bytes;
         count(&mut self.statistics.file_bytes_received, bytes);

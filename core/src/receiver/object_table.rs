@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) rechecked: bool,
     /// The host is to be told that it is cancelled.
     pub(super) cancelled: bool,
+    /// It came in one frame.
+    pub(super) whole: bool,
     /// The sender closed it: all its bytes were sent once.
     pub(super) closed: bool,
     /// It waits in the queue of outcomes to tell.

@@ -1,5 +1,7 @@
 //! Datagrams to the sender and the receiver's time-outs.
 
+use core::mem;
+
 use super::{Receiver, reporting};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
@@ -13,6 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// The sender is called this often until it answers.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
+/// An unproven address gets nothing before it has earned this many bytes: a small report with answers.
+const LEAST_ALLOWANCE: usize = 180;
 
 impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: usize, G: GcmBackend>
     Receiver<WORDS, OBJECTS, GAPS, META, G>
@@ -22,17 +26,23 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if self.failure.is_some() && self.close_frames_left == 0 {
             return None;
         }
+        let allowance = self.path.allowance();
+        if allowance < LEAST_ALLOWANCE {
+            return None;
+        }
         self.flush_outcomes();
         self.repeat_overdue(now);
         let ping = !self.heard && now >= self.ping_due_at;
         let report = self.heard && self.reporting.is_due(now, self.inbound.window());
         let decide = self.heard && self.has_unsent_decisions();
-        let answers =
-            self.path_answer.is_some() || self.pong_due.is_some() || self.trains.is_due(now);
+        let answers = !self.path_answers.is_empty()
+            || self.pong_due.is_some()
+            || self.path.present_is_due(now)
+            || self.trains.is_due(now);
         if !(ping || report || decide || answers || self.close_frames_left > 0) {
             return None;
         }
-        let body = lane::body_of(out, self.reporting.datagram_limit())?;
+        let body = lane::body_of(out, self.reporting.datagram_limit().min(allowance))?;
         let mut writer = FrameWriter::new(body);
         self.put_answers(now, ping, &mut writer);
         if report {
@@ -53,6 +63,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             self.fail(Fault::InternalError);
             return None;
         };
+        self.path.on_sent(length);
         if let Some((offset, bytes)) = piece {
             self.sent_decisions.push(number, offset, bytes, now);
         }
@@ -74,10 +85,13 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 text: fault.map_or("", Fault::text),
             });
         }
+        for bits in mem::take(&mut self.path_answers) {
+            let _ = writer.push(&Frame::PathResponse(bits));
+        }
         let _ = self
-            .path_answer
-            .take()
-            .map(|bits| writer.push(&Frame::PathResponse(bits)));
+            .path
+            .present_challenge(now)
+            .map(|bits| writer.push(&Frame::PathChallenge(bits)));
         let _ = self.pong_due.take().map(|(id, at)| {
             let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
             writer.push(&Frame::Pong { id, held_us })
@@ -125,14 +139,21 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         if self.failure.is_some() {
             return (self.close_frames_left > 0).then_some(self.last_heard);
         }
+        if self.path.allowance() < LEAST_ALLOWANCE {
+            // Only the peer's next datagram opens an unproven path.
+            return Some(self.last_heard + self.patience());
+        }
         if !self.heard {
             return Some(self.ping_due_at.min(self.last_heard + CONNECT_TIMEOUT));
         }
-        let answers = self.path_answer.is_some() || self.pong_due.is_some();
+        let answers = !self.path_answers.is_empty() || self.pong_due.is_some();
         if self.has_unsent_decisions() || self.can_tell() || answers {
             return Some(self.last_heard);
         }
         let mut next = self.last_heard + SESSION_TIMEOUT;
+        if let Some(path_at) = self.path.next_at() {
+            next = next.min(path_at);
+        }
         if let Some(report_at) = self.reporting.due_at(self.inbound.window()) {
             next = next.min(report_at);
         }
@@ -145,15 +166,19 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         Some(next)
     }
 
-    /// Acts on time that has passed: long silence ends the session.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let silent_for = now.since(self.last_heard);
-        let limit = if self.heard {
+    /// How long the sender may be silent.
+    const fn patience(&self) -> Duration {
+        if self.heard {
             SESSION_TIMEOUT
         } else {
             CONNECT_TIMEOUT
-        };
-        if silent_for >= limit {
+        }
+    }
+
+    /// Acts on time that has passed: long silence ends the session.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.move_path(now);
+        if now.since(self.last_heard) >= self.patience() {
             self.fail(if self.heard {
                 Fault::DataTransferTimeout
             } else {

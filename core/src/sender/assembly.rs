@@ -27,6 +27,8 @@ const LEAST_CHUNK: usize = 64;
 pub(super) enum Refusal {
     NotReady,
     Failed(Fault),
+    /// No datagram can hold the object whole any more.
+    TooLarge,
 }
 
 impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
@@ -63,6 +65,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                     return None;
                 }
                 Err((object, Refusal::Failed(fault))) => self.give_up(object, fault),
+                Err((object, Refusal::TooLarge)) => {
+                    if !self.send_in_pieces(object, source) {
+                        return self.window_is_full();
+                    }
+                }
             }
         }
         None
@@ -86,7 +93,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             }
             ContentKind::Bytes | ContentKind::Whole => {
                 let offered = self.objects.get(content.object)?;
-                offered.fault.is_none().then_some(content)
+                let is_whole = content.kind == ContentKind::Whole;
+                let wanted = offered.fault.is_none() && offered.whole == is_whole;
+                wanted.then_some(content)
             }
         }
     }
@@ -316,6 +325,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 self.blocked = Blocked::Source;
                 false
             }
+            Err((object, Refusal::TooLarge)) => self.send_in_pieces(object, source),
         }
     }
 
@@ -336,8 +346,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         placed(outcome, object)
     }
 
-    /// Puts an object with its record. One that no datagram can hold any more, because the path carries
-    /// less than when it was offered, is failed: the next run sends it in pieces.
+    /// Puts an object with its record; [`Refusal::TooLarge`] if no datagram can hold it any more, because the path
+    /// carries less than when it was offered.
     fn put_whole<S: ObjectSource>(
         &self,
         writer: &mut FrameWriter<'_>,
@@ -354,7 +364,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             .saturating_add(record_length)
             .saturating_add(size);
         if needed > limit.saturating_sub(PACKET_OVERHEAD) {
-            return Err((object, Refusal::Failed(Fault::PathSetup)));
+            return Err((object, Refusal::TooLarge));
         }
         if writer.remaining() < needed {
             return Ok(false);
@@ -427,6 +437,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                     return None;
                 }
                 Err((object, Refusal::Failed(fault))) => self.give_up(object, fault),
+                Err((_, Refusal::TooLarge)) => return None,
             }
         }
     }
@@ -477,7 +488,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.pacer.on_sent(length, now);
         self.statistics.packets_sent += 1;
         self.statistics.bytes_sent += length as u64;
-        self.path_budget = self.path_budget.saturating_sub(length as u64);
+        self.path.on_sent(length);
         Some(length)
     }
 

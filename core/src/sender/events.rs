@@ -7,6 +7,7 @@ use super::{Blocked, Sender};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::metadata::{ByteRange, DecideRecord, MAX_RESUME_RANGES, record};
+use crate::path::Move;
 use crate::units::ObjectId;
 
 /// Something the host must know.
@@ -52,6 +53,8 @@ pub enum SenderEvent {
         /// Bytes that the receiver has.
         present: u64,
     },
+    /// The receiver came to another address, which has proven itself: datagrams go there from now on.
+    Moved(Move),
     /// Every object offered has its result, and no more will be offered. Told once.
     Settled,
     /// The session is over.

@@ -1,10 +1,13 @@
 //! What comes back from the receiver: one handler for each kind of frame.
 
+use core::net::SocketAddr;
+
 use super::sent_ring::{ContentKind, Contents};
 use super::{Blocked, Sender, SenderEvent};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::DatagramError;
+use crate::path::{NO_ADDRESS, Taken};
 use crate::rate_control::{ReportFacts, RoundTrip};
 use crate::time::{Duration, Instant};
 use crate::units::{BitRate, PacketNumber};
@@ -26,6 +29,21 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         now: Instant,
         datagram: &mut [u8],
     ) -> Result<(), DatagramError> {
+        self.handle_datagram_from(now, NO_ADDRESS, datagram)
+    }
+
+    /// Takes a datagram that came from address `from`; see [`Self::follow_peer`].
+    ///
+    /// # Errors
+    ///
+    /// [`DatagramError`]: the datagram is dropped and counted; the session goes on.
+    pub fn handle_datagram_from(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) -> Result<(), DatagramError> {
+        self.arriving_from = from;
         let outcome = self.take_datagram(now, datagram);
         if outcome.is_err() {
             self.statistics.datagrams_refused += 1;
@@ -34,14 +52,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 
     fn take_datagram(&mut self, now: Instant, datagram: &mut [u8]) -> Result<(), DatagramError> {
-        let length = datagram.len() as u64;
+        let length = datagram.len();
         let unpacked = self.inbound.unpack(datagram)?;
         let (number, kind) = (unpacked.number, unpacked.header.kind);
         let body: &[u8] = unpacked.body;
         if kind != PacketKind::Frames {
             return Err(DatagramError::Foreign);
         }
-        self.path_budget = self.path_budget.saturating_add(3 * length);
+        let newest = self
+            .inbound
+            .window()
+            .largest()
+            .is_none_or(|largest| number > largest);
         self.on_alive(now);
         let mut all_kept = true;
         for frame in Frames::new(body) {
@@ -51,6 +73,13 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return Err(DatagramError::NoRoom);
         }
         self.inbound.mark(number);
+        self.note_path(&Taken {
+            now,
+            from: self.arriving_from,
+            number,
+            newest,
+            length,
+        });
         Ok(())
     }
 
@@ -68,8 +97,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             Frame::Report(ref report) => self.on_report(now, report),
             Frame::Decide { offset, bytes } => return self.on_decide(now, offset, bytes),
             Frame::Ping { id } => self.pong_due = Some((id, now)),
-            Frame::PathChallenge(bits) => self.path_answer = Some(bits),
-            Frame::PathResponse(bits) => self.on_path_response(bits),
+            Frame::PathChallenge(bits) => {
+                // More questions than places: whoever asks asks again.
+                let _ = self.path_answers.push(bits);
+            }
+            Frame::PathResponse(bits) => self.on_path_response(now, bits),
             Frame::Close { code, .. } => self.on_close(code),
             Frame::TrainResult { .. } => self.on_train_result(frame),
             _ => {}
@@ -87,13 +119,6 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.state_due_at = self.state_due_at.min(soon);
         self.blocked = Blocked::No;
         self.decide.insert(offset, bytes).is_ok()
-    }
-
-    fn on_path_response(&mut self, bits: u64) {
-        if self.path == Some(bits) {
-            self.path = None;
-            self.blocked = Blocked::No;
-        }
     }
 
     fn on_close(&mut self, code: u16) {

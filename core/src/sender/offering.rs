@@ -139,6 +139,40 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
+    /// `object` was to travel in one frame, and the path carries less than when it was offered: its record goes into
+    /// the META stream now and its bytes follow. `false` if there is no room for the record yet.
+    pub(super) fn send_in_pieces<S: ObjectSource>(
+        &mut self,
+        object: ObjectId,
+        source: &mut S,
+    ) -> bool {
+        let Some(described) = source.describe(object) else {
+            self.give_up(object, Fault::InternalError);
+            return true;
+        };
+        let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        let Ok(length) = record::encode_meta(&MetaRecord::Open(described), &mut bytes) else {
+            self.give_up(object, Fault::InternalError);
+            return true;
+        };
+        let encoded = bytes.get(..length).unwrap_or_default();
+        if self.meta.write(encoded).is_err() {
+            return false;
+        }
+        let open_end = self.meta.written();
+        let Some(offered) = self.objects.get_mut(object) else {
+            return true;
+        };
+        let was_sent = offered.stage == Stage::Closed;
+        offered.whole = false;
+        offered.next_offset = 0;
+        offered.open_end = open_end;
+        if was_sent || offered.size == 0 {
+            self.make_ready(object);
+        }
+        true
+    }
+
     /// `object` cannot be sent: the receiver is told, and its result will confirm it.
     pub(super) fn give_up(&mut self, object: ObjectId, fault: Fault) {
         if let Some(offered) = self.objects.get_mut(object) {

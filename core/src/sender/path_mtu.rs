@@ -103,12 +103,20 @@ impl PathMtu {
         if self.losses_in_a_row < BLACK_HOLE || now.since(self.arrived_at) < BLACK_HOLE_TIME {
             return false;
         }
+        self.restart(now);
+        true
+    }
+
+    /// Nothing is known of the path any more: the search begins anew, unless the size is fixed.
+    pub(super) fn restart(&mut self, now: Instant) {
+        if self.fixed {
+            return;
+        }
         self.losses_in_a_row = 0;
         self.current = BASE_BYTES.min(self.most);
         self.rung = 0;
         self.round = 0;
         self.next_round_at = now;
-        true
     }
 
     /// The largest size first, then the rungs below it.

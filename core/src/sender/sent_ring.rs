@@ -47,6 +47,8 @@ const RESERVE: u64 = 256;
 
 /// Most contents of one packet.
 pub(super) const MAX_CONTENTS: usize = 64;
+/// Pieces of content in the care of later numbers.
+const HELD: usize = 64;
 /// The contents of one packet while it is put together.
 pub(super) type Contents = heapless::Vec<Content, MAX_CONTENTS>;
 
@@ -67,6 +69,8 @@ enum State {
     InFlight,
     /// Missing at the receiver.
     Lost,
+    /// Settled itself, and holds content of a lower number that must travel again.
+    Held,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +88,8 @@ struct Record {
 pub(super) struct SentRing<const N: usize> {
     records: [Record; N],
     contents: [Content; N],
+    /// Content in the care of a later number.
+    held: heapless::Vec<(u64, Content), HELD>,
     floor: u64,
     next: u64,
     next_content: u32,
@@ -106,6 +112,7 @@ impl<const N: usize> SentRing<N> {
         Self {
             records: [Record::default(); N],
             contents: [Content::default(); N],
+            held: heapless::Vec::new(),
             floor: 0,
             next: 0,
             next_content: 0,
@@ -176,10 +183,18 @@ impl<const N: usize> SentRing<N> {
         self.span() + self.reserve() / 4 * 3 < self.window
     }
 
+    /// Whether a question to an address can be recorded: when nothing comes back from the old one the window is full,
+    /// and asking the new one must still be possible. The very last place is for the floor.
+    pub(super) fn has_room_for_path(&self) -> bool {
+        self.span() + 1 < self.window
+    }
+
     /// Whether the lowest lost content can be recorded under a new number. The last places are for the floor.
     pub(super) fn has_room_for_lost(&self) -> bool {
         if self.is_lost(self.floor) {
-            self.span() < self.window && self.content_room() >= self.most_contents()
+            // What travels again is at most what the floor carried.
+            let contents = self.contents_of(self.floor).count();
+            self.span() < self.window && self.content_room() >= contents
         } else {
             self.span() + self.kept_for_floor() < self.window && self.has_content_room()
         }
@@ -208,7 +223,40 @@ impl<const N: usize> SentRing<N> {
 
     fn is_lost(&self, number: u64) -> bool {
         self.get(number)
-            .is_some_and(|record| record.state == State::Lost)
+            .is_some_and(|record| matches!(record.state, State::Lost | State::Held))
+    }
+
+    /// When content of the lowest number needs more numbers than there are, because the path carries less than before,
+    /// the place of a later number that is settled takes it, and the window moves on.
+    pub(super) fn make_room_at_floor(&mut self) {
+        if self.span() < self.window || !self.is_lost(self.floor) {
+            return;
+        }
+        let Some(mut low) = self.get(self.floor) else {
+            return;
+        };
+        let contents: Contents = self.contents_of(self.floor).collect();
+        let place = (self.floor + 1..self.next).find_map(|number| {
+            let record = self.get(number)?;
+            (record.state == State::Done).then_some((number, record))
+        });
+        let Some((number, mut taken)) = place else {
+            return;
+        };
+        for content in &contents {
+            if self.held.push((number, *content)).is_err() {
+                self.held.retain(|(holder, _)| *holder != number);
+                return;
+            }
+        }
+        let floor = self.floor;
+        self.held.retain(|(holder, _)| *holder != floor);
+        taken.state = State::Held;
+        self.put(number, taken);
+        self.lost_from = self.lost_from.min(number);
+        low.state = State::Done;
+        self.put(self.floor, low);
+        self.raise_floor();
     }
 
     /// Goes on as if every number below `number` had been sent and settled.
@@ -288,7 +336,8 @@ impl<const N: usize> SentRing<N> {
         match record.state {
             State::InFlight => self.leave_flight(record),
             State::Lost => self.lost -= 1,
-            State::Done => return None,
+            // That this number came says nothing about what it holds for another.
+            State::Held | State::Done => return None,
         }
         record.state = State::Done;
         self.put(number, record);
@@ -345,6 +394,9 @@ impl<const N: usize> SentRing<N> {
             return;
         };
         self.lost -= 1;
+        if record.state == State::Held {
+            self.held.retain(|(holder, _)| *holder != number);
+        }
         record.state = State::Done;
         self.put(number, record);
         self.raise_floor();
@@ -352,14 +404,21 @@ impl<const N: usize> SentRing<N> {
 
     /// The contents of `number`, which must lie in `floor..next`.
     pub(super) fn contents_of(&self, number: u64) -> impl Iterator<Item = Content> + '_ {
-        let (first, count) = self
-            .get(number)
+        let record = self.get(number);
+        let holds = record.is_some_and(|record| record.state == State::Held);
+        let held = self
+            .held
+            .iter()
+            .filter(move |(holder, _)| holds && *holder == number)
+            .map(|(_, content)| *content);
+        let (first, count) = record
+            .filter(|_| !holds)
             .map_or((0, 0), |record| (record.first_content, record.contents));
-        (0..u32::from(count)).filter_map(move |index| {
+        held.chain((0..u32::from(count)).filter_map(move |index| {
             self.contents
                 .get(first.wrapping_add(index) as usize & (N - 1))
                 .copied()
-        })
+        }))
     }
 
     /// Of the contents of a lost packet only `rest` (no more than it had) still has to travel.
@@ -367,6 +426,13 @@ impl<const N: usize> SentRing<N> {
         let Some(mut record) = self.get(number) else {
             return;
         };
+        if record.state == State::Held {
+            // No more than it held.
+            self.held.retain(|(holder, _)| *holder != number);
+            self.held
+                .extend(rest.iter().map(|content| (number, *content)));
+            return;
+        }
         for (index, content) in (0..record.contents).zip(rest) {
             let slot = record.first_content.wrapping_add(u32::from(index)) as usize & (N - 1);
             if let Some(entry) = self.contents.get_mut(slot) {

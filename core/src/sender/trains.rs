@@ -128,7 +128,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// When the measurement has something to do.
     pub(super) fn next_train_at(&self) -> Option<Instant> {
         let at = self.trains.as_ref()?.next_at()?;
-        let is_waiting = self.path.is_none() && self.sent.has_room_for_upkeep();
+        let is_waiting = self.path.is_proven() && self.sent.has_room_for_upkeep();
         is_waiting.then_some(at)
     }
 
@@ -139,7 +139,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         out: &mut [u8],
         most_segments: usize,
     ) -> Option<Transmit> {
-        if !self.heard || self.path.is_some() {
+        if !self.heard || !self.path.is_proven() {
             return None;
         }
         let size = self.mtu.current();

@@ -1,5 +1,7 @@
 //! Datagrams without content: where the sender stands, path probes, answers, closing; and time-outs.
 
+use core::mem;
+
 use super::sent_ring::{Content, ContentKind};
 use super::{Blocked, Sender, SenderEvent};
 use crate::crypto::GcmBackend;
@@ -13,8 +15,6 @@ use crate::wire::{Frame, FrameWriter, PacketKind, SendPhase};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Nothing authentic from the receiver later for this long ends the session.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
-/// An unproven address is asked this often.
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(250);
 /// A full window waits at least this long for news of its lowest packet.
 const LEAST_PATIENCE: Duration = Duration::from_millis(300);
 /// A datagram that tells where the sender stands is about this long,
@@ -25,8 +25,11 @@ const UPKEEP_SHARE: u64 = 200;
 const TAIL_SHARE: u64 = 16;
 /// From this target rate on, path-MTU probes leave with the first flight.
 const EARLY_PROBES_FROM: BitRate = BitRate(5_000_000);
-/// Largest body of an upkeep datagram.
-const UPKEEP_BYTES: usize = 400;
+/// Largest body of an upkeep datagram: four answers, a challenge, PONG, SACK and the state.
+const UPKEEP_BYTES: usize = 100;
+/// An unproven address gets nothing before it has earned this many bytes: a challenge, PONG, SACK and the state. The
+/// first PING earns them.
+const LEAST_ALLOWANCE: usize = 80;
 
 impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBackend>
     Sender<PACKETS, OBJECTS, META, G>
@@ -50,6 +53,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             });
             return;
         }
+        self.move_path(now);
         if let Some(trains) = &mut self.trains {
             trains.on_time(now);
         }
@@ -70,13 +74,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
+    /// Whether a datagram of upkeep may go to where the receiver is believed to be.
+    pub(super) const fn may_send_upkeep(&self) -> bool {
+        self.path.allowance() >= LEAST_ALLOWANCE
+    }
+
     /// Whether content may leave at all.
     pub(super) fn may_send_content(&mut self, now: Instant) -> bool {
         if !self.train.is_open(now) && !self.pacer.is_open(now) {
             return false;
         }
+        self.sent.make_room_at_floor();
         let in_flight = self.sent.in_flight_bytes() + u64::from(self.mtu.current());
-        if self.path.is_some() || !self.sent.has_room_for_lost() || in_flight > self.credit {
+        if !self.path.is_proven() || !self.sent.has_room_for_lost() || in_flight > self.credit {
             self.window_is_full();
             return false;
         }
@@ -104,7 +114,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     pub(super) fn may_probe(&self) -> bool {
         let early = self.rate.target() >= EARLY_PROBES_FROM;
         (self.heard || early)
-            && self.path.is_none()
+            && self.path.is_proven()
             && self.failure.is_none()
             && self.sent.has_room()
     }
@@ -138,27 +148,25 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// What the path or the receiver is owed now.
     pub(super) fn next_upkeep(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
-        if !self.sent.has_room_for_upkeep() {
+        if !self.sent.has_room_for_upkeep() || !self.may_send_upkeep() {
             return None;
         }
         let state_due = now >= self.state_due_at;
-        let answer = self.path_answer.take();
+        let answers = mem::take(&mut self.path_answers);
         let pong = self.pong_due.take();
-        let challenge = self.path.filter(|_| {
-            self.path_budget > UPKEEP_BYTES as u64
-                && self
-                    .path_challenged_at
-                    .is_none_or(|at| now.since(at) >= CHALLENGE_INTERVAL)
-        });
-        if !state_due && answer.is_none() && pong.is_none() && challenge.is_none() {
+        let challenge = self.path.present_challenge(now);
+        if !state_due && answers.is_empty() && pong.is_none() && challenge.is_none() {
             return None;
         }
         let state = self.state_frame();
         let sack = self.sack_frame();
-        let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
+        let most = (UPKEEP_BYTES + lane::PACKET_OVERHEAD).min(self.path.allowance());
+        let body = lane::body_of(room, most)?;
         let mut writer = FrameWriter::new(body);
         // All of these together are far below the size of the body.
-        let _ = answer.map(|bits| writer.push(&Frame::PathResponse(bits)));
+        for bits in answers {
+            let _ = writer.push(&Frame::PathResponse(bits));
+        }
         let _ = challenge.map(|bits| writer.push(&Frame::PathChallenge(bits)));
         let _ = pong.map(|(id, at)| {
             let held_us = u32::try_from(now.since(at).as_micros()).unwrap_or(u32::MAX);
@@ -167,9 +175,6 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         let _ = sack.map(|frame| writer.push(&frame));
         let _ = writer.push(&state);
         let length = writer.len();
-        if challenge.is_some() {
-            self.path_challenged_at = Some(now);
-        }
         self.state_due_at = now + self.state_interval(now);
         self.dispatch(now, PacketKind::Frames, false, room, length, &[])
     }
@@ -177,6 +182,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// Tells the receiver that the session is over; nothing else is sent any more.
     pub(super) fn next_close(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
         self.close_frames_left = self.close_frames_left.checked_sub(1)?;
+        if !self.may_send_upkeep() {
+            return None;
+        }
         let fault = self.closed_with;
         let body = lane::body_of(room, UPKEEP_BYTES + lane::PACKET_OVERHEAD)?;
         let mut writer = FrameWriter::new(body);
@@ -191,6 +199,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         self.outbound
             .pack(now, PacketKind::Frames, false, datagram)
             .ok()?;
+        self.path.on_sent(length);
         self.statistics.packets_sent += 1;
         self.statistics.bytes_sent += length as u64;
         Some(length)

@@ -70,7 +70,7 @@ pub(crate) struct Direction {
     state: u64,
     free_at_us: u64,
     serial: u64,
-    arrivals: BTreeMap<(u64, u64), Vec<u8>>,
+    arrivals: BTreeMap<(u64, u64), (u16, Vec<u8>)>,
 }
 
 impl Direction {
@@ -97,7 +97,8 @@ impl Direction {
         self.random() % 1_000 < per_mille
     }
 
-    pub(crate) fn send(&mut self, now_us: u64, datagram: &[u8]) {
+    /// Sends a datagram that is tagged with the client's port: where it comes from, or where it goes.
+    pub(crate) fn send(&mut self, now_us: u64, port: u16, datagram: &[u8]) {
         let most = if now_us >= self.link.shrink_at_us {
             self.link.shrink_to
         } else {
@@ -137,7 +138,7 @@ impl Direction {
             self.serial += 1;
             self.arrivals.insert(
                 (self.free_at_us + self.link.delay_us + late, self.serial),
-                bytes,
+                (port, bytes),
             );
         }
     }
@@ -146,7 +147,7 @@ impl Direction {
         self.arrivals.keys().next().map(|&(at, _)| at)
     }
 
-    pub(crate) fn receive(&mut self, now_us: u64) -> Option<Vec<u8>> {
+    pub(crate) fn receive(&mut self, now_us: u64) -> Option<(u16, Vec<u8>)> {
         let (&key, _) = self.arrivals.iter().next()?;
         if key.0 > now_us {
             return None;

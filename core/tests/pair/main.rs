@@ -12,6 +12,7 @@
 
 mod checks;
 mod link;
+mod rebind;
 mod source;
 mod swarm;
 mod world;
@@ -227,6 +228,27 @@ fn a_path_that_shrinks_on_the_way_is_survived() {
     };
     let world = deliver(options, link, &[8_000_000]);
     assert!(world.sender.statistics().datagram_size <= 1_300);
+}
+
+#[test]
+fn small_files_on_a_path_that_shrinks_go_on_in_pieces() {
+    for (seed, shrink_at_us) in [(1, 60_000), (2, 120_000), (3, 300_000), (4, 700_000)] {
+        let link = Link {
+            seed,
+            loss: if seed > 2 { 50 } else { 0 },
+            most_bytes: 1_472,
+            shrink_at_us,
+            shrink_to: 1_250,
+            ..clean()
+        };
+        let options = Options {
+            policy: RatePolicy::Fixed,
+            target: 20_000_000,
+            ..Options::default()
+        };
+        let world = deliver(options, link, &[1_350; 1_200]);
+        assert!(world.sender.statistics().datagram_size <= 1_250);
+    }
 }
 
 #[test]

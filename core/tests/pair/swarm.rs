@@ -7,7 +7,7 @@ use fasp_core::fault::Fault;
 
 use crate::link::Link;
 use crate::source::Random;
-use crate::world::{Machines, Options, SmallWorld, World};
+use crate::world::{Machines, Options, Server, SmallWorld, World};
 
 /// What a seed stands for.
 #[derive(Debug)]
@@ -73,6 +73,15 @@ fn scenario(seed: u64, small: bool) -> Scenario {
             .min(if small { 4_608 } else { 8_192 }),
         starts_at_us: random.pick(&[1, (1 << 32) - 1_000_000, (5 << 32) - 10]),
         storage_delay_us: random.pick(&[0, 0, 3_000, 400_000]),
+        server: random
+            .pick(&[Server::Nobody, Server::Sender, Server::Receiver])
+            .unless(link.outage_us.is_some()),
+        distrusted: random.chance(200),
+        moves_at_us: (1..=random.below(3))
+            .map(|number| number * (500_000 + random.below(3_000_000)))
+            .collect(),
+        to_another_network: random.chance(500),
+        thief: false,
     };
     let bytes = (target / 8).min(if small { 100_000 } else { 1_500_000 });
     let count = random.pick(&[1, 5, 60, 400]);

@@ -1,12 +1,14 @@
 //! Both machines, their host's storage in memory, and the loop that drives them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ByteRange;
 use fasp_core::negotiation::{Agreement, Terms};
+use fasp_core::path::{ChallengeSecret, Move};
 use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
 use fasp_core::sender::{PathTrust, Sender, SenderEvent};
 use fasp_core::time::Instant;
@@ -36,7 +38,37 @@ pub(crate) struct Options {
     pub(crate) starts_at_us: u64,
     /// Decisions, results and finished writes come up to this much later.
     pub(crate) storage_delay_us: u64,
+    /// Who follows the other.
+    pub(crate) server: Server,
+    /// The control channel comes from elsewhere than the datagrams.
+    pub(crate) distrusted: bool,
+    /// When the client comes to another port.
+    pub(crate) moves_at_us: Vec<u64>,
+    /// It comes to another address, too.
+    pub(crate) to_another_network: bool,
+    /// Somebody sends on the client's datagrams from his own address, faster than they come themselves.
+    pub(crate) thief: bool,
 }
+
+/// Who follows the other when it moves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Server {
+    Nobody,
+    Sender,
+    Receiver,
+}
+
+impl Server {
+    /// Nobody if `out`: a client that hears nothing for long at the start ends, which is another story.
+    pub(crate) fn unless(self, out: bool) -> Self {
+        if out { Self::Nobody } else { self }
+    }
+}
+
+/// Where the thief is.
+pub(crate) const THIEF: u16 = 666;
+/// The client's first port.
+const FIRST_PORT: u16 = 1_000;
 
 impl Default for Options {
     fn default() -> Self {
@@ -56,6 +88,11 @@ impl Default for Options {
             metadata_window: 8_192,
             starts_at_us: 1,
             storage_delay_us: 0,
+            server: Server::Nobody,
+            distrusted: false,
+            moves_at_us: Vec::new(),
+            to_another_network: false,
+            thief: false,
         }
     }
 }
@@ -87,6 +124,13 @@ pub(crate) struct Machines<
     pub(crate) most_outstanding: u64,
     /// The receiving host fails these objects as soon as they are offered.
     pub(crate) refused: BTreeSet<u32>,
+    pub(crate) moves: Vec<Move>,
+    /// The thief begins after this time.
+    pub(crate) thief_waits_us: u64,
+    /// What the server sends is lost.
+    pub(crate) server_is_mute: bool,
+    /// Bytes that came from an address, and that went there.
+    pub(crate) traffic: BTreeMap<u16, (u64, u64)>,
     options: Options,
     now: Instant,
     forward: Direction,
@@ -145,6 +189,16 @@ fn terms(options: &Options, sends: bool) -> Terms {
     }
 }
 
+/// The address behind a port: ports are all that tells apart, unless the client moves to other networks.
+fn address(options: &Options, port: u16) -> SocketAddr {
+    let last = match port {
+        THIEF => 66,
+        port if options.to_another_network => (port - FIRST_PORT) as u8 + 1,
+        _ => 1,
+    };
+    SocketAddr::from(([192, 0, 2, last], port))
+}
+
 fn keys() -> KeySchedule {
     KeySchedule::new(
         &SessionSecret::new([1; 32]),
@@ -164,23 +218,41 @@ impl<
     pub(crate) fn new(options: Options, link: Link, files: Vec<Vec<u8>>) -> Self {
         let now = Instant::from_micros(options.starts_at_us);
         let link = link.starting_at(options.starts_at_us);
-        let path = if options.unproven {
+        let path = if options.unproven && options.server == Server::Nobody {
             PathTrust::Unproven { challenge: 77 }
         } else {
             PathTrust::Proven
         };
         let (sealer, opener) = keys().into_lane(options.suite, Role::Client);
         let agreement = Agreement::new(terms(&options, true)).expect("valid terms");
-        let sender = Box::new(Sender::new(&agreement, sealer, opener, path, now));
+        let mut sender = Box::new(Sender::new(&agreement, sealer, opener, path, now));
+        let secret = || ChallengeSecret::new([9; 32]);
+        let trusted = Some(
+            address(
+                &options,
+                if options.distrusted {
+                    THIEF
+                } else {
+                    FIRST_PORT
+                },
+            )
+            .ip(),
+        );
+        if options.server == Server::Sender {
+            sender.follow_peer(secret(), trusted);
+        }
         let (sealer, opener) = keys().into_lane(options.suite, Role::Server);
         let agreement = Agreement::new(terms(&options, false)).expect("valid terms");
-        let receiver = Box::new(Receiver::new(
+        let mut receiver = Box::new(Receiver::new(
             &agreement,
             sealer,
             opener,
             options.capacity,
             now,
         ));
+        if options.server == Server::Receiver {
+            receiver.follow_peer(secret(), trusted);
+        }
         Self {
             sender,
             receiver,
@@ -190,6 +262,10 @@ impl<
             receiver_failure: None,
             most_outstanding: 0,
             refused: BTreeSet::new(),
+            moves: Vec::new(),
+            thief_waits_us: 0,
+            server_is_mute: false,
+            traffic: BTreeMap::new(),
             options,
             now,
             forward: Direction::new(&link, 1),
@@ -277,11 +353,18 @@ impl<
     }
 
     fn turn(&mut self) {
-        while let Some(mut datagram) = self.forward.receive(self.now.as_micros()) {
-            self.receive(&mut datagram);
+        while let Some((port, mut datagram)) = self.forward.receive(self.now.as_micros()) {
+            if self.arrives(Server::Receiver, port, datagram.len()) {
+                self.receive(port, &mut datagram);
+            }
         }
-        while let Some(mut datagram) = self.backward.receive(self.now.as_micros()) {
-            let _ = self.sender.handle_datagram(self.now, &mut datagram);
+        while let Some((port, mut datagram)) = self.backward.receive(self.now.as_micros()) {
+            if self.arrives(Server::Sender, port, datagram.len()) {
+                let from = address(&self.options, port);
+                let _ = self
+                    .sender
+                    .handle_datagram_from(self.now, from, &mut datagram);
+            }
         }
         while let Some(entry) = self.tasks.first_entry()
             && entry.key().0 <= self.now.as_micros()
@@ -300,18 +383,73 @@ impl<
                 .poll_transmit(self.now, &mut out, 10, &mut self.source)
         {
             assert!(transmit.segment_size <= usize::from(self.options.max_datagram));
+            let port = self.sender.peer_address().map(|at| at.port());
             for datagram in out[..transmit.length].chunks(transmit.segment_size) {
-                self.forward.send(self.now.as_micros(), datagram);
+                self.send(Server::Sender, port, datagram);
             }
         }
         while let Some(length) = self.receiver.poll_transmit(self.now, &mut out) {
             assert!(length <= usize::from(self.options.max_datagram));
-            self.backward.send(self.now.as_micros(), &out[..length]);
+            let port = self.receiver.peer_address().map(|at| at.port());
+            self.send(Server::Receiver, port, &out[..length]);
+        }
+        while let Some((length, to)) = self.sender.poll_challenge(self.now, &mut out) {
+            self.send(Server::Sender, Some(to.port()), &out[..length]);
+        }
+        while let Some((length, to)) = self.receiver.poll_challenge(self.now, &mut out) {
+            self.send(Server::Receiver, Some(to.port()), &out[..length]);
         }
         if std::mem::take(&mut self.source.waits) {
             let delay = 1 + self.source.random.below(3_000);
             self.later(delay, Task::PollSender);
         }
+    }
+
+    /// The client's port now.
+    pub(crate) fn port(&self) -> u16 {
+        if self.options.server == Server::Nobody {
+            return FIRST_PORT;
+        }
+        let moved = |at: &&u64| self.now.as_micros() >= **at + self.options.starts_at_us;
+        FIRST_PORT + self.options.moves_at_us.iter().filter(moved).count() as u16
+    }
+
+    /// A datagram of the machine that is a server when `server` is leaves, to `port`.
+    fn send(&mut self, server: Server, port: Option<u16>, datagram: &[u8]) {
+        let now = self.now.as_micros();
+        let is_client = self.options.server != Server::Nobody && self.options.server != server;
+        let ports = match port {
+            _ if is_client && self.options.thief && self.now_us() > self.thief_waits_us => {
+                vec![THIEF, self.port()]
+            }
+            _ if is_client => vec![self.port()],
+            Some(port) if !is_client => vec![port],
+            // A server that has heard nobody has nowhere to send to.
+            _ if self.options.server == server => return,
+            _ => vec![self.port()],
+        };
+        for port in ports {
+            let way = match server {
+                Server::Sender => &mut self.forward,
+                _ => &mut self.backward,
+            };
+            if self.options.server != server || !self.server_is_mute {
+                way.send(now, port, datagram);
+            }
+            if self.options.server == server {
+                self.traffic.entry(port).or_default().1 += datagram.len() as u64;
+            }
+        }
+    }
+
+    /// Whether a datagram with this tag comes to the machine that is a server when `server` is.
+    fn arrives(&mut self, server: Server, port: u16, length: usize) -> bool {
+        if self.options.server == server {
+            self.traffic.entry(port).or_default().0 += length as u64;
+            return true;
+        }
+        // A NAT that has given the client another port knows nothing of the old one.
+        self.options.server == Server::Nobody || port == self.port()
     }
 
     fn next_at(&self) -> Option<u64> {
@@ -364,13 +502,16 @@ impl<
                 SenderEvent::Failed(fault) => self.sender_failure = Some(fault),
                 SenderEvent::Check(object) => self.compare(object),
                 SenderEvent::ChecksEnd { object, .. } => self.later(1, Task::Judge(object)),
+                SenderEvent::Moved(moved) => self.moves.push(moved),
                 _ => {}
             }
         }
     }
 
-    fn receive(&mut self, datagram: &mut [u8]) {
-        let Ok(arrival) = self.receiver.handle_datagram(self.now, datagram) else {
+    fn receive(&mut self, port: u16, datagram: &mut [u8]) {
+        let from = address(&self.options, port);
+        let taken = self.receiver.handle_datagram_from(self.now, from, datagram);
+        let Ok(arrival) = taken else {
             return;
         };
         let blocks: Vec<_> = arrival.blocks().collect();
@@ -422,6 +563,7 @@ impl<
                         self.receiver.handle_skip(object);
                     }
                 }
+                ReceiverEvent::Moved(moved) => self.moves.push(moved),
                 _ => {}
             }
         }

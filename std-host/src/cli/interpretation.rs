@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -27,6 +28,8 @@ use super::terminal::redacted;
 use crate::failure::{Failure, Outcome};
 
 const MAX_DEBUG_LEVEL: u8 = 3;
+/// A year: more is a mistyped number.
+const MOST_RETRY_SECONDS: u64 = 31_536_000;
 
 /// The settings of a transfer.
 ///
@@ -64,6 +67,7 @@ pub(super) fn transfer(
         policy: policy(matches)?,
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
+        retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
         preserve_times: matches.get_flag("preserve-times"),
         quiet: matches.get_flag("quiet"),
@@ -244,6 +248,24 @@ fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
 
 fn resume_level(matches: &ArgMatches) -> Outcome<u8> {
     Ok(number::<u8>(matches, "resume-level", "-k", 0, 3)?.unwrap_or(0))
+}
+
+/// Going on needs something to go on with.
+fn retry_timeout(matches: &ArgMatches) -> Outcome<Duration> {
+    let seconds = number(
+        matches,
+        "retry-timeout",
+        "--retry-timeout",
+        0,
+        MOST_RETRY_SECONDS,
+    )?;
+    let seconds: u64 = seconds.unwrap_or(0);
+    if seconds > 0 && resume_level(matches)? == 0 {
+        return Err(usage(
+            "option --retry-timeout needs -k 1 or more: without it nothing is kept of a lost session",
+        ));
+    }
+    Ok(Duration::from_secs(seconds))
 }
 
 fn debug_level(matches: &ArgMatches) -> u8 {

@@ -69,7 +69,7 @@ const LATER: &[LaterOption] = &[
     flag("--preserve-file-owner-gid"), flag("--preserve-file-owner-uid"),
     flag("--preserve-modification-time"), flag("--preserve-source-access-time"),
     value("--proxy"), flag("--remove-after-transfer"), flag("--remove-empty-directories"),
-    flag("--remove-empty-source-directory"), flag("--remove-skipped"), value("--retry-timeout"),
+    flag("--remove-empty-source-directory"), flag("--remove-skipped"),
     flag("--save-before-overwrite"), flag("--skip-dir-traversal-dupes"),
     flag("--skip-special-files"), value("--source-prefix"), value("--source-prefix64"),
     value("--src-base"), value("--src-base64"), flag("--ssh"), value("--ssh-arg"),

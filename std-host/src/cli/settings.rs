@@ -7,6 +7,7 @@
 //! field says so.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::secret::Secret;
 
@@ -149,6 +150,8 @@ pub struct TransferSettings {
     pub cipher: CipherWish,
     /// Resume level 0 or 1 (`-k`).
     pub resume_level: u8,
+    /// How long a lost session is tried again (`--retry-timeout`); zero = not at all.
+    pub retry_timeout: Duration,
     /// Create the destination folder if it is missing (`-d`).
     pub create_destination: bool,
     /// Give the copies the times of their sources (`-p`).

@@ -72,7 +72,7 @@ async fn run(
     };
     let opening = async {
         let channel = ssh::connect(&opening::target(&settings)).await?;
-        opening::open(&settings, channel).await
+        opening::open(&settings, channel, false).await
     };
     let (opened, channel) = tokio::select! {
         opened = opening => opened?,
@@ -86,7 +86,7 @@ async fn run(
     let sends = wish.direction == Direction::Send;
     let lane = super::lane(opened)?;
     let transfer = if sends {
-        Measuring::send(lane, 0)?
+        Measuring::send(lane)?
     } else {
         Measuring::receive(lane)?
     };

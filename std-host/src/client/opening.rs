@@ -41,6 +41,8 @@ pub(super) struct Opened {
     /// Our address on the control connection; unspecified if not known.
     pub(super) local: IpAddr,
     pub(super) warnings: Vec<String>,
+    /// An upload's destination takes the name of the source.
+    pub(super) renames: bool,
 }
 
 /// Where to log in, and how.
@@ -58,7 +60,8 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
     }
 }
 
-/// Says what is wanted and judges the answer. Without sources it is a measurement that is wanted.
+/// Says what is wanted and judges the answer; with `renames_again` the session goes on with a lost one whose
+/// destination took the name of the source. Without sources it is a measurement that is wanted.
 ///
 /// # Errors
 ///
@@ -66,6 +69,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
 pub(super) async fn open(
     settings: &TransferSettings,
     channel: ControlChannel,
+    renames_again: bool,
 ) -> Outcome<(Opened, SessionChannel)> {
     let ControlChannel {
         reader,
@@ -78,7 +82,7 @@ pub(super) async fn open(
         ..
     } = channel;
     let mut writer = MessageWriter::new(writer);
-    let initiator = say_hello(settings, peer, &mut writer).await?;
+    let initiator = say_hello(settings, peer, renames_again, &mut writer).await?;
     let mut messages = Messages::read(reader);
     let answer = match timeout(ANSWER_TIMEOUT, messages.next()).await {
         Ok(Some(Ok(answer))) => answer,
@@ -131,6 +135,7 @@ pub(super) async fn open(
         server,
         local,
         warnings,
+        renames: opened.renames,
     };
     Ok((opened, (messages, writer, lifeline)))
 }
@@ -148,6 +153,7 @@ async fn explained(remote: &crate::control_channel::RemoteEnd, failure: Failure)
 async fn say_hello(
     settings: &TransferSettings,
     peer: IpAddr,
+    renames_again: bool,
     writer: &mut MessageWriter,
 ) -> Outcome<Initiator> {
     let upload = settings.direction == Direction::Send;
@@ -176,6 +182,7 @@ async fn say_hello(
         destination: if upload { &settings.destination } else { b"" },
         create_destination: settings.create_destination,
         measures: settings.sources.is_empty(),
+        renames_again,
         sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),

@@ -1,15 +1,18 @@
 //! What the user of the client sees and the log keeps.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::opening::Opened;
+use super::retry::Try;
 use crate::cli::ASCP_VERSION;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
 use crate::cli::settings::TransferSettings;
 use crate::cli::terminal;
-use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
+use crate::driver::{FileReport, FileVerdict, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
 use crate::logging::Logger;
 use crate::logging::session_lines::{self, FileFacts, SessionFacts, SessionParameters, Status};
@@ -25,7 +28,52 @@ pub(super) struct ClientWatch {
     parameters: SessionParameters,
     opened: bool,
     outcome: Option<SessionOutcome>,
+    earlier: Earlier,
     rate: RateMeter,
+}
+
+/// What sessions did that were lost.
+#[derive(Debug, Default)]
+struct Earlier {
+    /// A session may be lost and go on.
+    may_be: bool,
+    bytes: u64,
+    elapsed: Duration,
+    delivered: u64,
+    /// Hashes of the names of what they delivered, as far as there is room.
+    names: HashSet<u64>,
+}
+
+/// Names remembered, so that what was shown as delivered is not shown again as skipped.
+const MOST_NAMES: usize = 1 << 20;
+
+impl Earlier {
+    fn add(&mut self, report: &TransferReport) {
+        self.bytes += report.bytes;
+        self.elapsed += report.elapsed;
+        self.delivered += report.totals.passed;
+    }
+
+    /// `report` with what came before it; what was delivered then and is skipped now counts once.
+    fn joined(&self, mut report: TransferReport) -> TransferReport {
+        report.bytes += self.bytes;
+        report.elapsed += self.elapsed;
+        report.totals.passed += self.delivered;
+        report.totals.skipped = report.totals.skipped.saturating_sub(self.delivered);
+        report
+    }
+
+    fn note(&mut self, name: &[u8]) {
+        if self.may_be && self.names.len() < MOST_NAMES {
+            self.names.insert(hash_of(name));
+        }
+    }
+}
+
+fn hash_of(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The rate of the last second or so.
@@ -83,6 +131,10 @@ impl ClientWatch {
             parameters,
             opened: false,
             outcome: None,
+            earlier: Earlier {
+                may_be: !settings.retry_timeout.is_zero(),
+                ..Earlier::default()
+            },
             rate: RateMeter::default(),
         }
     }
@@ -90,6 +142,7 @@ impl ClientWatch {
     /// The server agreed.
     pub(super) fn session_opened(&mut self, opened: &Opened) {
         self.opened = true;
+        self.rate = RateMeter::default();
         self.facts.peer = Some(opened.server);
         self.facts.local = opened.udp.address().ok();
         self.parameters.target_rate_bps = opened.agreement.target_rate().0;
@@ -115,19 +168,54 @@ impl ClientWatch {
         self.logger.log(line);
     }
 
+    /// The session is lost, or there was none this time, and it will be tried again.
+    pub(super) fn session_lost(
+        &mut self,
+        outcome: Option<SessionOutcome>,
+        failure: &Failure,
+        next: &Try,
+    ) {
+        self.printer.close_line();
+        let line = format!(
+            "{}; trying again in {} s (try {}, {} s left)",
+            terminal::printable(failure.text.as_bytes()),
+            next.wait.as_secs_f32().ceil(),
+            next.number,
+            next.left.as_secs()
+        );
+        terminal::print_stderr(&format!("ascp: {line}\n"));
+        if let Some(outcome) = outcome {
+            self.earlier.add(&outcome.report);
+            let status = Status::Failed(failure.fault, failure.text.clone());
+            self.log_end(&status, &[]);
+        }
+        self.logger.log(line);
+    }
+
     pub(super) fn session_over(&mut self, outcome: SessionOutcome) {
         self.outcome = Some(outcome);
     }
 
     /// The last lines and the exit status; `failure` if the session never began.
     pub(super) fn finish(mut self, failure: Option<Failure>) -> ExitStatus {
-        let Some(outcome) = self.outcome.take() else {
+        let Some(mut outcome) = self.outcome.take() else {
             let failure =
                 failure.unwrap_or_else(|| Failure::from(fasp_core::fault::Fault::InternalError));
+            if self.earlier.delivered > 0 {
+                self.printer.complete(&Completion {
+                    bytes: self.earlier.bytes,
+                    elapsed: self.earlier.elapsed,
+                    files: self.earlier.delivered,
+                    failed: 0,
+                    skipped: 0,
+                });
+            }
+            self.printer.close_line();
             self.log_end(&Status::Failed(failure.fault, failure.text.clone()), &[]);
             terminal::report_session_failure(&failure, self.quiet);
             return ExitStatus::from(&failure);
         };
+        outcome.report = self.earlier.joined(outcome.report);
         let report = &outcome.report;
         let status = outcome.failure.as_ref().map_or(Status::Success, |failure| {
             Status::Failed(failure.fault, failure.text.clone())
@@ -232,6 +320,11 @@ impl Observer for ClientWatch {
     }
 
     fn file(&mut self, report: &FileReport) {
+        match report.verdict {
+            FileVerdict::Delivered => self.earlier.note(&report.name),
+            FileVerdict::Skipped if self.earlier.names.contains(&hash_of(&report.name)) => return,
+            FileVerdict::Skipped | FileVerdict::Failed(_) => {}
+        }
         let facts = self.file_facts(report);
         let (status, state, done) = match &report.verdict {
             FileVerdict::Delivered => (

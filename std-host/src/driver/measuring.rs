@@ -2,7 +2,7 @@
 //!
 //! Nothing here touches the disk. What a peer offers all the same is given up at once.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::OpenRecord;
@@ -15,7 +15,7 @@ use fasp_core::units::ObjectId;
 use super::clock::Clock;
 use super::message::{Command, TransferEvent, TransferReport};
 use super::wait::{precise_timers, wait};
-use super::{HostReceiver, HostSender, Lane, ThreadEnds, Transfer};
+use super::{CHALLENGE_ROOM, HostReceiver, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::storage::waker::Waker;
 use crate::udp::{ReceiveBatch, UdpPort};
@@ -58,7 +58,6 @@ pub struct Measuring {
     machine: Machine,
     udp: UdpPort,
     peer: Option<SocketAddr>,
-    trusted: IpAddr,
     waker: Waker,
     ends: ThreadEnds,
     clock: Clock,
@@ -74,14 +73,11 @@ impl Measuring {
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn send(lane: Lane, challenge: u64) -> Outcome<Transfer> {
+    pub fn send(lane: Lane) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            let trust = match lane.peer {
-                Some(_) => PathTrust::Proven,
-                None => PathTrust::Unproven { challenge },
-            };
             Self::new(lane, ends, |agreement, (sealer, opener), now| {
+                let trust = PathTrust::Proven;
                 let mut sender = Box::new(Sender::new(agreement, sealer, opener, trust, now));
                 sender.measure(agreement.target_rate());
                 Machine::Sends(sender)
@@ -113,11 +109,18 @@ impl Measuring {
     ) -> Self {
         let clock = Clock::start();
         let protection = Lane::protection(lane.keys, &lane.agreement, lane.role);
+        let mut machine = machine(&lane.agreement, protection, clock.now());
+        if let Some(secret) = lane.follow {
+            let trusted = trusted(lane.trusted);
+            match &mut machine {
+                Machine::Sends(sender) => sender.follow_peer(secret, trusted),
+                Machine::Receives(receiver) => receiver.follow_peer(secret, trusted),
+            }
+        }
         Self {
-            machine: machine(&lane.agreement, protection, clock.now()),
+            machine,
             udp: lane.udp,
             peer: lane.peer,
-            trusted: lane.trusted,
             waker: lane.waker,
             ends,
             clock,
@@ -195,19 +198,15 @@ impl Measuring {
             let now = self.clock.at(arrived.at);
             match &mut self.machine {
                 Machine::Sends(sender) => {
-                    let taken = sender.handle_datagram(now, arrived.bytes).is_ok();
-                    if taken && self.peer.is_none() {
-                        self.peer = Some(arrived.source);
-                        if arrived.source.ip() == self.trusted {
-                            sender.prove_path();
-                        }
-                    }
+                    // What was not taken is counted there.
+                    let _ = sender.handle_datagram_from(now, arrived.source, arrived.bytes);
                 }
                 Machine::Receives(receiver) => {
-                    let Ok(arrival) = receiver.handle_datagram(now, arrived.bytes) else {
+                    let source = arrived.source;
+                    let Ok(arrival) = receiver.handle_datagram_from(now, source, arrived.bytes)
+                    else {
                         continue;
                     };
-                    self.peer.get_or_insert(arrived.source);
                     for block in arrival.blocks() {
                         if let Block::Whole { record, .. } = block {
                             receiver.handle_result(record.object, Some(Fault::Unauthorized));
@@ -247,7 +246,7 @@ impl Measuring {
                 }
             }
         }
-        if let Some(peer) = self.peer.filter(|_| connected) {
+        if let Some(peer) = self.destination().filter(|_| connected) {
             self.ends.tell(TransferEvent::Connected(peer));
         }
         if settled {
@@ -263,9 +262,35 @@ impl Measuring {
         }
     }
 
+    /// A client sends where the server told it to, a server where its client has proven to be.
+    fn destination(&self) -> Option<SocketAddr> {
+        self.peer.or_else(|| match &self.machine {
+            Machine::Sends(sender) => sender.peer_address(),
+            Machine::Receives(receiver) => receiver.peer_address(),
+        })
+    }
+
+    /// Asks an address that has not proven itself.
+    fn ask_newcomer(&mut self) {
+        let mut question = [0; CHALLENGE_ROOM];
+        let now = self.clock.now();
+        let asked = match &mut self.machine {
+            Machine::Sends(sender) => sender.poll_challenge(now, &mut question),
+            Machine::Receives(receiver) => receiver.poll_challenge(now, &mut question),
+        };
+        if let Some((length, to)) = asked {
+            let bytes = question.get(..length).unwrap_or_default();
+            // One that the socket has no room for is lost like any other.
+            let _ = self.udp.send(bytes, length, to);
+        }
+    }
+
     /// `false` if the socket has no room.
     fn transmit(&mut self, out: &mut [u8]) -> bool {
-        let Some(peer) = self.peer else { return true };
+        self.ask_newcomer();
+        let Some(peer) = self.destination() else {
+            return true;
+        };
         let segments = self.udp.most_segments();
         loop {
             let now = self.clock.now();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fasp_core::control::Rate;
 use fasp_core::fault::Fault;
+use fasp_core::path::Move;
 use fasp_core::trains::Bandwidth;
 
 use crate::failure::Failure;
@@ -90,6 +91,8 @@ pub struct TransferReport {
 pub enum TransferEvent {
     /// The peer's first authentic datagram came from this address.
     Connected(SocketAddr),
+    /// The peer came to another address, which has proven itself.
+    Moved(Move),
     /// A file begins: name and size.
     Started(Vec<u8>, u64),
     /// A part of a file, or all of it, was there.

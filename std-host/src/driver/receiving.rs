@@ -19,7 +19,7 @@ use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferRe
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
 use super::write_runs::WriteRuns;
-use super::{HostReceiver, Lane, ThreadEnds, Transfer};
+use super::{CHALLENGE_ROOM, HostReceiver, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::write_behind::{Completion, Job, OwnedRecord, WriteBehind, WriteConfig};
@@ -94,8 +94,13 @@ impl Receiving {
 
     fn new(lane: Lane, config: WriteConfig, ends: ThreadEnds) -> Outcome<Self> {
         let clock = Clock::start();
-        let Agreed { receiver, decides } =
-            machine(lane.agreement, lane.keys, lane.role, clock.now());
+        let Agreed {
+            mut receiver,
+            decides,
+        } = machine(lane.agreement, lane.keys, lane.role, clock.now());
+        if let Some(secret) = lane.follow {
+            receiver.follow_peer(secret, trusted(lane.trusted));
+        }
         let keep_partial = config.resume_level > 0;
         let checks = config.resume_level > 1;
         let storage = WriteBehind::start(config, lane.waker.clone())?;
@@ -188,11 +193,12 @@ impl Receiving {
         for arrived in batch.datagrams() {
             // The delay that the sender is told must not contain our own.
             let now = self.clock.at(arrived.at);
-            let Ok(arrival) = self.receiver.handle_datagram(now, arrived.bytes) else {
+            let Ok(arrival) =
+                self.receiver
+                    .handle_datagram_from(now, arrived.source, arrived.bytes)
+            else {
                 continue;
             };
-            // The first authentic address stays: a copy sent on from elsewhere moves nothing.
-            self.peer.get_or_insert(arrived.source);
             // Records come before the blocks that need them, completions after.
             let complete = self.take_records();
             for block in arrival.blocks() {
@@ -233,10 +239,12 @@ impl Receiving {
                 ReceiverEvent::Complete(object) => complete.push(object),
                 ReceiverEvent::Cancelled { object, fault } => self.cancelled(object, fault),
                 ReceiverEvent::Connected => {
-                    if let Some(peer) = self.peer {
+                    let peer = self.peer.or_else(|| self.receiver.peer_address());
+                    if let Some(peer) = peer {
                         self.ends.tell(TransferEvent::Connected(peer));
                     }
                 }
+                ReceiverEvent::Moved(moved) => self.ends.tell(TransferEvent::Moved(moved)),
                 ReceiverEvent::Settled => self.storage.submit(Job::SettleFolders),
                 ReceiverEvent::Failed(fault) => self.failed(fault),
                 _ => {}
@@ -475,7 +483,15 @@ impl Receiving {
 
     /// `false` if the socket has no room.
     fn transmit(&mut self, now: Instant, out: &mut [u8]) -> bool {
-        let Some(peer) = self.peer else { return true };
+        let mut question = [0; CHALLENGE_ROOM];
+        while let Some((length, to)) = self.receiver.poll_challenge(now, &mut question) {
+            let bytes = question.get(..length).unwrap_or_default();
+            // One that the socket has no room for is lost like any other.
+            let _ = self.udp.send(bytes, length, to);
+        }
+        // A client sends where the server told it to, a server where its client has proven to be.
+        let peer = self.peer.or_else(|| self.receiver.peer_address());
+        let Some(peer) = peer else { return true };
         loop {
             let length = self
                 .unsent

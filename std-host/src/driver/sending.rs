@@ -3,7 +3,7 @@
 mod judging;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
 use std::time::Instant as HostInstant;
@@ -21,7 +21,7 @@ use super::clock::Clock;
 use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
-use super::{HostSender, Lane, ThreadEnds, Transfer};
+use super::{CHALLENGE_ROOM, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::docroot::Docroot;
@@ -95,7 +95,6 @@ pub struct Sending {
     sender: Box<HostSender>,
     udp: UdpPort,
     peer: Option<SocketAddr>,
-    trusted: IpAddr,
     waker: Waker,
     source: Observed,
     /// Objects whose checks are compared.
@@ -120,15 +119,10 @@ impl Sending {
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn start(
-        lane: Lane,
-        docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
-        challenge: u64,
-    ) -> Outcome<Transfer> {
+    pub fn start(lane: Lane, docroot: Arc<Docroot>, sources: Vec<Vec<u8>>) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, challenge, ends) {
+            match Self::new(lane, docroot, sources, ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -142,29 +136,25 @@ impl Sending {
         lane: Lane,
         docroot: Arc<Docroot>,
         sources: Vec<Vec<u8>>,
-        challenge: u64,
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
         let (sealer, opener) = Lane::protection(lane.keys, &lane.agreement, lane.role);
-        // A server proves a receiver's address unless it is where the control channel comes from.
-        let trust = match lane.peer {
-            Some(_) => PathTrust::Proven,
-            None => PathTrust::Unproven { challenge },
-        };
-        let sender = Box::new(Sender::new(
+        let mut sender = Box::new(Sender::new(
             &lane.agreement,
             sealer,
             opener,
-            trust,
+            PathTrust::Proven,
             clock.now(),
         ));
+        if let Some(secret) = lane.follow {
+            sender.follow_peer(secret, trusted(lane.trusted));
+        }
         let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
         Ok(Self {
             sender,
             udp: lane.udp,
             peer: lane.peer,
-            trusted: lane.trusted,
             walk: walk_ahead(docroot, sources, lane.waker.clone())?,
             waker: lane.waker,
             source: Observed {
@@ -242,14 +232,16 @@ impl Sending {
     fn take_batch(&mut self, batch: &mut ReceiveBatch) {
         for arrived in batch.datagrams() {
             let now = self.clock.at(arrived.at);
-            let taken = self.sender.handle_datagram(now, arrived.bytes).is_ok();
-            if taken && self.peer.is_none() {
-                self.peer = Some(arrived.source);
-                if arrived.source.ip() == self.trusted {
-                    self.sender.prove_path();
-                }
-            }
+            // What was not taken is counted there.
+            let _ = self
+                .sender
+                .handle_datagram_from(now, arrived.source, arrived.bytes);
         }
+    }
+
+    /// A client sends where the server told it to, a server where its client has proven to be.
+    fn destination(&self) -> Option<SocketAddr> {
+        self.peer.or_else(|| self.sender.peer_address())
     }
 
     fn offer(&mut self) {
@@ -336,10 +328,11 @@ impl Sending {
         {
             match event {
                 SenderEvent::Connected => {
-                    if let Some(peer) = self.peer {
+                    if let Some(peer) = self.destination() {
                         self.ends.tell(TransferEvent::Connected(peer));
                     }
                 }
+                SenderEvent::Moved(moved) => self.ends.tell(TransferEvent::Moved(moved)),
                 SenderEvent::Finished { first, last, fault } => {
                     self.range_over(first, last, |this, object| match fault {
                         None => FileVerdict::Delivered,
@@ -497,7 +490,16 @@ impl Sending {
 
     /// `false` if the socket has no room.
     fn transmit(&mut self, out: &mut [u8]) -> bool {
-        let Some(peer) = self.peer else { return true };
+        let mut question = [0; CHALLENGE_ROOM];
+        let now = self.clock.now();
+        while let Some((length, to)) = self.sender.poll_challenge(now, &mut question) {
+            let bytes = question.get(..length).unwrap_or_default();
+            // One that the socket has no room for is lost like any other.
+            let _ = self.udp.send(bytes, length, to);
+        }
+        let Some(peer) = self.destination() else {
+            return true;
+        };
         let segments = self.udp.most_segments();
         // After some batches the feedback that came meanwhile is looked at.
         for _ in 0..16 {

@@ -114,6 +114,7 @@ pub(super) async fn open(
         udp_port: port,
         udp_address: address.as_deref(),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
+        renames: matches!(&work, Work::Receive { tree } if tree.renames()),
     };
     let mut bytes = vec![0; 4_096];
     let accepted = proposal
@@ -175,6 +176,9 @@ async fn prepare(
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     });
     let work = match hello.direction {
+        TransferDirection::Upload if hello.flags.renames_again => Work::Receive {
+            tree: renamed_again(&docroot, hello)?,
+        },
         TransferDirection::Upload => Work::Receive {
             tree: destination_tree(
                 &docroot,
@@ -215,6 +219,18 @@ pub(crate) fn destination_tree(
     };
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
+    Ok(tree)
+}
+
+/// The destination of a session that goes on: what the lost one made there must not change what it means.
+fn renamed_again(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+    if hello.sources != 1 {
+        let text = "only a single source takes the name of the destination";
+        return Err(Failure::new(Fault::Protocol, text));
+    }
+    DestinationTree::examine(docroot, hello.destination)?;
+    let tree = DestinationTree::new(Arc::clone(docroot), hello.destination, Placement::Rename);
+    tree.prepare(false)?;
     Ok(tree)
 }
 

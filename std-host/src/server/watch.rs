@@ -52,6 +52,11 @@ impl Observer for ServerWatch {
         self.logger.debug(1, format!("first datagram from {peer}"));
     }
 
+    fn moved(&mut self, from: SocketAddr, to: SocketAddr) {
+        self.logger
+            .log(format!("the client's address changed from {from} to {to}"));
+    }
+
     fn started(&mut self, _name: &[u8], _size: u64) {}
 
     fn kept(&mut self, report: &KeptReport) {

@@ -10,12 +10,16 @@ pub struct SessionOutcome {
     pub report: TransferReport,
     /// Why the session, or its first failed file, failed.
     pub failure: Option<Failure>,
+    /// It is the session that failed, not a file: nobody knows the fate of the other files.
+    pub broke: bool,
 }
 
 /// Watches a session: the client's terminal and log, or a server's log.
 pub trait Observer: Send {
     /// The data plane is up.
     fn connected(&mut self, peer: std::net::SocketAddr);
+    /// The peer came to another address.
+    fn moved(&mut self, _from: std::net::SocketAddr, _to: std::net::SocketAddr) {}
     /// A file begins.
     fn started(&mut self, name: &[u8], size: u64);
     /// A part of a file, or all of it, was there before.

@@ -150,6 +150,7 @@ impl<'o> Session<'o> {
                 self.observer.connected(peer);
                 let _ = self.writer.send(&ControlMessage::UdpOk).await;
             }
+            TransferEvent::Moved(moved) => self.observer.moved(moved.from, moved.to),
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
             TransferEvent::Kept(report) => self.observer.kept(&report),
             TransferEvent::File(report) => self.on_file(report).await,
@@ -412,8 +413,14 @@ impl<'o> Session<'o> {
             .failure
             .or_else(|| report.failure.take().filter(|_| !settled));
         let file_failure = self.first_failure.map(|(_, failure)| failure);
+        let broke = session_failure.is_some();
         let failure = session_failure.or(file_failure);
-        (SessionOutcome { report, failure }, self.writer)
+        let outcome = SessionOutcome {
+            report,
+            failure,
+            broke,
+        };
+        (outcome, self.writer)
     }
 }
 

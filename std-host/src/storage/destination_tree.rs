@@ -83,6 +83,12 @@ impl DestinationTree {
         }
     }
 
+    /// Whether the destination takes the name of the single source.
+    #[must_use]
+    pub fn renames(&self) -> bool {
+        self.placement == Placement::Rename
+    }
+
     /// Makes sure that there is a folder to write to; with `create` (`-d`) makes it, parents included.
     ///
     /// # Errors

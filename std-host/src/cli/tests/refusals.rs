@@ -13,7 +13,7 @@ fn assert_refused(line: &str, part: &str) {
 }
 
 #[rustfmt::skip]
-const VALUED: [&str; 47] = [
+const VALUED: [&str; 46] = [
     "-E", "-N", "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
     "-y", "-j", "-t", "-x", "-I", "-Y", "-o", "--file-list", "--file-pair-list", "--src-base",
     "--src-base64", "--overwrite", "--symbolic-links", "--tags", "--tags64", "--proxy",
@@ -21,7 +21,7 @@ const VALUED: [&str; 47] = [
     "--file-checksum", "--file-crypt", "--exclude-newer-than", "--exclude-older-than",
     "--move-after-transfer", "--multi-session-threshold", "--partial-file-suffix",
     "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
-    "--remote-preserve-xattrs", "--retry-timeout", "--source-prefix", "--source-prefix64",
+    "--remote-preserve-xattrs", "--source-prefix", "--source-prefix64",
     "--ssh-arg",
 ];
 
