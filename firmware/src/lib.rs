@@ -5,4 +5,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod appliance;
+pub mod host;
+pub mod sockets;
+pub mod storage;
 pub mod udp_bridge;
