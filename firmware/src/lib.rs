@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod control_channel;
 pub mod host;
+pub mod session;
 pub mod sockets;
 pub mod storage;
 pub mod udp_bridge;
