@@ -5,4 +5,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod appliance;
+pub mod control_channel;
+pub mod host;
+pub mod session;
+pub mod sockets;
+pub mod storage;
 pub mod udp_bridge;

@@ -14,6 +14,7 @@ mod bulk;
 mod command_line;
 mod crashes;
 mod destination;
+mod embedded;
 mod errors;
 mod faults;
 mod house_rules;
