@@ -5,4 +5,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod addresses;
+pub mod phy;
 pub mod udp_bridge;
