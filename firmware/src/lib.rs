@@ -6,5 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+pub mod appliance;
+pub mod host;
 pub mod phy;
+pub mod sockets;
+pub mod storage;
 pub mod udp_bridge;

@@ -1,4 +1,4 @@
-//! Between a machine of `core` and a UDP socket of smoltcp; the only file that names smoltcp's sockets.
+//! Between a machine of `core` and a UDP socket of smoltcp.
 //!
 //! [`UdpBridge::receive`] hands what has arrived to the machine, [`UdpBridge::transmit`] takes what the machine
 //! has to send. A datagram that the machine has given away is never lost here: while the socket has no room,
@@ -9,8 +9,10 @@ use fasp_core::sender::Transmit;
 use fasp_core::time::Instant;
 use smoltcp::iface::{Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::Device;
-use smoltcp::socket::udp::{RecvError, SendError, Socket};
+
 use smoltcp::wire::IpEndpoint;
+
+use crate::sockets::udp::{RecvError, SendError, Socket};
 
 /// What came of [`UdpBridge::transmit`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
