@@ -7,6 +7,8 @@
 
 pub mod addresses;
 pub mod appliance;
+pub mod entropy;
+pub mod flash;
 pub mod host;
 pub mod phy;
 pub mod sockets;
