@@ -26,6 +26,7 @@ use crate::crypto::{GcmBackend, Opener, Sealer, SoftwareGcm};
 use crate::fault::Fault;
 use crate::lane::{Inbound, Outbound};
 use crate::loss::GapList;
+use crate::metadata::ByteRange;
 use crate::negotiation::Agreement;
 use crate::statistics::ReceiverStatistics;
 use crate::stream::{Incoming, Outgoing};
@@ -154,6 +155,20 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         self.outbound.skip_to(crate::units::PacketNumber(own));
         self.inbound.skip_to(crate::units::PacketNumber(peers));
         self.reporting.skip_to(peers);
+    }
+
+    /// What of `object` was not lent out yet, in order; nothing for one that is complete or not known.
+    pub fn missing(&self, object: ObjectId) -> impl Iterator<Item = ByteRange> + '_ {
+        let entry = self.objects.get(object).unwrap_or_default();
+        let rest = (entry.high < entry.size).then_some(ByteRange {
+            start: entry.high,
+            end: entry.size,
+        });
+        let gaps = self.gaps.of(object).map(|gap| ByteRange {
+            start: gap.start,
+            end: gap.end,
+        });
+        gaps.chain(rest)
     }
 
     /// Counters.

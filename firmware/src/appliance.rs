@@ -15,16 +15,26 @@
 //! A visit begins before there is a client: polling it is what listens. Who connects while another client is
 //! served is told so and turned away.
 
+mod visit;
+
+use core::fmt;
+
 use fasp_core::time::Instant;
 use fasp_core::units::BitRate;
-use smoltcp::iface::{Interface, SocketSet};
-use smoltcp::phy::Device;
-use smoltcp::wire::IpAddress;
+use smoltcp::iface::SocketHandle;
+use smoltcp::wire::{IpAddress, IpEndpoint};
+use zeroize::Zeroize;
 
 use crate::host::Host;
+use crate::session::Session;
 use crate::sockets::Sockets;
 use crate::storage::Storage;
+use crate::udp_bridge::UdpBridge;
 
+pub use visit::Visit;
+
+/// Bytes of the largest datagram that an appliance sends or takes: what Ethernet carries over IPv4.
+pub const DATAGRAM_BYTES: usize = 1_472;
 /// Bytes of an Ed25519 key, public or secret.
 pub const KEY_BYTES: usize = 32;
 
@@ -39,6 +49,10 @@ pub struct Configuration<'c> {
     pub authorized_keys: &'c [[u8; KEY_BYTES]],
     /// A password that may be used instead of a key; `None`, the better choice, for none.
     pub password: Option<&'c str>,
+    /// The TCP port of the control channel; 22 is what `ascp` tries first.
+    pub control_port: u16,
+    /// The UDP port of the data; 33001 is usual.
+    pub data_port: u16,
     /// The UDP address that clients are told, where it is not that of the control channel.
     pub advertised_address: Option<IpAddress>,
     /// The UDP port that clients are told, where it is not the one bound.
@@ -47,6 +61,17 @@ pub struct Configuration<'c> {
     pub target_rate_cap: BitRate,
     /// Largest datagram, bytes of UDP payload: what the link carries in one piece, at most 1,472 over Ethernet.
     pub largest_datagram: u16,
+}
+
+impl fmt::Debug for Configuration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration")
+            .field("user", &self.user)
+            .field("authorized_keys", &self.authorized_keys.len())
+            .field("control_port", &self.control_port)
+            .field("data_port", &self.data_port)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to do after [`Visit::poll`].
@@ -58,11 +83,43 @@ pub enum Next {
     Over,
 }
 
+/// Bytes of the largest SSH packet, each way.
+const SSH_PACKET: usize = 2_048;
+
 /// Memory of the SSH connection of one visit.
-#[derive(Debug)]
 pub struct SshMemory {
-    incoming: [u8; 2_048],
-    outgoing: [u8; 2_048],
+    pub(crate) incoming: [u8; SSH_PACKET],
+    pub(crate) outgoing: [u8; SSH_PACKET],
+}
+
+impl SshMemory {
+    /// Memory to be lent to [`Appliance::visit`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            incoming: [0; SSH_PACKET],
+            outgoing: [0; SSH_PACKET],
+        }
+    }
+}
+
+impl Default for SshMemory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for SshMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SshMemory")
+    }
+}
+
+impl Drop for SshMemory {
+    fn drop(&mut self) {
+        self.incoming.zeroize();
+        self.outgoing.zeroize();
+    }
 }
 
 /// An appliance and its files.
@@ -70,6 +127,7 @@ pub struct SshMemory {
 /// `PACKETS` (a power of two, 128 at least) packets a sending session has in flight, `WORDS` × 64 packet numbers
 /// a receiving one remembers, `OBJECTS` (16 at least) files at once, `GAPS` missing ranges, `META` (8,960 at
 /// least) bytes of records about files each way. [`SmallAppliance`] is the small profile.
+#[derive(Debug)]
 pub struct Appliance<
     'c,
     S: Storage,
@@ -84,43 +142,15 @@ pub struct Appliance<
     storage: S,
     host: H,
     sockets: Sockets,
+    bridge: UdpBridge<[u8; DATAGRAM_BYTES]>,
+    session: Option<Session<S, PACKETS, WORDS, OBJECTS, GAPS, META>>,
 }
 
-/// Holds one session in at most 64 KiB.
-pub type SmallAppliance<'c, S, H> = Appliance<'c, S, H, 256, 16, 16, 128, 8_960>;
+/// An appliance that holds one session in at most 64 KiB.
+pub type SmallAppliance<'c, S, H> = Appliance<'c, S, H, 512, 16, 16, 128, 8_960>;
 
-/// One client, from listening to its good-bye.
-pub struct Visit<
-    'v,
-    'c,
-    S: Storage,
-    H: Host,
-    const PACKETS: usize,
-    const WORDS: usize,
-    const OBJECTS: usize,
-    const GAPS: usize,
-    const META: usize,
-> {
-    appliance: &'v mut Appliance<'c, S, H, PACKETS, WORDS, OBJECTS, GAPS, META>,
-    memory: &'v mut SshMemory,
-}
-
-impl SshMemory {
-    /// Memory to be lent to [`Appliance::visit`].
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            incoming: [0; 2_048],
-            outgoing: [0; 2_048],
-        }
-    }
-}
-
-impl Default for SshMemory {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+/// A session of a [`SmallAppliance`].
+pub type SmallSession<S> = Session<S, 512, 16, 16, 128, 8_960>;
 
 impl<
     'c,
@@ -139,7 +169,9 @@ impl<
             configuration,
             storage,
             host,
+            bridge: bridge(sockets.data),
             sockets,
+            session: None,
         }
     }
 
@@ -148,39 +180,24 @@ impl<
         &mut self.storage
     }
 
+    /// The machine the appliance runs on.
+    pub fn host(&mut self) -> &mut H {
+        &mut self.host
+    }
+
     /// Begins to listen for the next client.
     pub fn visit<'v>(
         &'v mut self,
         memory: &'v mut SshMemory,
     ) -> Visit<'v, 'c, S, H, PACKETS, WORDS, OBJECTS, GAPS, META> {
-        Visit {
-            appliance: self,
-            memory,
-        }
+        self.bridge = bridge(self.sockets.data);
+        self.session = None;
+        Visit::new(self, memory)
     }
 }
 
-impl<
-    S: Storage,
-    H: Host,
-    const PACKETS: usize,
-    const WORDS: usize,
-    const OBJECTS: usize,
-    const GAPS: usize,
-    const META: usize,
-> Visit<'_, '_, S, H, PACKETS, WORDS, OBJECTS, GAPS, META>
-{
-    /// Takes what has come, does what is due and sends what may leave; polls the whole stack with it.
-    ///
-    /// Bounded: it returns after at most some dozens of frames, with the present as deadline if more wait.
-    pub fn poll<D: Device + ?Sized>(
-        &mut self,
-        now: Instant,
-        interface: &mut Interface,
-        device: &mut D,
-        sockets: &mut SocketSet<'_>,
-    ) -> Next {
-        interface.poll(crate::udp_bridge::stack_time(now), device, sockets);
-        Next::Wait(None)
-    }
+/// A bridge that knows no peer yet.
+fn bridge(data: SocketHandle) -> UdpBridge<[u8; DATAGRAM_BYTES]> {
+    let nobody = IpEndpoint::new(IpAddress::v4(0, 0, 0, 0), 0);
+    UdpBridge::new(data, nobody, [0; DATAGRAM_BYTES], [0; DATAGRAM_BYTES])
 }

@@ -7,10 +7,12 @@
 
 pub mod addresses;
 pub mod appliance;
+pub mod control_channel;
 pub mod entropy;
 pub mod flash;
 pub mod host;
 pub mod phy;
+pub mod session;
 pub mod sockets;
 pub mod storage;
 pub mod udp_bridge;

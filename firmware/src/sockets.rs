@@ -2,14 +2,9 @@
 //!
 //! Two for TCP, because one must be free to tell a second client that the appliance is busy, and one for UDP.
 
+use smoltcp::iface::{SocketHandle, SocketSet};
 pub(crate) use smoltcp::socket::tcp;
 pub(crate) use smoltcp::socket::udp;
-use smoltcp::iface::{SocketHandle, SocketSet};
-
-/// TCP port of the control channel unless the board chooses another one.
-pub const CONTROL_PORT: u16 = 22;
-/// UDP port of the data unless the board chooses another one.
-pub const DATA_PORT: u16 = 33_001;
 
 /// Bytes of the TCP socket's buffers, each way, that the control channel needs at least.
 pub const CONTROL_BYTES: usize = 2_048;
@@ -51,8 +46,6 @@ pub struct Sockets {
     pub(crate) control: [SocketHandle; 2],
     /// UDP.
     pub(crate) data: SocketHandle,
-    pub(crate) control_port: u16,
-    pub(crate) data_port: u16,
 }
 
 impl Sockets {
@@ -61,8 +54,6 @@ impl Sockets {
     pub fn add<'m, const CONTROL: usize, const PACKETS: usize, const BYTES: usize>(
         set: &mut SocketSet<'m>,
         memory: &'m mut SocketMemory<CONTROL, PACKETS, BYTES>,
-        control_port: u16,
-        data_port: u16,
     ) -> Self {
         let [first, second] = &mut memory.control;
         let [bytes_in, bytes_out] = &mut memory.datagrams;
@@ -78,11 +69,6 @@ impl Sockets {
             udp::PacketBuffer::new(&mut meta_in[..], &mut bytes_in[..]),
             udp::PacketBuffer::new(&mut meta_out[..], &mut bytes_out[..]),
         ));
-        Self {
-            control,
-            data,
-            control_port,
-            data_port,
-        }
+        Self { control, data }
     }
 }

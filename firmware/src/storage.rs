@@ -8,6 +8,10 @@
 //! Paths are bytes that [`fasp_core::destination::split_relative`] accepts, at most [`LONGEST_PATH`] of them, with
 //! `/` between components. The root is the empty path; only [`Storage::list`] and [`Storage::stat`] meet it.
 
+pub mod ram_disk;
+
+use core::fmt::Debug;
+
 use fasp_core::fault::Fault;
 
 /// Most bytes of a path on an appliance, folders included.
@@ -78,10 +82,10 @@ pub trait Storage {
     /// A file open for reading.
     ///
     /// As many may be open at once as the appliance has objects (16 at the small profile).
-    type File;
+    type File: Debug;
 
     /// A file being written; as many at once as of [`Self::File`].
-    type Partial;
+    type Partial: Debug;
 
     /// Ranges that are asked for again after a resume begin and end at multiples of this, or at the end of the
     /// file. A storage that erases before it writes gives its erase unit.
@@ -173,8 +177,8 @@ pub trait Storage {
         end: u64,
     ) -> Result<(), StorageError>;
 
-    /// Writes `bytes`, at most one datagram of them, at `offset`. In any order; each byte once, and once more
-    /// after [`Self::rewind`].
+    /// Writes `bytes`, at most one datagram of them, at `offset`. In any order. A byte that was written comes again
+    /// only with the same value, or after [`Self::rewind`].
     ///
     /// # Errors
     ///

@@ -14,6 +14,9 @@ use smoltcp::wire::IpEndpoint;
 
 use crate::sockets::udp::{RecvError, SendError, Socket};
 
+/// Frames taken in one call to [`UdpBridge::receive`].
+const FRAMES: usize = 64;
+
 /// What came of [`UdpBridge::transmit`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Transmitted {
@@ -90,8 +93,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UdpBridge<B> {
     }
 
     /// Polls the stack and hands every datagram that has arrived to `handle`, with where it came from.
+    /// `handle` says whether it can take another one now; those it cannot take wait in the socket.
     ///
-    /// Frame by frame, so that many at once do not overflow the socket.
+    /// Frame by frame, so that many at once do not overflow the socket, and no more than some dozens, so that a
+    /// flood does not hold up everything else: `true` if more may wait.
     /// Whether a datagram is authentic is for the machine to say; `handle` may change its bytes.
     pub fn receive<D: Device + ?Sized>(
         &mut self,
@@ -99,24 +104,29 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UdpBridge<B> {
         interface: &mut Interface,
         device: &mut D,
         sockets: &mut SocketSet<'_>,
-        mut handle: impl FnMut(IpEndpoint, &mut [u8]),
-    ) {
-        loop {
+        mut handle: impl FnMut(IpEndpoint, &mut [u8]) -> bool,
+    ) -> bool {
+        let mut more = !self.take_from(sockets.get_mut(self.socket), &mut handle);
+        for frame in 1..=FRAMES {
             let polled = interface.poll_ingress_single(stack_time(now), device, sockets);
             if polled == PollIngressSingleResult::None {
                 break;
             }
-            self.take_from(sockets.get_mut(self.socket), &mut handle);
+            more |= !more && !self.take_from(sockets.get_mut(self.socket), &mut handle);
+            more |= frame == FRAMES;
         }
         // Upkeep of the stack and its own answers.
-        interface.poll(stack_time(now), device, sockets);
+        interface.poll_maintenance(stack_time(now));
+        send_all(now, interface, device, sockets);
+        more
     }
 
+    /// `false` if `handle` can take no more and something may wait.
     fn take_from(
         &mut self,
         socket: &mut Socket<'_>,
-        handle: &mut impl FnMut(IpEndpoint, &mut [u8]),
-    ) {
+        handle: &mut impl FnMut(IpEndpoint, &mut [u8]) -> bool,
+    ) -> bool {
         loop {
             let incoming = self.incoming.as_mut();
             let (length, source) = match socket.recv_slice(incoming) {
@@ -125,11 +135,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> UdpBridge<B> {
                     self.statistics.too_long += 1;
                     continue;
                 }
-                Err(RecvError::Exhausted) => return,
+                Err(RecvError::Exhausted) => return true,
             };
             if let Some(datagram) = incoming.get_mut(..length) {
                 self.statistics.received += 1;
-                handle(source, datagram);
+                if !handle(source, datagram) {
+                    return false;
+                }
             }
         }
     }

@@ -139,13 +139,17 @@ impl SmoltcpHost {
 
     /// Hands what has arrived to `handle`.
     pub(crate) fn receive(&mut self, now_us: u64, mut handle: impl FnMut(&mut [u8])) {
-        self.bridge.receive(
+        // Every frame that has come is taken; the bridge does so in portions.
+        while self.bridge.receive(
             Instant::from_micros(now_us),
             &mut self.interface,
             &mut self.frames,
             &mut self.sockets,
-            |_, datagram| handle(datagram),
-        );
+            |_, datagram| {
+                handle(datagram);
+                true
+            },
+        ) {}
     }
 
     /// Sends what `next` writes.

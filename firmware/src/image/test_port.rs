@@ -11,7 +11,7 @@ use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::phy::Device;
 use smoltcp::socket::udp::{PacketBuffer, PacketMetadata, Socket};
 use smoltcp::wire::IpEndpoint;
-use static_cell::ConstStaticCell;
+use static_cell::StaticCell;
 
 use fasp_firmware::udp_bridge::stack_time;
 
@@ -41,11 +41,11 @@ const fn memory() -> Memory {
 
 impl TestPort {
     pub(super) fn open(sockets: &mut SocketSet<'_>) -> Self {
-        static INCOMING: ConstStaticCell<Memory> = ConstStaticCell::new(memory());
-        static OUTGOING: ConstStaticCell<Memory> = ConstStaticCell::new(memory());
-        let (metadata, payload) = INCOMING.take();
+        static INCOMING: StaticCell<Memory> = StaticCell::new();
+        static OUTGOING: StaticCell<Memory> = StaticCell::new();
+        let (metadata, payload) = INCOMING.init_with(memory);
         let incoming = PacketBuffer::new(metadata.as_mut_slice(), payload.as_mut_slice());
-        let (metadata, payload) = OUTGOING.take();
+        let (metadata, payload) = OUTGOING.init_with(memory);
         let outgoing = PacketBuffer::new(metadata.as_mut_slice(), payload.as_mut_slice());
         let mut socket = Socket::new(incoming, outgoing);
         if socket.bind(PORT).is_err() {
@@ -63,13 +63,14 @@ impl TestPort {
         }
     }
 
+    /// Obeys what came; whether there is more to send at once.
     pub(super) fn poll<D: Device>(
         &mut self,
         now: Instant,
         interface: &mut Interface,
         device: &mut D,
         sockets: &mut SocketSet<'_>,
-    ) {
+    ) -> bool {
         let mut command = [0; LARGEST];
         loop {
             let socket = sockets.get_mut::<Socket<'_>>(self.socket);
@@ -86,6 +87,7 @@ impl TestPort {
             }
         }
         interface.poll(stack_time(now), device, sockets);
+        self.to_send > 0
     }
 
     fn obey(&mut self, now: Instant, command: &[u8], from: IpEndpoint, socket: &mut Socket<'_>) {

@@ -121,7 +121,10 @@ impl End {
             &mut self.interface,
             &mut self.card,
             &mut self.sockets,
-            |_, datagram| received.push(datagram.to_vec()),
+            |_, datagram| {
+                received.push(datagram.to_vec());
+                true
+            },
         );
     }
 
@@ -305,6 +308,7 @@ fn a_handed_over_datagram_says_where_it_came_from() {
         // As a machine that decrypts in place.
         datagram.fill(9);
         sources.push(source.into());
+        true
     });
     assert_eq!(sources.len(), 1);
     assert_eq!(sources[0].endpoint, IpEndpoint::new(address(true, 1), PORT));
