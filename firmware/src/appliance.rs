@@ -147,10 +147,10 @@ pub struct Appliance<
 }
 
 /// An appliance that holds one session in at most 64 KiB.
-pub type SmallAppliance<'c, S, H> = Appliance<'c, S, H, 512, 16, 16, 128, 8_960>;
+pub type SmallAppliance<'c, S, H> = Appliance<'c, S, H, 256, 16, 16, 128, 8_960>;
 
 /// A session of a [`SmallAppliance`].
-pub type SmallSession<S> = Session<S, 512, 16, 16, 128, 8_960>;
+pub type SmallSession<S> = Session<S, 256, 16, 16, 128, 8_960>;
 
 impl<
     'c,

@@ -218,3 +218,90 @@ pub trait Storage {
     /// [`StorageError::NotFound`], [`StorageError::Refused`] for a folder that holds something.
     fn remove(&mut self, path: &[u8]) -> Result<(), StorageError>;
 }
+
+impl<S: Storage + ?Sized> Storage for &mut S {
+    type File = S::File;
+    type Partial = S::Partial;
+
+    const RESUME_BLOCK: u64 = S::RESUME_BLOCK;
+
+    fn stat(&mut self, path: &[u8]) -> Result<Entry, StorageError> {
+        (**self).stat(path)
+    }
+
+    fn list(
+        &mut self,
+        folder: &[u8],
+        after: &[u8],
+        name: &mut [u8],
+    ) -> Result<Option<(usize, Entry)>, StorageError> {
+        (**self).list(folder, after, name)
+    }
+
+    fn open(&mut self, path: &[u8]) -> Result<(Self::File, Entry), StorageError> {
+        (**self).open(path)
+    }
+
+    fn read_at(
+        &mut self,
+        file: &mut Self::File,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), StorageError> {
+        (**self).read_at(file, offset, buffer)
+    }
+
+    fn close(&mut self, file: Self::File) {
+        (**self).close(file);
+    }
+
+    fn make_folder(&mut self, path: &[u8]) -> Result<(), StorageError> {
+        (**self).make_folder(path)
+    }
+
+    fn create(&mut self, path: &[u8], size: u64) -> Result<Self::Partial, StorageError> {
+        (**self).create(path, size)
+    }
+
+    fn resume(
+        &mut self,
+        path: &[u8],
+        note: &mut [u8],
+    ) -> Result<(Self::Partial, usize), StorageError> {
+        (**self).resume(path, note)
+    }
+
+    fn rewind(
+        &mut self,
+        partial: &mut Self::Partial,
+        start: u64,
+        end: u64,
+    ) -> Result<(), StorageError> {
+        (**self).rewind(partial, start, end)
+    }
+
+    fn write_at(
+        &mut self,
+        partial: &mut Self::Partial,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), StorageError> {
+        (**self).write_at(partial, offset, bytes)
+    }
+
+    fn sync(&mut self, partial: &mut Self::Partial, note: &[u8]) -> Result<(), StorageError> {
+        (**self).sync(partial, note)
+    }
+
+    fn commit(&mut self, partial: Self::Partial, modified_ns: i64) -> Result<(), StorageError> {
+        (**self).commit(partial, modified_ns)
+    }
+
+    fn abandon(&mut self, partial: Self::Partial, keep: bool) {
+        (**self).abandon(partial, keep);
+    }
+
+    fn remove(&mut self, path: &[u8]) -> Result<(), StorageError> {
+        (**self).remove(path)
+    }
+}

@@ -12,6 +12,8 @@
 )]
 
 mod allocations;
+#[cfg(test)]
+mod appliance;
 mod cheap_seal;
 mod checks;
 mod clock;

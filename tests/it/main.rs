@@ -14,6 +14,7 @@ mod authentication;
 mod bulk;
 mod command_line;
 mod destination;
+mod embedded;
 mod errors;
 mod house_rules;
 mod live_rates;

@@ -248,7 +248,9 @@ impl<
             }
             State::Established | State::CloseWait if !self.next_told => {
                 let since = *self.next_since.get_or_insert(now);
-                if now.since(since) >= PATIENCE {
+                // Who comes while the client before is leaving has its turn in a moment.
+                let is_busy = matches!(self.stage, Stage::Serving(_));
+                if is_busy && now.since(since) >= PATIENCE {
                     let said = turn_away();
                     self.next_told = socket.send_slice(&said).is_ok();
                     socket.close();
@@ -309,8 +311,12 @@ impl<
             Stage::Serving(_) => self.ssh.poll_timeout(),
             Stage::Leaving(until) => Some(until),
         };
-        let span = if self.next_told { LINGER } else { PATIENCE };
-        let next = self.next_since.map(|since| since + span);
+        let span = match self.stage {
+            _ if self.next_told => Some(LINGER),
+            Stage::Serving(_) => Some(PATIENCE),
+            _ => None,
+        };
+        let next = self.next_since.zip(span).map(|(since, span)| since + span);
         let soonest = stack.into_iter().chain(own).chain(next).min();
         soonest.map(|at| at.max(now))
     }

@@ -1,7 +1,7 @@
 //! Files in a piece of memory: for tests, and for what need not outlive the power.
 //!
-//! Memory is given out in blocks. A file reserves all its blocks when it begins, so that a full disk is known before
-//! the first byte comes. Folders are names only.
+//! The memory is lent by the caller and given out in blocks. A file reserves all its blocks when it begins, so that a
+//! full disk is known before the first byte comes. Folders are names only.
 
 mod blocks;
 mod entries;
@@ -10,10 +10,10 @@ use super::{Entry, LONGEST_NOTE, LONGEST_PATH, Storage, StorageError};
 use blocks::Blocks;
 use entries::{Kind, Node, Path};
 
-/// A disk of `BLOCKS` blocks of `BLOCK` bytes each, with at most `ENTRIES` files, folders and partials.
+/// A disk of `BLOCKS` blocks, with at most `ENTRIES` files, folders and partials.
 #[derive(Debug)]
-pub struct RamDisk<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize> {
-    blocks: Blocks<BLOCK, BLOCKS>,
+pub struct RamDisk<'m, const BLOCKS: usize, const ENTRIES: usize> {
+    blocks: Blocks<'m, BLOCKS>,
     nodes: [Option<Node>; ENTRIES],
     /// Counts what was ever made, so that a handle knows whether its file is still the same.
     made: u32,
@@ -26,22 +26,12 @@ pub struct Handle {
     number: u32,
 }
 
-impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize> Default
-    for RamDisk<BLOCK, BLOCKS, ENTRIES>
-{
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize>
-    RamDisk<BLOCK, BLOCKS, ENTRIES>
-{
-    /// An empty disk.
+impl<'m, const BLOCKS: usize, const ENTRIES: usize> RamDisk<'m, BLOCKS, ENTRIES> {
+    /// An empty disk in `memory`, of which each block is a `BLOCKS`th.
     #[must_use]
-    pub const fn new() -> Self {
+    pub const fn new(memory: &'m mut [u8]) -> Self {
         Self {
-            blocks: Blocks::new(),
+            blocks: Blocks::new(memory),
             nodes: [const { None }; ENTRIES],
             made: 0,
         }
@@ -50,7 +40,7 @@ impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize>
     /// Bytes that are not taken.
     #[must_use]
     pub fn free_bytes(&self) -> u64 {
-        (self.blocks.free() * BLOCK) as u64
+        (self.blocks.free() * self.blocks.block_bytes()) as u64
     }
 
     /// What a power cut would leave: partials as of their last sync, those never synced not at all.
@@ -127,9 +117,7 @@ impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize>
     }
 }
 
-impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize> Storage
-    for RamDisk<BLOCK, BLOCKS, ENTRIES>
-{
+impl<const BLOCKS: usize, const ENTRIES: usize> Storage for RamDisk<'_, BLOCKS, ENTRIES> {
     type File = Handle;
     type Partial = Handle;
 
@@ -209,7 +197,7 @@ impl<const BLOCK: usize, const BLOCKS: usize, const ENTRIES: usize> Storage
         if let Some(slot) = self.find(path, true) {
             self.remove_slot(slot);
         }
-        if size > (BLOCK * BLOCKS) as u64 {
+        if size > (self.blocks.block_bytes() * BLOCKS) as u64 {
             return Err(StorageError::TooLarge);
         }
         let kind = Kind::Partial {

@@ -1,29 +1,35 @@
 //! The memory of the disk in blocks, and which file has which of them.
 
+use core::ops::Range;
+
 use super::StorageError;
 
 /// The block belongs to nobody.
 const NOBODY: u16 = u16::MAX;
 
-/// `BLOCKS` blocks of `BLOCK` bytes. Owners are numbers below 65,535.
-pub(super) struct Blocks<const BLOCK: usize, const BLOCKS: usize> {
-    bytes: [[u8; BLOCK]; BLOCKS],
+/// `BLOCKS` blocks of equal size. Owners are numbers below 65,535.
+pub(super) struct Blocks<'m, const BLOCKS: usize> {
+    bytes: &'m mut [u8],
     /// Whose the block is, and the how manieth of the file it is.
     owners: [(u16, u32); BLOCKS],
 }
 
-impl<const BLOCK: usize, const BLOCKS: usize> core::fmt::Debug for Blocks<BLOCK, BLOCKS> {
+impl<const BLOCKS: usize> core::fmt::Debug for Blocks<'_, BLOCKS> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Blocks({} of {BLOCKS} free)", self.free())
     }
 }
 
-impl<const BLOCK: usize, const BLOCKS: usize> Blocks<BLOCK, BLOCKS> {
-    pub(super) const fn new() -> Self {
+impl<'m, const BLOCKS: usize> Blocks<'m, BLOCKS> {
+    pub(super) const fn new(bytes: &'m mut [u8]) -> Self {
         Self {
-            bytes: [[0; BLOCK]; BLOCKS],
+            bytes,
             owners: [(NOBODY, 0); BLOCKS],
         }
+    }
+
+    pub(super) const fn block_bytes(&self) -> usize {
+        self.bytes.len() / BLOCKS
     }
 
     pub(super) fn free(&self) -> usize {
@@ -34,7 +40,7 @@ impl<const BLOCK: usize, const BLOCKS: usize> Blocks<BLOCK, BLOCKS> {
     /// Gives `owner` the blocks for `size` bytes.
     pub(super) fn reserve(&mut self, owner: usize, size: u64) -> Result<(), StorageError> {
         let owner = u16::try_from(owner).map_err(|_| StorageError::Full)?;
-        let wanted = size.div_ceil(BLOCK as u64);
+        let wanted = size.div_ceil(self.block_bytes().max(1) as u64);
         if wanted > self.free() as u64 {
             return Err(StorageError::Full);
         }
@@ -63,10 +69,8 @@ impl<const BLOCK: usize, const BLOCKS: usize> Blocks<BLOCK, BLOCKS> {
         let mut at = offset;
         let mut rest = buffer;
         while !rest.is_empty() {
-            let (index, inside) = Self::place(at)?;
-            let block = self.find(owner, index)?;
-            let bytes = self.bytes.get(block).and_then(|block| block.get(inside..));
-            let bytes = bytes.ok_or(StorageError::Damaged)?;
+            let place = self.place(owner, at)?;
+            let bytes = self.bytes.get(place).ok_or(StorageError::Damaged)?;
             let count = bytes.len().min(rest.len());
             let (now, later) = rest.split_at_mut(count);
             now.copy_from_slice(bytes.get(..count).ok_or(StorageError::Damaged)?);
@@ -85,11 +89,8 @@ impl<const BLOCK: usize, const BLOCKS: usize> Blocks<BLOCK, BLOCKS> {
         let mut at = offset;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (index, inside) = Self::place(at)?;
-            let block = self.find(owner, index)?;
-            let place = self.bytes.get_mut(block);
-            let place = place.and_then(|block| block.get_mut(inside..));
-            let place = place.ok_or(StorageError::Damaged)?;
+            let place = self.place(owner, at)?;
+            let place = self.bytes.get_mut(place).ok_or(StorageError::Damaged)?;
             let count = place.len().min(rest.len());
             let (now, later) = rest.split_at(count);
             place
@@ -102,17 +103,15 @@ impl<const BLOCK: usize, const BLOCKS: usize> Blocks<BLOCK, BLOCKS> {
         Ok(())
     }
 
-    fn place(offset: u64) -> Result<(u32, usize), StorageError> {
-        let index = u32::try_from(offset / BLOCK as u64).map_err(|_| StorageError::Damaged)?;
-        let inside = usize::try_from(offset % BLOCK as u64).map_err(|_| StorageError::Damaged)?;
-        Ok((index, inside))
-    }
-
-    fn find(&self, owner: usize, index: u32) -> Result<usize, StorageError> {
+    /// Where in the memory the bytes of `owner` from `offset` to the end of their block are.
+    fn place(&self, owner: usize, offset: u64) -> Result<Range<usize>, StorageError> {
+        let size = self.block_bytes();
+        let divisor = size.max(1) as u64;
+        let index = u32::try_from(offset / divisor).map_err(|_| StorageError::Damaged)?;
+        let inside = usize::try_from(offset % divisor).map_err(|_| StorageError::Damaged)?;
         let wanted = |place: &(u16, u32)| usize::from(place.0) == owner && place.1 == index;
-        self.owners
-            .iter()
-            .position(wanted)
-            .ok_or(StorageError::Damaged)
+        let block = self.owners.iter().position(wanted);
+        let start = block.ok_or(StorageError::Damaged)? * size;
+        Ok(start + inside..start + size)
     }
 }

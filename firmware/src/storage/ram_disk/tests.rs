@@ -6,9 +6,11 @@ use std::prelude::v1::*;
 
 use super::*;
 
-type Disk = RamDisk<64, 16, 8>;
+type Disk<'m> = RamDisk<'m, 16, 8>;
 
-fn put(disk: &mut Disk, path: &[u8], bytes: &[u8]) -> Result<(), StorageError> {
+const BYTES: usize = 64 * 16;
+
+fn put(disk: &mut Disk<'_>, path: &[u8], bytes: &[u8]) -> Result<(), StorageError> {
     let mut partial = disk.create(path, bytes.len() as u64)?;
     for (index, piece) in bytes.chunks(50).enumerate() {
         disk.write_at(&mut partial, (index * 50) as u64, piece)?;
@@ -18,7 +20,8 @@ fn put(disk: &mut Disk, path: &[u8], bytes: &[u8]) -> Result<(), StorageError> {
 
 #[test]
 fn what_was_written_reads_back_across_blocks() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     let mut bytes = [0; 300];
     for (index, byte) in bytes.iter_mut().enumerate() {
         *byte = index as u8;
@@ -33,7 +36,8 @@ fn what_was_written_reads_back_across_blocks() {
 
 #[test]
 fn a_file_that_does_not_fit_is_refused_before_its_first_byte() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     assert_eq!(disk.create(b"a", 64 * 16 + 1), Err(StorageError::TooLarge));
     put(&mut disk, b"a", &[1; 64 * 10]).unwrap();
     assert_eq!(disk.create(b"b", 64 * 7), Err(StorageError::Full));
@@ -44,7 +48,8 @@ fn a_file_that_does_not_fit_is_refused_before_its_first_byte() {
 
 #[test]
 fn a_full_table_of_entries_is_full() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     for name in 0..8 {
         put(&mut disk, &[b'a' + name], b"").unwrap();
     }
@@ -53,7 +58,8 @@ fn a_full_table_of_entries_is_full() {
 
 #[test]
 fn a_replaced_file_is_no_longer_readable_by_its_old_handle() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     put(&mut disk, b"a", b"old").unwrap();
     let (mut file, _) = disk.open(b"a").unwrap();
     let mut partial = disk.create(b"a", 3).unwrap();
@@ -70,7 +76,8 @@ fn a_replaced_file_is_no_longer_readable_by_its_old_handle() {
 
 #[test]
 fn names_come_in_order_and_partials_do_not_come() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     disk.make_folder(b"d").unwrap();
     for path in [&b"d/b"[..], b"d/a", b"c", b"dd"] {
         put(&mut disk, path, b"x").unwrap();
@@ -92,7 +99,8 @@ fn names_come_in_order_and_partials_do_not_come() {
 
 #[test]
 fn only_a_synced_partial_outlives_a_power_cut() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     let mut kept = disk.create(b"kept", 100).unwrap();
     disk.write_at(&mut kept, 0, &[5; 60]).unwrap();
     disk.sync(&mut kept, b"first").unwrap();
@@ -112,7 +120,8 @@ fn only_a_synced_partial_outlives_a_power_cut() {
 
 #[test]
 fn a_folder_that_holds_something_stays() {
-    let mut disk = Disk::new();
+    let mut memory = [0; BYTES];
+    let mut disk = Disk::new(&mut memory);
     disk.make_folder(b"d").unwrap();
     put(&mut disk, b"d/a", b"x").unwrap();
     assert_eq!(disk.remove(b"d"), Err(StorageError::Refused));

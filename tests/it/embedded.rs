@@ -1,0 +1,10 @@
+//! The appliance of `firmware` as its users meet it: the real `ascp` talks to it over a cable of this process.
+//!
+//! Nothing needs rights of an administrator: see [`bench`] for what is between the two.
+
+mod bench;
+mod cable;
+mod faults;
+mod gateway;
+mod state_size;
+mod transfers;
