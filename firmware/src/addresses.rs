@@ -176,3 +176,6 @@ fn set_ipv4(interface: &mut Interface, address: Option<Ipv4Cidr>, router: Option
     }
 }
 
+
+#[cfg(test)]
+mod tests;

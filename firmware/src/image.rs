@@ -155,7 +155,7 @@ fn serve(
     let appliance = APPLIANCE.init(SmallAppliance::new(configuration, files, News, sockets));
     static SSH: ConstStaticCell<SshMemory> = ConstStaticCell::new(SshMemory::new());
     let ssh = SSH.take();
-    defmt::info!("serves, core state {=usize} bytes", size_of_val(appliance));
+    defmt::info!("serves, session state {=usize} bytes", size_of_val(appliance));
     loop {
         let mut visit = appliance.visit(ssh);
         loop {
@@ -177,6 +177,8 @@ fn serve(
         }
         let stack = board::stack_use();
         defmt::info!("stack: {=usize} of {=usize} bytes", stack.used, stack.size);
+        let awake = upkeep.awake().as_micros();
+        defmt::info!("awake: {=u64} us since power-on", awake);
     }
 }
 

@@ -119,6 +119,20 @@ impl Board {
         Self::run(command, image, flash)
     }
 
+    /// As [`Self::start`], but each instruction takes a nanosecond of the board's time.
+    ///
+    /// # Panics
+    ///
+    /// When QEMU does not start.
+    #[must_use]
+    pub fn start_counting(image: &Path, flash: &Path, ports: Ports) -> Self {
+        let mut command = command(image, flash);
+        command
+            .args(["-icount", "shift=0,sleep=on", "-nic"])
+            .arg(format!("{},model=lan9118", ports.user_network()));
+        Self::run(command, image, flash)
+    }
+
     /// Runs a command that [`command`] began.
     fn run(mut command: Command, image: &Path, flash: &Path) -> Self {
         let monitor = flash.with_extension("monitor");
@@ -209,8 +223,11 @@ impl Board {
     }
 
     /// Takes the power away at once; the flash keeps what it held.
-    pub fn cut_power(self) {
+    pub fn cut_power(&mut self) {
         self.process.signal(rustix::process::Signal::KILL);
+        while self.process.is_running() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Whether it has power.

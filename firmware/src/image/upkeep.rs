@@ -1,6 +1,6 @@
 //! What every round of the main loop does besides the work: time, watchdog, cable, sleep.
 
-use fasp_core::time::Instant;
+use fasp_core::time::{Duration, Instant};
 
 use super::{Ethernet, LINK_EVERY, SOUND_AFTER, earliest};
 use crate::board::{Clock, Crashes, Sleep, Watchdog};
@@ -14,6 +14,7 @@ pub(super) struct Upkeep {
     crashes: Option<Crashes>,
     link_is_up: bool,
     next_look: Instant,
+    asleep: Duration,
     /// The cable was put in; whoever takes note of it clears this.
     pub(super) link_came_up: bool,
 }
@@ -32,6 +33,7 @@ impl Upkeep {
             crashes: Some(crashes),
             link_is_up: true,
             next_look: Instant::from_micros(0),
+            asleep: Duration::from_micros(0),
             link_came_up: false,
         }
     }
@@ -75,7 +77,14 @@ impl Upkeep {
             let until = earliest(until, Some(self.next_look));
             let now = self.clock.now();
             self.sleep.until(until, now);
+            self.asleep = self.asleep + self.clock.now().since(now);
         }
+    }
+
+    /// For how long the core has worked since power-on.
+    pub(super) fn awake(&mut self) -> Duration {
+        let since_start = self.clock.now().since(Instant::from_micros(0));
+        since_start - self.asleep
     }
 
     /// There is nothing to serve: says why, now and then, for ever.

@@ -13,7 +13,7 @@ fn a_mebibyte_goes_up_and_comes_back_with_both_ciphers() {
         let source = bench.world.local(cipher);
         tree::write_file(&source, 1, MEBIBYTE);
         let up = bench.ascp().args(["-c", cipher]).arg(&source);
-        up.arg("appliance@127.0.0.1:/").run().succeeded();
+        up.arg(bench.at("/")).run().succeeded();
         let down = bench.ascp().args(["-c", cipher]);
         let there = format!("appliance@127.0.0.1:{cipher}");
         down.arg(there).arg("back").run().succeeded();
