@@ -5,9 +5,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 pub mod appliance;
 pub mod control_channel;
+pub mod entropy;
+pub mod flash;
 pub mod host;
+pub mod phy;
 pub mod session;
 pub mod sockets;
 pub mod storage;

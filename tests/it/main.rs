@@ -9,6 +9,7 @@
 )]
 
 mod adversary;
+mod appliance;
 mod authentication;
 mod bulk;
 mod command_line;

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod appliance;
 pub mod binaries;
 pub mod client;
 pub mod far_tcp;

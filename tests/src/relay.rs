@@ -186,6 +186,25 @@ impl Relay {
         self.address
     }
 
+    /// Where the server sees clients come from.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not know.
+    #[must_use]
+    pub fn far_address(&self) -> SocketAddr {
+        self.shared.far.local_addr().expect("the relay's far address")
+    }
+
+    /// Datagrams of the server go to `client` also before one came from there.
+    ///
+    /// # Panics
+    ///
+    /// When a relay thread has panicked.
+    pub fn expect_client(&self, client: SocketAddr) {
+        *self.shared.client.lock().expect("the client's address") = Some(client);
+    }
+
     /// From now on swallows everything (`true`) or works again (`false`).
     pub fn swallow_everything(&self, on: bool) {
         self.shared.blackhole.store(on, Ordering::Relaxed);

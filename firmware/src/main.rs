@@ -1,0 +1,11 @@
+//! The image of the appliance for the board; an empty program on any machine with an operating system.
+
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+mod board;
+#[cfg(all(target_os = "none", target_arch = "arm"))]
+mod image;
+
+#[cfg(not(all(target_os = "none", target_arch = "arm")))]
+fn main() {}
