@@ -121,6 +121,15 @@ impl RateController {
         self.limits.target
     }
 
+    /// During start-up, what the path carries by the train that opened the session, once that is known.
+    #[must_use]
+    pub const fn train_capacity(&self) -> Option<BitRate> {
+        match &self.phase {
+            Phase::StartUp(start_up) => start_up.capacity(),
+            _ => None,
+        }
+    }
+
     /// The standing queueing delay, µs.
     #[must_use]
     pub const fn queue_us(&self) -> u64 {
