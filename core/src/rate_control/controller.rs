@@ -66,6 +66,8 @@ pub struct RateController {
     /// Running mean of the queue while tracking, µs.
     usual_queue_us: u64,
     drained_at: Instant,
+    /// The rate after the latest drain.
+    drained_to: BitRate,
     /// When the base delay is looked for next because others were there when we came, and how long after that.
     next_look: Option<(Instant, Duration)>,
     judgement: Option<Judgement>,
@@ -102,6 +104,7 @@ impl RateController {
             surge_since: None,
             usual_queue_us: 0,
             drained_at: now,
+            drained_to: BitRate(0),
             next_look: None,
             judgement: None,
             still_after_drains: 0,
@@ -179,7 +182,7 @@ impl RateController {
             // A report of nothing measured no delay.
             let delay_us = facts.least_delay_us + self.skew.correction_us(facts.now);
             self.delay.on_sample(facts.now, delay_us);
-            self.jitter.on_sample(delay_us);
+            self.jitter.on_sample(facts.interval, delay_us);
         }
         let span = facts.round_trip.max(facts.interval.scaled(4, 1));
         let delivery = self.window.delivery(span);
@@ -398,16 +401,21 @@ impl RateController {
     }
 
     fn target_delay_us(&self, rate: BitRate) -> u64 {
+        self.jitter
+            .floor_us()
+            .saturating_add(self.above_floor_us(rate))
+            .max(self.jitter.range_us())
+            .min(DELAY_CEILING_US)
+    }
+
+    /// The queue that is aimed for, without what the delay varies by itself.
+    fn above_floor_us(&self, rate: BitRate) -> u64 {
         // (10 ms)² · weight · 10 Mbit/s ÷ rate, in µs²; weight is in thousandths, hence 10 kbit/s.
         let squared = u128::from(DELAY_AT_10_MBIT_US * DELAY_AT_10_MBIT_US)
             * u128::from(weight_permille(self.limits.policy))
             * 10_000
             / u128::from(rate.0.max(1));
-        let above_floor = u64::try_from(squared.isqrt()).unwrap_or(u64::MAX);
-        self.jitter
-            .floor_us()
-            .saturating_add(above_floor)
-            .min(DELAY_CEILING_US)
+        u64::try_from(squared.isqrt()).unwrap_or(u64::MAX)
     }
 
     fn floor(&self) -> BitRate {
