@@ -31,6 +31,10 @@ const DELAY_CEILING_US: u64 = 25_000;
 const FIRST_RATE: BitRate = BitRate(1_200_000);
 /// Adaptive sessions keep probing at this rate at least.
 const LEAST_RATE: BitRate = BitRate(64_000);
+/// Where a queue has stood for so long, or eight round trips, although `low` gave way,
+const LONG_STOOD: Duration = Duration::from_secs(1);
+/// it grows only when the queue has been short for so long, or three round trips.
+const LEAST_QUIET: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -58,6 +62,8 @@ pub struct RateController {
     velocity: u64,
     error_positive: bool,
     error_since: Instant,
+    /// How long the queue was above its target before it was short.
+    stood_for: Duration,
     velocity_raised: Instant,
     /// Since when hardly any queue shows.
     empty_since: Option<Instant>,
@@ -99,6 +105,7 @@ impl RateController {
             velocity: 1,
             error_positive: true,
             error_since: now,
+            stood_for: Duration::ZERO,
             velocity_raised: now,
             empty_since: None,
             surge_since: None,
@@ -324,6 +331,9 @@ impl RateController {
             return;
         }
         self.update_velocity(facts, wanted >= queue);
+        if wanted >= queue && self.waits_for_quiet(facts) {
+            return;
+        }
         let far = self.is_far_from_full(facts, queue, wanted);
         let base = if delivery.application_limited {
             arrived.max(self.rate)
@@ -337,7 +347,18 @@ impl RateController {
         };
         let scale = (2 * facts.round_trip.as_micros()).max(20_000);
         let gain_permille = self.velocity.saturating_mul(wanted.abs_diff(queue)) * 1_000 / scale;
-        let gain_permille = if far { 250 } else { gain_permille.min(250) };
+        // Who gives way to everybody does so twice as fast.
+        let surges = queue > 2 * wanted + 1_000;
+        let haste = if surges && self.limits.policy == RatePolicy::Low {
+            2
+        } else {
+            1
+        };
+        let gain_permille = if far {
+            250
+        } else {
+            gain_permille.min(250 * haste)
+        };
         let rate = if wanted >= queue {
             let most = if queue * 10 > wanted * 3 { 62 } else { 250 };
             base.scaled(1_000 + gain_permille.min(most), 1_000)
@@ -347,7 +368,9 @@ impl RateController {
         let round_trip = facts.round_trip.as_micros().max(2_000);
         let step = facts.interval.as_micros().min(round_trip);
         let fastest = self.rate.scaled(4 * round_trip + step, 4 * round_trip);
-        let slowest = self.rate.scaled(4 * round_trip - step, 4 * round_trip);
+        let slowest = self
+            .rate
+            .scaled(4 * round_trip - haste * step, 4 * round_trip);
         self.set_rate(rate.min(fastest).max(slowest));
     }
 
@@ -360,6 +383,15 @@ impl RateController {
         let since = *self.empty_since.get_or_insert(facts.now);
         let long = |round_trips| facts.round_trip.scaled(round_trips, 1);
         facts.now.since(since) > long(3) && facts.now.since(self.drained_at) > long(6)
+    }
+
+    /// A queue that stood for long whatever was sent is short for a moment when others drain it: who gives way to everybody
+    /// does not take their place.
+    fn waits_for_quiet(&self, facts: &ReportFacts) -> bool {
+        let stood = self.stood_for >= LONG_STOOD.max(facts.round_trip.scaled(8, 1));
+        let quiet = facts.round_trip.scaled(3, 1).max(LEAST_QUIET);
+        let short_for = facts.now.since(self.error_since);
+        self.limits.policy == RatePolicy::Low && stood && short_for < quiet
     }
 
     /// What this report says about competitors.
@@ -389,6 +421,9 @@ impl RateController {
     fn update_velocity(&mut self, facts: &ReportFacts, positive: bool) {
         let now = facts.now;
         if positive != self.error_positive {
+            if positive {
+                self.stood_for = now.since(self.error_since);
+            }
             self.error_positive = positive;
             self.error_since = now;
             self.velocity = 1;
@@ -432,7 +467,7 @@ const fn weight_permille(policy: RatePolicy) -> u64 {
     match policy {
         RatePolicy::High => 2_000,
         RatePolicy::Fixed | RatePolicy::Fair => 1_000,
-        RatePolicy::Low => 40,
+        RatePolicy::Low => 20,
     }
 }
 

@@ -89,7 +89,11 @@ impl RateController {
             return;
         }
         let queue = self.delay.queue_us();
-        let after = drain.after();
+        // A surge although we have not grown is that of others: who gives way to everybody does not come back to what it had.
+        let grown = drain.after() > self.drained_to.scaled(5, 4);
+        let gives_way =
+            self.limits.policy == RatePolicy::Low && self.surge_since.is_some() && !grown;
+        let after = drain.after().scaled(1, if gives_way { 2 } else { 1 });
         self.drained_at = facts.now;
         self.drained_to = after;
         self.begin_tracking(facts);

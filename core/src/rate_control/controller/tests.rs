@@ -191,3 +191,18 @@ fn delay_that_wanders_whatever_is_sent_is_not_taken_for_a_queue() {
     let (delivered, _) = run(&mut controller, &mut path, 40);
     assert!(delivered > 95_000_000, "{delivered}");
 }
+
+#[test]
+fn a_low_session_leaves_the_path_to_others_and_comes_back_when_they_are_gone() {
+    let limits = limits(RatePolicy::Low, 200_000_000);
+    let mut controller = RateController::new(limits, Instant::from_micros(0));
+    let mut path = path(100_000_000, 0, 100_000);
+    let (alone, _) = run(&mut controller, &mut path, 10);
+    assert!(alone > 95_000_000, "{alone}");
+    path.others_us = 15_000;
+    let (beside, _) = run(&mut controller, &mut path, 5);
+    assert!(beside < 5_000_000, "{beside}");
+    path.others_us = 0;
+    let (again, _) = run(&mut controller, &mut path, 10);
+    assert!(again > 95_000_000, "{again}");
+}
