@@ -293,7 +293,9 @@ impl RateController {
         match step {
             Step::Rate(rate) => self.set_rate(rate),
             Step::Full(rate) => {
-                self.loss.on_full(facts, rate, delivery.loss_ppm);
+                let before_ppm = start_up.loss_before();
+                self.loss
+                    .on_full(facts, rate, delivery.loss_ppm, before_ppm);
                 self.begin_tracking(facts);
                 self.set_rate(rate);
             }

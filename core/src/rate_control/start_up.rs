@@ -92,6 +92,11 @@ impl StartUp {
         self.train.loss_ppm()
     }
 
+    /// Loss about a round trip ago, per million.
+    pub(super) fn loss_before(&self) -> u64 {
+        self.mark.map_or(0, |mark| mark.loss_ppm)
+    }
+
     /// Whether a queue is that of our own train.
     pub(super) const fn in_train(&self) -> bool {
         !self.train.over
