@@ -92,6 +92,13 @@ impl Path {
         packets_us.max(self.round_trip_us / 4)
     }
 
+    /// UDP payload that passes without loss, bit/s.
+    pub(crate) fn payload_bps(&self) -> f64 {
+        let datagram = f64::from(self.datagram);
+        let wire_bytes = datagram + crate::datagram::WIRE_OVERHEAD as f64;
+        self.rate_bps as f64 * datagram / wire_bytes
+    }
+
     /// File bytes per second, in bits, that a perfect transfer has: the rate less headers and losses.
     pub(crate) fn ceiling_bps(&self) -> f64 {
         let datagram = f64::from(self.datagram);

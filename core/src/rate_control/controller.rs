@@ -31,6 +31,10 @@ const DELAY_CEILING_US: u64 = 25_000;
 const FIRST_RATE: BitRate = BitRate(1_200_000);
 /// Adaptive sessions keep probing at this rate at least.
 const LEAST_RATE: BitRate = BitRate(64_000);
+/// Where a queue has stood for so long, or eight round trips, although `low` gave way,
+const LONG_STOOD: Duration = Duration::from_secs(1);
+/// it grows only when the queue has been short for so long, or three round trips.
+const LEAST_QUIET: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -58,6 +62,8 @@ pub struct RateController {
     velocity: u64,
     error_positive: bool,
     error_since: Instant,
+    /// How long the queue was above its target before it was short.
+    stood_for: Duration,
     velocity_raised: Instant,
     /// Since when hardly any queue shows.
     empty_since: Option<Instant>,
@@ -66,6 +72,8 @@ pub struct RateController {
     /// Running mean of the queue while tracking, µs.
     usual_queue_us: u64,
     drained_at: Instant,
+    /// The rate after the latest drain.
+    drained_to: BitRate,
     /// When the base delay is looked for next because others were there when we came, and how long after that.
     next_look: Option<(Instant, Duration)>,
     judgement: Option<Judgement>,
@@ -97,11 +105,13 @@ impl RateController {
             velocity: 1,
             error_positive: true,
             error_since: now,
+            stood_for: Duration::ZERO,
             velocity_raised: now,
             empty_since: None,
             surge_since: None,
             usual_queue_us: 0,
             drained_at: now,
+            drained_to: BitRate(0),
             next_look: None,
             judgement: None,
             still_after_drains: 0,
@@ -119,6 +129,15 @@ impl RateController {
     #[must_use]
     pub const fn target(&self) -> BitRate {
         self.limits.target
+    }
+
+    /// During start-up, what the path carries by the train that opened the session, once that is known.
+    #[must_use]
+    pub const fn train_capacity(&self) -> Option<BitRate> {
+        match &self.phase {
+            Phase::StartUp(start_up) => start_up.capacity(),
+            _ => None,
+        }
     }
 
     /// The standing queueing delay, µs.
@@ -170,7 +189,7 @@ impl RateController {
             // A report of nothing measured no delay.
             let delay_us = facts.least_delay_us + self.skew.correction_us(facts.now);
             self.delay.on_sample(facts.now, delay_us);
-            self.jitter.on_sample(delay_us);
+            self.jitter.on_sample(facts.interval, delay_us);
         }
         let span = facts.round_trip.max(facts.interval.scaled(4, 1));
         let delivery = self.window.delivery(span);
@@ -282,7 +301,9 @@ impl RateController {
         match step {
             Step::Rate(rate) => self.set_rate(rate),
             Step::Full(rate) => {
-                self.loss.on_full(facts, rate, delivery.loss_ppm);
+                let before_ppm = start_up.loss_before();
+                self.loss
+                    .on_full(facts, rate, delivery.loss_ppm, before_ppm);
                 self.begin_tracking(facts);
                 self.set_rate(rate);
             }
@@ -320,6 +341,9 @@ impl RateController {
             return;
         }
         self.update_velocity(facts, wanted >= queue);
+        if wanted >= queue && self.waits_for_quiet(facts) {
+            return;
+        }
         let far = self.is_far_from_full(facts, queue, wanted);
         let base = if delivery.application_limited {
             arrived.max(self.rate)
@@ -333,7 +357,18 @@ impl RateController {
         };
         let scale = (2 * facts.round_trip.as_micros()).max(20_000);
         let gain_permille = self.velocity.saturating_mul(wanted.abs_diff(queue)) * 1_000 / scale;
-        let gain_permille = if far { 250 } else { gain_permille.min(250) };
+        // Who gives way to everybody does so twice as fast.
+        let surges = queue > 2 * wanted + 1_000;
+        let haste = if surges && self.limits.policy == RatePolicy::Low {
+            2
+        } else {
+            1
+        };
+        let gain_permille = if far {
+            250
+        } else {
+            gain_permille.min(250 * haste)
+        };
         let rate = if wanted >= queue {
             let most = if queue * 10 > wanted * 3 { 62 } else { 250 };
             base.scaled(1_000 + gain_permille.min(most), 1_000)
@@ -343,7 +378,9 @@ impl RateController {
         let round_trip = facts.round_trip.as_micros().max(2_000);
         let step = facts.interval.as_micros().min(round_trip);
         let fastest = self.rate.scaled(4 * round_trip + step, 4 * round_trip);
-        let slowest = self.rate.scaled(4 * round_trip - step, 4 * round_trip);
+        let slowest = self
+            .rate
+            .scaled(4 * round_trip - haste * step, 4 * round_trip);
         self.set_rate(rate.min(fastest).max(slowest));
     }
 
@@ -356,6 +393,15 @@ impl RateController {
         let since = *self.empty_since.get_or_insert(facts.now);
         let long = |round_trips| facts.round_trip.scaled(round_trips, 1);
         facts.now.since(since) > long(3) && facts.now.since(self.drained_at) > long(6)
+    }
+
+    /// A queue that stood for long whatever was sent is short for a moment when others drain it: who gives way to everybody
+    /// does not take their place.
+    fn waits_for_quiet(&self, facts: &ReportFacts) -> bool {
+        let stood = self.stood_for >= LONG_STOOD.max(facts.round_trip.scaled(8, 1));
+        let quiet = facts.round_trip.scaled(3, 1).max(LEAST_QUIET);
+        let short_for = facts.now.since(self.error_since);
+        self.limits.policy == RatePolicy::Low && stood && short_for < quiet
     }
 
     /// What this report says about competitors.
@@ -385,6 +431,9 @@ impl RateController {
     fn update_velocity(&mut self, facts: &ReportFacts, positive: bool) {
         let now = facts.now;
         if positive != self.error_positive {
+            if positive {
+                self.stood_for = now.since(self.error_since);
+            }
             self.error_positive = positive;
             self.error_since = now;
             self.velocity = 1;
@@ -397,16 +446,21 @@ impl RateController {
     }
 
     fn target_delay_us(&self, rate: BitRate) -> u64 {
+        self.jitter
+            .floor_us()
+            .saturating_add(self.above_floor_us(rate))
+            .max(self.jitter.range_us())
+            .min(DELAY_CEILING_US)
+    }
+
+    /// The queue that is aimed for, without what the delay varies by itself.
+    fn above_floor_us(&self, rate: BitRate) -> u64 {
         // (10 ms)² · weight · 10 Mbit/s ÷ rate, in µs²; weight is in thousandths, hence 10 kbit/s.
         let squared = u128::from(DELAY_AT_10_MBIT_US * DELAY_AT_10_MBIT_US)
             * u128::from(weight_permille(self.limits.policy))
             * 10_000
             / u128::from(rate.0.max(1));
-        let above_floor = u64::try_from(squared.isqrt()).unwrap_or(u64::MAX);
-        self.jitter
-            .floor_us()
-            .saturating_add(above_floor)
-            .min(DELAY_CEILING_US)
+        u64::try_from(squared.isqrt()).unwrap_or(u64::MAX)
     }
 
     fn floor(&self) -> BitRate {
@@ -423,7 +477,7 @@ const fn weight_permille(policy: RatePolicy) -> u64 {
     match policy {
         RatePolicy::High => 2_000,
         RatePolicy::Fixed | RatePolicy::Fair => 1_000,
-        RatePolicy::Low => 40,
+        RatePolicy::Low => 20,
     }
 }
 

@@ -162,8 +162,18 @@ impl LossTest {
         self.cap.map(|cap| cap.rate)
     }
 
-    /// Start-up ended because nothing more arrived: the rate is capped at once.
-    pub(super) fn on_full(&mut self, facts: &ReportFacts, delivered: BitRate, loss_ppm: u64) {
+    /// Start-up ended because nothing more arrived: the rate is capped at once. No more loss is the path's own than there was
+    /// before, `before_ppm`.
+    pub(super) fn on_full(
+        &mut self,
+        facts: &ReportFacts,
+        delivered: BitRate,
+        loss_ppm: u64,
+        before_ppm: u64,
+    ) {
+        let of_train = self.believable_ppm.saturating_sub(BELIEVABLE_PPM);
+        let believable = before_ppm.max(of_train).min(self.believable_ppm);
+        self.accepted_ppm = Some(self.accepted_ppm.unwrap_or(believable).min(believable));
         self.set_cap(facts, delivered, loss_ppm, 1);
         if let Some(cap) = &mut self.cap {
             // Few packets said so, and they may have been those of the opening train.
@@ -388,8 +398,15 @@ impl LossTest {
         let backoff = (cap.backoff + 1).min(5);
         let high_ppm = ppm.max(cap.high_ppm / 2);
         if cap.verified && cap.rate > cap.first {
-            // A probe went too far: nothing was lost at the rate before it.
-            self.set_cap(facts, cap.first.scaled(100, CAP_PERCENT), high_ppm, backoff);
+            // A probe went too far: nothing was lost at the rate before it, and what arrives now is about the limit.
+            let held = cap.first.scaled(100, CAP_PERCENT);
+            let limit = situation.delivered.min(cap.rate);
+            self.set_cap(
+                facts,
+                limit.scaled(CAP_PERCENT, 100).max(held),
+                high_ppm,
+                backoff,
+            );
         } else {
             let delivered = situation.delivered.min(cap.rate);
             self.set_cap(facts, delivered, high_ppm, backoff);

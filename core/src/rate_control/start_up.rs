@@ -82,9 +82,19 @@ impl StartUp {
             .is_some_and(|capacity| arrived < capacity.scaled(3, 4))
     }
 
+    /// What the path seems to carry, if that is known.
+    pub(super) const fn capacity(&self) -> Option<BitRate> {
+        self.capacity
+    }
+
     /// Loss of the train, per million, unless it met a full buffer.
     pub(super) const fn loss_of_train(&self) -> u64 {
         self.train.loss_ppm()
+    }
+
+    /// Loss about a round trip ago, per million.
+    pub(super) fn loss_before(&self) -> u64 {
+        self.mark.map_or(0, |mark| mark.loss_ppm)
     }
 
     /// Whether a queue is that of our own train.
@@ -117,10 +127,11 @@ impl StartUp {
         }
         let near = capacity.scaled(19, 20);
         let half = capacity.scaled(1, 2);
-        let rate = if rate < half {
+        let rate = if rate < near && self.is_short(facts, capacity) {
             // What passes in a round trip is no more than the train was: waiting would save nobody a queue.
-            let short = capacity.bytes_in(facts.round_trip) <= self.train.bytes;
-            self.half_from = if short { 0 } else { facts.next };
+            near
+        } else if rate < half {
+            self.half_from = facts.next;
             half
         } else if rate < near && facts.largest < self.half_from {
             rate
@@ -132,6 +143,12 @@ impl StartUp {
             rate
         };
         Step::Rate(rate)
+    }
+
+    /// The path holds no more than the train had.
+    fn is_short(&self, facts: &ReportFacts, capacity: BitRate) -> bool {
+        let train = self.train.bytes + if self.train.over { 0 } else { facts.in_flight };
+        capacity.bytes_in(facts.least_round_trip) <= train
     }
 
     /// What a round trip ago was sent must have arrived before the rate grows further.
@@ -171,13 +188,13 @@ impl StartUp {
         let waited = train.first_delay_us.is_some() && facts.now.since(train.started) > patience;
         if train.received >= ENOUGH_OF_TRAIN && self.capacity.is_none() {
             // On a path so short that the train is still arriving, it need not be waited for.
-            self.capacity = train
-                .capacity()
-                .filter(|capacity| capacity.bytes_in(facts.round_trip) <= train.bytes);
+            let capacity = self.train.capacity();
+            self.capacity = capacity.filter(|&capacity| self.is_short(facts, capacity));
         }
-        if facts.train_passed || waited || train.others >= WITHOUT_TRAIN {
-            train.over = true;
-            self.capacity = train.capacity();
+        if facts.train_passed || waited || self.train.others >= WITHOUT_TRAIN {
+            self.train.over = true;
+            // What came at last may have been mixed with packets that were paced.
+            self.capacity = self.capacity.or_else(|| self.train.capacity());
         }
     }
 

@@ -17,6 +17,12 @@ const RIPE_AFTER_PACKETS: u64 = 3;
 const MOST_REORDER: u64 = 4_096;
 /// Reports are made at least this often while packets come.
 const LONGEST_INTERVAL: Duration = Duration::from_millis(50);
+/// Reports are this far apart at least,
+const LEAST_INTERVAL: Duration = Duration::from_millis(1);
+/// and so far while the sender looks for its rate: on a path of a millisecond it waits for each of them.
+const LEAST_AT_BEGINNING: Duration = Duration::from_micros(250);
+/// How long that is.
+const BEGINNING: Duration = Duration::from_millis(20);
 /// Fewer bytes than this do not deserve a report of their own, unless time has passed.
 const WORTH_REPORTING: u32 = 6_000;
 /// A report is repeated after this time even if nothing came: it may have been lost.
@@ -68,6 +74,7 @@ pub(super) struct Reporting {
     passed_end: u64,
     floor: u64,
     round_trip: Duration,
+    first_report: Option<Instant>,
     last_report: Option<Instant>,
     /// How many packets one came late, at most, lately.
     reorder: u64,
@@ -95,6 +102,7 @@ impl Reporting {
             passed_end: 0,
             floor: 0,
             round_trip: Duration::ZERO,
+            first_report: None,
             last_report: None,
             reorder: 0,
             ripe_end: 0,
@@ -163,14 +171,15 @@ impl Reporting {
         }
     }
 
-    /// Time between reports: an eighth of a round trip, 1 to 20 ms.
+    /// Time between reports: an eighth of a round trip, 1 to 20 ms; at the start it may be less.
     fn pace(&self) -> Duration {
-        if self.round_trip == Duration::ZERO {
-            return Duration::from_millis(1);
-        }
+        let least = match self.first_report {
+            Some(first) if self.interval.started.since(first) >= BEGINNING => LEAST_INTERVAL,
+            _ => LEAST_AT_BEGINNING,
+        };
         self.round_trip
             .scaled(1, 8)
-            .max(Duration::from_millis(1))
+            .max(least)
             .min(Duration::from_millis(20))
     }
 
@@ -301,6 +310,7 @@ impl Reporting {
             started: now,
             ..Interval::default()
         };
+        self.first_report.get_or_insert(now);
         self.last_report = Some(now);
         self.passed_end = end;
         self.sequence = self.sequence.wrapping_add(1);

@@ -163,12 +163,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
-    /// The opening train went ahead of the pacer; what the target rate has earned since then pays for it.
+    /// The opening train went ahead of the pacer; what the path has carried since then pays for it.
     fn charge_train(&mut self, now: Instant, fields: &ReportFields) {
+        let target = self.rate.target();
+        let capacity = self.rate.train_capacity();
         let largest = self.largest_arrived(fields);
-        if let Some(left_at) = self.train.take_passed(largest) {
-            let earned = self.rate.target().bytes_in(now.since(left_at));
-            self.pacer.repay(earned);
+        if let Some(left_at) = self.train.take_measured(largest, capacity.is_some()) {
+            let carried = capacity.map_or(target, |capacity| capacity.min(target));
+            self.pacer.repay(carried.bytes_in(now.since(left_at)));
         }
     }
 

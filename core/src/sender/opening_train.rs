@@ -20,7 +20,7 @@ pub(super) struct OpeningTrain {
     /// Packet numbers `first..end`.
     first: u64,
     end: u64,
-    passed: bool,
+    measured: bool,
 }
 
 impl OpeningTrain {
@@ -37,7 +37,7 @@ impl OpeningTrain {
             started: None,
             first: 0,
             end: 0,
-            passed: false,
+            measured: false,
         }
     }
 
@@ -80,12 +80,12 @@ impl OpeningTrain {
         }
     }
 
-    /// Its last packet has arrived for the first time: when it left.
-    pub(super) fn take_passed(&mut self, largest: u64) -> Option<Instant> {
-        if self.passed || !self.is_passed(largest) {
+    /// When it left, once: as soon as its last packet has arrived, or what the path carries is `known` before that.
+    pub(super) fn take_measured(&mut self, largest: u64, known: bool) -> Option<Instant> {
+        if self.measured || !(known || self.is_passed(largest)) {
             return None;
         }
-        self.passed = true;
+        self.measured = true;
         self.started
     }
 }
@@ -111,8 +111,9 @@ mod tests {
         assert!(!train.is_open(at(5)));
         assert!(train.overlaps(33, 40) && !train.overlaps(34, 40) && !train.overlaps(0, 2));
         assert!(!train.is_passed(32) && train.is_passed(33));
-        assert_eq!(train.take_passed(40), Some(at(5)));
-        assert_eq!(train.take_passed(41), None);
+        assert_eq!(train.take_measured(32, false), None);
+        assert_eq!(train.take_measured(32, true), Some(at(5)));
+        assert_eq!(train.take_measured(41, false), None);
     }
 
     #[test]

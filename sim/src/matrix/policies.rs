@@ -172,9 +172,9 @@ fn judge_low(ended: u64, scenario: &Scenario, outcome: &Outcome) -> Verdict {
     let (low, other) = (rate(0, from, ended), rate(1, from, ended) + others);
     let back = rate(0, ended + BACK_US, scenario.limit_us) / ceiling;
     let share = low / ceiling;
-    // The minimum rate is one of the wire, the share one of file bytes; both relative to the whole. It is a floor,
-    // so that the share hovers around it.
-    let minimum = scenario.flows[0].minimum_bps as f64 / path.rate_bps as f64;
+    // The minimum rate counts UDP payload, so it is compared with what the path carries of that. It is a floor, so that the
+    // share hovers around it.
+    let minimum = scenario.flows[0].minimum_bps as f64 / path.payload_bps();
     let most = (minimum * 1.02).max(0.05);
     let yields = ended > from && share <= most;
     Verdict::new([f64::NAN, share, (low + other) / ceiling, back])

@@ -1,10 +1,12 @@
 //! Draining while a session goes on: when it begins, what it means for the rate, and what its effect says about the path.
 
+use crate::control::choices::RatePolicy;
 use crate::time::{Duration, Instant};
 use crate::units::BitRate;
 
 use super::super::ReportFacts;
 use super::super::drain::{Drain, View};
+use super::super::jitter::{Jitter, LEAST_US};
 use super::super::window::Delivery;
 use super::{Phase, RateController};
 
@@ -20,11 +22,15 @@ const DRAINS_TO_REBASE: u8 = 2;
 /// A drain that is over, until its effect can be seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Judgement {
+    /// From then on the drained path is seen.
+    from: Instant,
     at: Instant,
     queue_before_us: u64,
     /// Least and largest queue since.
     least_us: u64,
     largest_us: u64,
+    /// The largest of the drained path.
+    left_us: u64,
     /// More was lost than the path loses by itself.
     lossy: bool,
 }
@@ -83,18 +89,26 @@ impl RateController {
             return;
         }
         let queue = self.delay.queue_us();
+        // A surge although we have not grown is that of others: who gives way to everybody does not come back to what it had.
+        let grown = drain.after() > self.drained_to.scaled(5, 4);
+        let gives_way =
+            self.limits.policy == RatePolicy::Low && self.surge_since.is_some() && !grown;
+        let after = drain.after().scaled(1, if gives_way { 2 } else { 1 });
         self.drained_at = facts.now;
+        self.drained_to = after;
         self.begin_tracking(facts);
         let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
-        self.anchor = Some((facts.now + seen, drain.after()));
+        self.anchor = Some((facts.now + seen, after));
         self.judgement = Some(Judgement {
-            at: facts.now + facts.round_trip.scaled(5, 4),
+            from: facts.now + facts.round_trip,
+            at: facts.now + seen,
             queue_before_us: queue.max(self.usual_queue_us),
             least_us: u64::MAX,
             largest_us: 0,
+            left_us: 0,
             lossy: false,
         });
-        self.set_rate(drain.after());
+        self.set_rate(after);
     }
 
     /// While reports tell of a drain little arrived because little was sent, not because the path is full:
@@ -141,7 +155,10 @@ impl RateController {
             let since = *self.surge_since.get_or_insert(facts.now);
             return facts.now.since(since) >= facts.interval.scaled(2, 1);
         }
-        false
+        // Delay has cost a quarter of the rate: is it a queue?
+        let given_up =
+            self.limits.policy != RatePolicy::Low && self.rate < self.drained_to.scaled(3, 4);
+        given_up && queue > wanted && Jitter::may_explain(queue)
     }
 
     /// A round trip after a drain its effect shows: the queue is smaller, or the path has changed.
@@ -152,12 +169,20 @@ impl RateController {
         };
         judgement.least_us = judgement.least_us.min(queue);
         judgement.largest_us = judgement.largest_us.max(queue);
+        if facts.now >= judgement.from {
+            judgement.left_us = judgement.left_us.max(queue);
+        }
         judgement.lossy |= self.loss.is_excess(delivery.passed, delivery.loss_ppm);
         if facts.now < judgement.at {
             self.judgement = Some(judgement);
             return;
         }
         self.judgement = None;
+        if !judgement.lossy && self.limits.policy != RatePolicy::Low {
+            let meant = judgement.left_us <= LEAST_US + self.above_floor_us(self.rate);
+            self.jitter
+                .on_drain(if meant { 0 } else { judgement.left_us });
+        }
         if judgement.least_us <= wanted || judgement.least_us * 2 < judgement.queue_before_us {
             self.still_after_drains = 0;
             return;

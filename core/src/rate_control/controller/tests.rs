@@ -9,6 +9,13 @@ struct Path {
     buffer_us: u64,
     one_way_us: u64,
     queue_us: u64,
+    now_us: u64,
+    /// Bits received and passed that make no packet yet.
+    rests: [u64; 2],
+    /// Delay rises by up to this and falls again each second, whatever is sent.
+    wanders_us: u64,
+    /// What others keep in the queue at least; they keep up to twice as much.
+    others_us: u64,
 }
 
 fn limits(policy: RatePolicy, target: u64) -> RateLimits {
@@ -37,25 +44,39 @@ fn run(controller: &mut RateController, path: &mut Path, seconds: u64) -> (u64, 
         let dropped = (left_us - path.queue_us) * path.capacity / 1_000_000;
         let passed = carried + dropped;
         let received = carried - carried * path.loss_ppm / 1_000_000;
-        let packets = |bits: u64| u32::try_from(bits / 11_600).unwrap();
+        // What is less than a packet counts with the next report.
+        let mut packets = |bits: u64, rest: usize| {
+            let bits = bits + path.rests[rest];
+            path.rests[rest] = bits % 11_600;
+            u32::try_from(bits / 11_600).unwrap()
+        };
+        let (received_packets, passed_packets) = (packets(received, 0), packets(passed, 1));
         if step * 2 > steps {
             delivered += received;
             queue += path.queue_us;
             counted += 1;
         }
+        let now_us = path.now_us + step * interval_us;
+        let queued = path.queue_us * path.capacity / 1_000_000;
+        let under_way = sent.iter().sum::<u64>() * interval_us / 1_000_000 + queued;
+        let wave = (now_us % 1_000_000).abs_diff(500_000);
+        let not_ours_us = path.others_us + (path.others_us + path.wanders_us) * wave / 500_000;
+        let one_way_us = path.one_way_us + path.queue_us + not_ours_us;
         controller.on_report(&ReportFacts {
-            now: Instant::from_micros(step * interval_us),
+            now: Instant::from_micros(now_us),
             interval: Duration::from_micros(interval_us),
-            received_packets: packets(received),
-            passed_packets: packets(passed),
+            received_packets,
+            passed_packets,
             received_bytes: u32::try_from(received / 8).unwrap(),
-            least_delay_us: i64::try_from(path.one_way_us + path.queue_us).unwrap(),
+            least_delay_us: i64::try_from(one_way_us).unwrap(),
+            in_flight: under_way / 8,
             round_trip,
             least_round_trip: round_trip,
             train_passed: true,
             ..ReportFacts::default()
         });
     }
+    path.now_us += seconds * 1_000_000;
     (
         delivered * 1_000_000 / interval_us / counted,
         queue / counted,
@@ -69,6 +90,10 @@ fn path(capacity: u64, loss_ppm: u64, buffer_us: u64) -> Path {
         buffer_us,
         one_way_us: 25_000,
         queue_us: 0,
+        now_us: 0,
+        rests: [0; 2],
+        wanders_us: 0,
+        others_us: 0,
     }
 }
 
@@ -155,4 +180,29 @@ fn reports_of_nothing_do_not_shift_the_base_delay() {
     }
     run(&mut controller, &mut path(100_000_000, 0, 100_000), 5);
     assert_eq!(controller.rate(), BitRate(50_000_000));
+}
+
+#[test]
+fn delay_that_wanders_whatever_is_sent_is_not_taken_for_a_queue() {
+    let limits = limits(RatePolicy::Fair, 1_000_000_000);
+    let mut controller = RateController::new(limits, Instant::from_micros(0));
+    let mut path = path(100_000_000, 0, 100_000);
+    path.wanders_us = 9_000;
+    let (delivered, _) = run(&mut controller, &mut path, 40);
+    assert!(delivered > 95_000_000, "{delivered}");
+}
+
+#[test]
+fn a_low_session_leaves_the_path_to_others_and_comes_back_when_they_are_gone() {
+    let limits = limits(RatePolicy::Low, 200_000_000);
+    let mut controller = RateController::new(limits, Instant::from_micros(0));
+    let mut path = path(100_000_000, 0, 100_000);
+    let (alone, _) = run(&mut controller, &mut path, 10);
+    assert!(alone > 95_000_000, "{alone}");
+    path.others_us = 15_000;
+    let (beside, _) = run(&mut controller, &mut path, 5);
+    assert!(beside < 5_000_000, "{beside}");
+    path.others_us = 0;
+    let (again, _) = run(&mut controller, &mut path, 10);
+    assert!(again > 95_000_000, "{again}");
 }

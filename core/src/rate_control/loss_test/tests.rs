@@ -157,3 +157,31 @@ fn no_path_is_believed_to_lose_nine_tenths() {
     assert!(accepted <= MOST_OF_PATH_PPM + MOST_OF_PATH_PPM / 2 + TOLERATED_PPM);
     assert!(world.rate < 15_000_000, "{}", world.rate);
 }
+
+/// A world whose start-up ended at `delivered` bit/s because the path was full.
+fn after_full(delivered: u64) -> World {
+    let mut world = World::new(delivered, 50_000_000, 0);
+    let facts = ReportFacts {
+        round_trip: ROUND_TRIP,
+        ..ReportFacts::default()
+    };
+    world.test.on_full(&facts, BitRate(delivered), 900_000, 0);
+    world
+}
+
+#[test]
+fn what_a_full_path_lost_during_start_up_is_not_accepted() {
+    let mut world = after_full(60_000_000);
+    world.run(10, 400_000_000);
+    assert!(world.test.accepted_ppm(MILLION) < TOLERATED_PPM);
+    let loss_ppm = world.run(20, 400_000_000);
+    assert!(loss_ppm < 30_000, "{loss_ppm}");
+}
+
+#[test]
+fn a_probe_that_goes_too_far_leaves_the_cap_near_the_limit() {
+    let mut world = after_full(40_000_000);
+    world.run(20, 400_000_000);
+    let cap = world.test.cap().expect("a limit must be noticed").0;
+    assert!(cap >= 47_000_000, "{cap}");
+}

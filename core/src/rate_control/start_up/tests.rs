@@ -130,3 +130,22 @@ fn a_session_without_a_train_doubles_in_a_round_trip_while_all_arrives() {
     }
     assert!((4_000_000..6_000_000).contains(&rate.0), "{rate}");
 }
+
+#[test]
+fn a_path_that_holds_less_than_the_train_is_filled_without_waiting() {
+    let mut start_up = StartUp::default();
+    let train = ReportFacts {
+        // 16 of 32 datagrams have arrived, 96 µs apart, and the path holds 12,500 bytes.
+        largest_spread_us: 1_428,
+        in_train: true,
+        next: 32,
+        largest: 15,
+        in_flight: 19_200,
+        round_trip: Duration::from_millis(1),
+        least_round_trip: Duration::from_millis(1),
+        ..report(2, 16, 0)
+    };
+    let step = start_up.on_report(&train, Delivery::default(), BitRate(1_200_000), BitRate(0));
+    assert_eq!(start_up.capacity(), Some(BitRate(100_000_000)));
+    assert_eq!(step, Step::Rate(BitRate(95_000_000)));
+}

@@ -176,3 +176,22 @@ fn what_the_sender_settled_is_not_described_again() {
     let (missing, _) = world.report(3_000);
     assert!(missing.iter().all(|&number| number >= 256), "{missing:?}");
 }
+
+#[test]
+fn reports_come_closer_together_while_the_sender_looks_for_its_rate() {
+    let mut world = World::new(1_200);
+    let mut due = |at_us: u64, first: u64| {
+        for number in first..first + 5 {
+            world.receive(at_us, number);
+        }
+        world.report(at_us);
+        for number in first + 5..first + 10 {
+            world.receive(at_us, number);
+        }
+        let due_at = world.reporting.due_at(&world.window).unwrap();
+        due_at.as_micros() - at_us
+    };
+    assert_eq!(due(1_000, 0), 250);
+    assert_eq!(due(20_900, 10), 250);
+    assert_eq!(due(21_100, 20), 1_000);
+}
