@@ -21,7 +21,7 @@ use super::queuing_delay::QueuingDelay;
 use super::start_up::{StartUp, Step};
 use super::window::{Delivery, ReportWindow};
 use super::{RateLimits, ReportFacts};
-use draining::Judgement;
+use draining::{Judgement, Passing};
 
 /// Queueing delay a fair session aims for at 10 Mbit/s, above the floor.
 const DELAY_AT_10_MBIT_US: u64 = 10_000;
@@ -210,7 +210,7 @@ impl RateController {
         let situation = Situation {
             rate: self.rate,
             delivered: delivery.rate,
-            queued: queue > wanted + wanted / 2,
+            queued: queue > wanted + wanted / 2 || self.competition.is_on(),
             started: !matches!(self.phase, Phase::StartUp(_)),
         };
         let demand = self.loss.on_report(facts, &situation);
@@ -224,7 +224,14 @@ impl RateController {
         }
         match self.phase {
             Phase::StartUp(start_up) => self.start_up(facts, delivery, arrived, start_up),
-            Phase::Drain(drain) => self.drain(facts, arrived, drain),
+            Phase::Drain(drain) => self.drain(
+                facts,
+                Passing {
+                    arrived,
+                    delivered: delivery.rate,
+                },
+                drain,
+            ),
             Phase::Track if self.competition.is_on() => self.compete(facts, delivery),
             Phase::Track => self.track(facts, delivery, arrived, demand),
         }
@@ -267,11 +274,16 @@ impl RateController {
     ) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
+        let passing = Passing {
+            arrived,
+            delivered: delivery.rate,
+        };
         let deep = (facts.least_round_trip.as_micros() / 8)
             .clamp(4_000, 16_000)
             .max(wanted);
         let in_train = start_up.in_train();
         let step = start_up.on_report(facts, delivery, self.rate, arrived);
+        self.competition.on_capacity(start_up.capacity());
         self.phase = Phase::StartUp(start_up);
         if in_train {
             // The train was its own queue, and it has passed.
@@ -283,7 +295,7 @@ impl RateController {
             return;
         }
         if queue > deep {
-            self.drain_start_up(facts, arrived, start_up.is_shared(arrived));
+            self.drain_start_up(facts, passing, start_up.is_shared(arrived));
             return;
         }
         if queue * 10 > wanted * 6 && arrived >= self.rate.scaled(7, 10) {
@@ -291,7 +303,7 @@ impl RateController {
             let base = self.unqueued_round_trip(facts);
             let fits = arrived.bytes_in(base + Duration::from_micros(2 * wanted));
             if facts.in_flight > fits || start_up.is_shared(arrived) {
-                self.drain_start_up(facts, arrived, start_up.is_shared(arrived));
+                self.drain_start_up(facts, passing, start_up.is_shared(arrived));
             } else {
                 self.begin_tracking(facts);
                 self.set_rate(arrived);
@@ -304,6 +316,8 @@ impl RateController {
                 let before_ppm = start_up.loss_before();
                 self.loss
                     .on_full(facts, rate, delivery.loss_ppm, before_ppm);
+                // The buffer may have been full since before we came.
+                self.plan_look(facts);
                 self.begin_tracking(facts);
                 self.set_rate(rate);
             }
@@ -320,16 +334,20 @@ impl RateController {
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
+        let passing = Passing {
+            arrived,
+            delivered: delivery.rate,
+        };
         self.judge_drain(facts, delivery, wanted);
         if self.limits.policy != RatePolicy::Low {
             self.competition.watch(&self.contest(facts, delivery));
         }
         if self.look_is_due(facts) {
-            self.begin_drain(facts, arrived, true);
+            self.begin_drain(facts, passing, true);
             return;
         }
         if self.drain_is_due(facts, queue, wanted) {
-            self.begin_drain(facts, arrived, false);
+            self.begin_drain(facts, passing, false);
             return;
         }
         self.usual_queue_us = (self.usual_queue_us * 31 + queue) / 32;
@@ -414,8 +432,11 @@ impl RateController {
             queue_us: self.delay.queue_us(),
             wanted_us: self.target_delay_us(self.rate),
             wanted_at_sixteenth_us: self.target_delay_us(self.competition.peak().scaled(1, 16)),
-            excess_loss: self.loss.is_excess(delivery.passed, delivery.loss_ppm),
+            passed: facts.passed_packets,
+            lost: facts.passed_packets.saturating_sub(facts.received_packets),
+            excess_loss: self.loss.is_congestion(delivery.passed, delivery.loss_ppm),
             rate: self.rate,
+            delivered: delivery.rate,
             weight_tenths: weight_permille(self.limits.policy) / 100,
         }
     }

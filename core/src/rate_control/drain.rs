@@ -23,7 +23,10 @@ pub(super) struct Drain {
     not_before: Instant,
     deadline: Instant,
     after: BitRate,
-    /// Base delay when the stage began, µs.
+    /// What passed when it began: less than `after` where much is lost.
+    passed: BitRate,
+    /// Base delay when it began, and when the stage began, µs.
+    first_base_us: i64,
     base_us: i64,
 }
 
@@ -47,6 +50,8 @@ pub(super) struct View {
     pub(super) base_us: i64,
     /// What arrives, without the path's own loss.
     pub(super) arrived: BitRate,
+    /// What does arrive.
+    pub(super) delivered: BitRate,
 }
 
 impl Drain {
@@ -58,6 +63,8 @@ impl Drain {
             not_before: view.now,
             deadline: view.now + LONGEST.max(view.round_trip.scaled(12, 1)),
             after: view.arrived,
+            passed: view.delivered.min(view.arrived),
+            first_base_us: view.base_us,
             base_us: view.base_us,
         };
         drain.empty(view);
@@ -81,18 +88,33 @@ impl Drain {
 
     /// The rate to send at.
     pub(super) fn rate(&self, round_trip: Duration) -> BitRate {
+        let passes = self.passes();
         match self.stage {
-            Stage::Emptying { .. } => self.after.scaled(1, 2),
+            Stage::Emptying { .. } => passes.scaled(1, 2),
             Stage::Looking { .. } => {
                 let round_trip = round_trip.as_micros().max(8 * LOOK_US);
-                self.after.scaled(round_trip - LOOK_US, round_trip)
+                passes.scaled(round_trip - LOOK_US, round_trip)
             }
         }
     }
 
+    /// What the drain must stay below. Where a full buffer was taken for the path, what is lost would keep it full.
+    const fn passes(&self) -> BitRate {
+        if self.looks { self.passed } else { self.after }
+    }
+
     /// The rate to go on with.
-    pub(super) const fn after(&self) -> BitRate {
-        self.after
+    pub(super) fn after(&self, view: &View) -> BitRate {
+        if self.has_found_queue(view) {
+            self.passed
+        } else {
+            self.after
+        }
+    }
+
+    /// What was taken for the path's own delay was a queue.
+    pub(super) const fn has_found_queue(&self, view: &View) -> bool {
+        self.looks && view.base_us + FALLEN_US < self.first_base_us
     }
 
     /// Takes one report; `false` when the drain is over.
@@ -101,6 +123,7 @@ impl Drain {
             Stage::Emptying { until } => {
                 // The path has been full for longer now, so more is known of what it carries.
                 self.after = self.after.max(view.arrived);
+                self.passed = self.passed.max(view.delivered.min(self.after));
                 if (self.is_full(view) || view.now < self.not_before) && view.now < until {
                     return true;
                 }
@@ -125,7 +148,7 @@ impl Drain {
     fn is_full(&self, view: &View) -> bool {
         let margin = view.unqueued.scaled(1, 32).max(Duration::from_micros(300));
         let held = view.unqueued.as_micros().saturating_sub(margin.as_micros());
-        view.in_flight > self.after.bytes_in(Duration::from_micros(held))
+        view.in_flight > self.passes().bytes_in(Duration::from_micros(held))
     }
 }
 
@@ -144,6 +167,7 @@ mod tests {
             queue_us: 10_000,
             base_us,
             arrived,
+            delivered: arrived,
         }
     }
 
@@ -153,7 +177,7 @@ mod tests {
         assert_eq!(drain.rate(Duration::from_millis(60)), BitRate(40_000_000));
         assert!(drain.on_report(&view(6, 57, 0)));
         assert!(!drain.on_report(&view(24, 48, 0)));
-        assert_eq!(drain.after(), BitRate(80_000_000));
+        assert_eq!(drain.after(&view(24, 48, 0)), BitRate(80_000_000));
     }
 
     #[test]
@@ -161,6 +185,26 @@ mod tests {
         let mut drain = Drain::new(&view(0, 60, 0), false);
         assert!(drain.on_report(&view(100, 60, 0)));
         assert!(!drain.on_report(&view(111, 60, 0)));
+    }
+
+    #[test]
+    fn a_look_goes_below_what_passes_where_much_is_lost() {
+        let lossy = |base_us| View {
+            delivered: BitRate(40_000_000),
+            ..view(0, 60, base_us)
+        };
+        let mut drain = Drain::new(&lossy(0), true);
+        assert_eq!(drain.rate(Duration::from_millis(60)), BitRate(20_000_000));
+        assert!(drain.on_report(&lossy(0)));
+        assert_eq!(drain.rate(Duration::from_millis(60)), BitRate(20_000_000));
+        assert!(drain.on_report(&View {
+            in_flight: 200_000,
+            ..lossy(0)
+        }));
+        assert_eq!(drain.rate(Duration::from_millis(64)), BitRate(35_000_000));
+        assert_eq!(drain.after(&lossy(0)), BitRate(80_000_000));
+        // The queue that filled the buffer is ours: no more than what passed.
+        assert_eq!(drain.after(&lossy(-9_000)), BitRate(40_000_000));
     }
 
     #[test]

@@ -20,6 +20,11 @@ const TOLERATED_PPM: u64 = 8_000;
 const BELIEVABLE_PPM: u64 = 100_000;
 /// No path is believed to lose more than this by itself.
 const MOST_OF_PATH_PPM: u64 = 550_000;
+/// More than this is doubted: a buffer that others keep full loses as much whatever one session does, until they give way.
+const DOUBTED_PPM: u64 = 150_000;
+/// First pause before accepted loss is doubted, and the longest.
+const FIRST_DOUBT: Duration = Duration::from_secs(2);
+const LAST_DOUBT: Duration = Duration::from_secs(8);
 /// Packets that make a judgement.
 const LEAST_SAMPLE: u64 = 400;
 const LARGEST_SAMPLE: u64 = 12_000;
@@ -93,6 +98,9 @@ pub(super) struct LossTest {
     from: u64,
     cap: Option<Cap>,
     next_test_at: Instant,
+    /// When accepted loss is doubted next, and how long after that.
+    doubt_at: Option<Instant>,
+    doubt_pause: Duration,
 }
 
 /// What the rate must do because of loss.
@@ -132,6 +140,8 @@ impl Default for LossTest {
             from: 0,
             cap: None,
             next_test_at: Instant::default(),
+            doubt_at: None,
+            doubt_pause: FIRST_DOUBT,
         }
     }
 }
@@ -180,6 +190,15 @@ impl LossTest {
             let soon = Duration::from_millis(500).max(facts.round_trip.scaled(10, 1));
             cap.probe_at = facts.now + soon;
         }
+    }
+
+    /// What was put down to the path was lost by a full buffer: begins anew.
+    pub(super) fn forget_accepted(&mut self) {
+        self.accepted_ppm = None;
+        self.accepted_at = BitRate(0);
+        self.stage = Stage::Watch;
+        self.count = Count::default();
+        self.from = 0;
     }
 
     /// Takes one report.
@@ -267,10 +286,42 @@ impl LossTest {
             } else if self.cap.is_none() && self.may_accept_more(facts, situation, significant) {
                 self.accepted_ppm = Some(((accepted * 3 + ppm) / 4).min(MOST_OF_PATH_PPM));
             }
+            if self.is_doubtful(facts, situation, ppm) {
+                return self.begin_low(facts, situation.rate, ppm);
+            }
             self.begin(facts, Stage::Watch);
         }
         self.probe(facts);
         Demand::Free
+    }
+
+    /// Much is lost and accepted, and it is time to see again whether less is lost at a lower rate.
+    fn is_doubtful(&mut self, facts: &ReportFacts, situation: &Situation, ppm: u64) -> bool {
+        let much = ppm.min(self.accepted_ppm.unwrap_or(0)) >= DOUBTED_PPM;
+        if !much || self.cap.is_some() || !situation.started {
+            return false;
+        }
+        let pause = self.doubt_pause.max(facts.round_trip.scaled(20, 1));
+        if facts.now < *self.doubt_at.get_or_insert(facts.now + pause) {
+            return false;
+        }
+        self.doubt_pause = self.doubt_pause.scaled(2, 1).min(LAST_DOUBT);
+        self.doubt_at = None;
+        true
+    }
+
+    /// Goes just below what arrives of `high`, of which `high_ppm` are lost.
+    fn begin_low(&mut self, facts: &ReportFacts, high: BitRate, high_ppm: u64) -> Demand {
+        let low = high.scaled(MILLION.saturating_sub(high_ppm) * 97, MILLION * 100);
+        self.begin(
+            facts,
+            Stage::Low {
+                needed: self.sample_for(high_ppm),
+                high_ppm,
+                high,
+            },
+        );
+        Demand::Exactly(low)
     }
 
     /// Loss that grew with the rate is not the path's own; loss that grew by itself may be.
@@ -301,6 +352,11 @@ impl LossTest {
         lost > 0 && lost > expected + 3 * variance.isqrt()
     }
 
+    /// The same for a session that competes: loss of which nothing was known before is a full buffer, as TCP has it.
+    pub(super) fn is_congestion(&self, passed: u64, loss_ppm: u64) -> bool {
+        loss_ppm > 0 && (self.accepted_ppm.is_none() || self.is_excess(passed, loss_ppm))
+    }
+
     /// Packets after which a loss of `ppm` can be told from none.
     fn sample_for(&self, ppm: u64) -> u64 {
         let wanted = LOSSES_EXPECTED * self.runs.factor() * (MILLION / ONE) / ppm.max(1);
@@ -317,18 +373,7 @@ impl LossTest {
             self.begin(facts, Stage::Watch);
             return Demand::Free;
         }
-        let needed = self.sample_for(high_ppm);
-        let high = situation.rate;
-        let low = high.scaled(MILLION.saturating_sub(high_ppm) * 97, MILLION * 100);
-        self.begin(
-            facts,
-            Stage::Low {
-                needed,
-                high_ppm,
-                high,
-            },
-        );
-        Demand::Exactly(low)
+        self.begin_low(facts, situation.rate, high_ppm)
     }
 
     fn count_low(

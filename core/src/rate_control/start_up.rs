@@ -76,6 +76,11 @@ impl StartUp {
         }
     }
 
+    /// What the path seems to carry, if that is known.
+    pub(super) const fn capacity(&self) -> Option<BitRate> {
+        self.capacity
+    }
+
     /// Whether much less arrives than the path carries: others use it.
     pub(super) fn is_shared(&self, arrived: BitRate) -> bool {
         self.capacity

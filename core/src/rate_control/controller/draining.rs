@@ -16,8 +16,17 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 const JOIN_AFTER: Duration = Duration::from_secs(2);
 /// Who joined others looks for it after so long or ten round trips, and after twice as long again.
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
+/// A path is not found to be longer by who gets less than one of so many parts of its capacity: that is the queue of others.
+const PARTS_TO_REBASE: u64 = 4;
 /// So many drains in a row that change nothing mean that the path has become longer.
 const DRAINS_TO_REBASE: u8 = 2;
+
+/// What arrives over about a round trip: without the path's own loss, and as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passing {
+    pub(super) arrived: BitRate,
+    pub(super) delivered: BitRate,
+}
 
 /// A drain that is over, until its effect can be seen.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +46,8 @@ pub(super) struct Judgement {
 
 impl RateController {
     /// Empties the queue; `looks` makes sure that the base delay is the path's.
-    pub(super) fn begin_drain(&mut self, facts: &ReportFacts, arrived: BitRate, looks: bool) {
-        let drain = Drain::new(&self.view(facts, arrived), looks);
+    pub(super) fn begin_drain(&mut self, facts: &ReportFacts, passing: Passing, looks: bool) {
+        let drain = Drain::new(&self.view(facts, passing), looks);
         self.judgement = None;
         self.set_rate(drain.rate(facts.round_trip));
         self.phase = Phase::Drain(drain);
@@ -46,20 +55,25 @@ impl RateController {
 
     /// Ends start-up with a drain. Where others share the path, what is taken for its base delay may hold their queue. They
     /// will drain now, because we have come: until then we stay below them, so that the queue can be emptied.
-    pub(super) fn drain_start_up(&mut self, facts: &ReportFacts, arrived: BitRate, shared: bool) {
-        let view = self.view(facts, arrived);
+    pub(super) fn drain_start_up(&mut self, facts: &ReportFacts, passing: Passing, shared: bool) {
+        let view = self.view(facts, passing);
         let mut drain = Drain::new(&view, false);
         if shared {
             drain.listen(&view);
-            let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
-            self.next_look = Some((facts.now + pause, pause));
+            self.plan_look(facts);
         }
         self.judgement = None;
         self.set_rate(drain.rate(facts.round_trip));
         self.phase = Phase::Drain(drain);
     }
 
-    fn view(&self, facts: &ReportFacts, arrived: BitRate) -> View {
+    /// What is taken for the path's base delay may be a queue: it is looked for.
+    pub(super) fn plan_look(&mut self, facts: &ReportFacts) {
+        let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
+        self.next_look = Some((facts.now + pause, pause));
+    }
+
+    fn view(&self, facts: &ReportFacts, passing: Passing) -> View {
         View {
             now: facts.now,
             interval: facts.interval,
@@ -68,7 +82,8 @@ impl RateController {
             in_flight: facts.in_flight,
             queue_us: self.delay.queue_us(),
             base_us: self.delay.base_us(),
-            arrived,
+            arrived: passing.arrived,
+            delivered: passing.delivered,
         }
     }
 
@@ -81,8 +96,9 @@ impl RateController {
             .max(Duration::from_micros(unqueued_us))
     }
 
-    pub(super) fn drain(&mut self, facts: &ReportFacts, arrived: BitRate, mut drain: Drain) {
-        let goes_on = drain.on_report(&self.view(facts, arrived));
+    pub(super) fn drain(&mut self, facts: &ReportFacts, passing: Passing, mut drain: Drain) {
+        let view = self.view(facts, passing);
+        let goes_on = drain.on_report(&view);
         if goes_on {
             self.set_rate(drain.rate(facts.round_trip));
             self.phase = Phase::Drain(drain);
@@ -90,14 +106,19 @@ impl RateController {
         }
         let queue = self.delay.queue_us();
         // A surge although we have not grown is that of others: who gives way to everybody does not come back to what it had.
-        let grown = drain.after() > self.drained_to.scaled(5, 4);
+        let passes = drain.after(&view);
+        let grown = passes > self.drained_to.scaled(5, 4);
         let gives_way =
             self.limits.policy == RatePolicy::Low && self.surge_since.is_some() && !grown;
-        let after = drain.after().scaled(1, if gives_way { 2 } else { 1 });
+        let after = passes.scaled(1, if gives_way { 2 } else { 1 });
         self.drained_at = facts.now;
         self.drained_to = after;
         self.begin_tracking(facts);
         let seen = facts.round_trip.scaled(5, 4) + facts.interval.scaled(2, 1);
+        if drain.has_found_queue(&view) {
+            // What a full buffer lost was not lost by the path.
+            self.loss.forget_accepted();
+        }
         self.anchor = Some((facts.now + seen, after));
         self.judgement = Some(Judgement {
             from: facts.now + facts.round_trip,
@@ -195,7 +216,8 @@ impl RateController {
         } else {
             0
         };
-        if self.still_after_drains >= DRAINS_TO_REBASE {
+        let squeezed = delivery.rate.scaled(PARTS_TO_REBASE, 1) < self.competition.capacity();
+        if self.still_after_drains >= DRAINS_TO_REBASE && !squeezed {
             self.still_after_drains = 0;
             self.delay.rebase(facts.now);
         }
