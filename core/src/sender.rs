@@ -356,7 +356,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return (self.close_frames_left > 0).then_some(self.last_heard);
         }
         let mut next = self.silence_step_at;
-        next = next.min(if !self.sent.has_room_for_upkeep() {
+        next = next.min(if self.may_send_upkeep() && self.owes_answers() {
+            self.last_heard
+        } else if !self.sent.has_room_for_upkeep() {
             self.stuck_until()
         } else if !self.may_send_upkeep() {
             // Only the peer's next datagram opens an unproven path.

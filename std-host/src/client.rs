@@ -78,7 +78,7 @@ pub fn run(settings: TransferSettings) -> ExitCode {
     status.into()
 }
 
-/// Keeps secrets out of core files, and a full quota from killing the process.
+/// Keeps secrets out of core files and from other processes of the user, and a full quota from killing the process.
 pub(crate) fn guard_process() {
     let nothing = rustix::process::Rlimit {
         current: Some(0),
@@ -86,6 +86,8 @@ pub(crate) fn guard_process() {
     };
     // What the system refuses here is not worth failing for.
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, nothing);
+    // Where core files go to a program, the limit alone does not hold.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // SIGXFSZ: with a handler in place a write past the limit fails instead.
     let _ = signal(SignalKind::from_raw(25));
 }

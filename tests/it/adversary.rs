@@ -5,6 +5,9 @@ use std::net::UdpSocket;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
+use fasp_core::control::{Accept, ControlMessage, Secret};
+use fasp_core::units::{BitRate, ConnectionId};
 use fasp_tests::client::{Ascp, operand};
 use fasp_tests::process::Running;
 use fasp_tests::random::SplitMix64;
@@ -197,11 +200,16 @@ fn symbolic_links_do_not_leave_the_root() {
 
 /// A server that says `script` on the SSH channel instead of speaking the protocol.
 fn against(script: &str) -> Option<fasp_tests::client::Outcome> {
+    against_with(script, &[])
+}
+
+/// As [`against`], with options of the client.
+fn against_with(script: &str, options: &[&str]) -> Option<fasp_tests::client::Outcome> {
     let world = World::new();
     tree::write_file(&world.local("f"), 1, 100);
     let server = OpenSsh::new().forced_command(script).start(&world)?;
-    let command = Ascp::to(&world, &server).arg("f").arg(server.at(""));
-    Some(command.within_secs(30).run())
+    let command = Ascp::to(&world, &server).args(options).arg("f");
+    Some(command.arg(server.at("")).within_secs(30).run())
 }
 
 #[test]
@@ -267,4 +275,58 @@ fn a_length_that_promises_four_gigabytes_is_refused_at_once() {
     let Some(run) = against(&script) else { return };
     assert!(!run.failure().is_empty());
     assert!(run.took < Duration::from_secs(15), "{}", run.words());
+}
+
+/// ACCEPT with a cipher suite, as a shell's `printf` writes it.
+fn accept_with(suite: u8) -> String {
+    let accept = Accept {
+        version: 1,
+        secret: Secret(&[9; 32]),
+        suite,
+        connection: ConnectionId::new(5),
+        max_datagram: 1_472,
+        fixed_datagram: None,
+        report_size: 1_440,
+        target_rate: BitRate(1_000_000),
+        minimum_rate: BitRate(0),
+        policy: RatePolicy::Fair,
+        resume: ResumeLevel::Restart,
+        overwrite: OverwriteRule::Diff,
+        preserve: Preserve::default(),
+        udp_port: 9,
+        object_window: 64,
+        packet_window: 64,
+        max_body: 4_608,
+        program: "someone in the middle",
+        metadata_window: 4_354,
+        lanes: 1,
+        udp_address: None,
+        renames: false,
+    };
+    let mut bytes = [0; 400];
+    let length = ControlMessage::Accept(accept).encode(&mut bytes).unwrap();
+    bytes
+        .iter()
+        .take(length)
+        .map(|byte| format!("\\{byte:03o}"))
+        .collect()
+}
+
+#[test]
+fn a_cipher_that_was_not_asked_for_is_refused_before_a_byte_is_sent() {
+    for (asked, suites) in [
+        ("aes256gcm", &[0x01, 0x10, 0x20, 0x22][..]),
+        ("aes128", &[0x01, 0x11, 0x21][..]),
+        ("none", &[0x10][..]),
+    ] {
+        for &suite in suites {
+            let script = format!("printf '{GREETING}{}'; sleep 2", accept_with(suite));
+            let Some(run) = against_with(&script, &["-c", asked]) else {
+                return;
+            };
+            let text = run.failure();
+            assert!(text.contains("cipher"), "{asked}, {suite:#x}: {text}");
+            assert!(run.took < Duration::from_secs(15), "{}", run.words());
+        }
+    }
 }

@@ -87,7 +87,7 @@ fn a_missing_key_file_is_named() {
 }
 
 /// Writes a password file for `name` and gives the option that names it.
-fn password_file(world: &World, name: &str, password: &str) -> [std::ffi::OsString; 2] {
+pub(crate) fn password_file(world: &World, name: &str, password: &str) -> [std::ffi::OsString; 2] {
     use std::io::Write as _;
     let mut child = Command::new(binaries::ascpd())
         .args(["hash-password", name])

@@ -159,7 +159,7 @@ fn block_bytes(block: &Block<'_>) -> usize {
     }
 }
 
-fn wishes(rate: u64) -> ClientWishes<'static> {
+pub(crate) fn wishes(rate: u64) -> ClientWishes<'static> {
     ClientWishes {
         direction: TransferDirection::Download,
         cipher: CipherWish::default(),
@@ -189,7 +189,7 @@ fn wishes(rate: u64) -> ClientWishes<'static> {
     }
 }
 
-fn next_message(answers: &mut ChildStdout) -> (u8, Vec<u8>) {
+pub(crate) fn next_message(answers: &mut ChildStdout) -> (u8, Vec<u8>) {
     let mut header = [0; HEADER_LEN];
     answers.read_exact(&mut header).unwrap();
     let (kind, length) = parse_header(&header, 1 << 20).unwrap();

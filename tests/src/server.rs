@@ -6,9 +6,12 @@ pub mod openssh;
 use std::ffi::OsString;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::client::operand;
-use crate::process::Running;
+use crate::process::{Finished, Running};
 
 pub use self::ascpd::Ascpd;
 pub use self::openssh::OpenSsh;
@@ -69,6 +72,13 @@ impl Server {
         let mut words = self.process.stdout_so_far();
         words.extend(self.process.stderr_so_far());
         String::from_utf8_lossy(&words).into_owned()
+    }
+
+    /// Makes it abort, as a crash does, and gives how it ended.
+    #[must_use]
+    pub fn crash(self) -> Finished {
+        self.process.signal(Signal::ABORT);
+        self.process.wait(Duration::from_secs(20))
     }
 
     /// Whether the server still runs.

@@ -74,6 +74,12 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
+    /// The receiver asked whether we are here, and the answer finds room: without it a window that is full because we
+    /// have moved would stay so.
+    pub(super) fn owes_answers(&self) -> bool {
+        !self.path_answers.is_empty() && self.sent.has_room_for_path()
+    }
+
     /// Whether a datagram of upkeep may go to where the receiver is believed to be.
     pub(super) const fn may_send_upkeep(&self) -> bool {
         self.path.allowance() >= LEAST_ALLOWANCE
@@ -148,7 +154,8 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
 
     /// What the path or the receiver is owed now.
     pub(super) fn next_upkeep(&mut self, now: Instant, room: &mut [u8]) -> Option<usize> {
-        if !self.sent.has_room_for_upkeep() || !self.may_send_upkeep() {
+        let has_room = self.sent.has_room_for_upkeep() || self.owes_answers();
+        if !has_room || !self.may_send_upkeep() {
             return None;
         }
         let state_due = now >= self.state_due_at;

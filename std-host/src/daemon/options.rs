@@ -159,6 +159,7 @@ fn serve(settings: DaemonSettings) -> Outcome<()> {
         .build()
         .map_err(trouble)?;
     runtime.block_on(async {
+        crate::client::guard_process();
         let daemon = Daemon::bind(settings).await?;
         let mut terminate = signal(SignalKind::terminate()).map_err(trouble)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(trouble)?;
