@@ -13,4 +13,5 @@ mod cable;
 mod faults;
 mod gateway;
 mod state_size;
+mod tap;
 mod transfers;
