@@ -18,7 +18,7 @@ const WITHOUT_COUNTS: u32 = 2;
 /// A longer pause between two reports counts as this.
 const LONGEST_STEP: Duration = Duration::from_secs(1);
 /// Where more than this is lost, nobody gives way to loss: that is not TCP.
-const LOSS_BESIDE_TCP_PPM: u64 = 25_000;
+const LOSS_BESIDE_TCP_PPM: u64 = 10_000;
 /// A queue that grew by one of so many parts of a round trip in one to two of them is that of a session of ours that begins.
 const STEEP_PARTS: u64 = 4;
 /// Marks of the queue in the past, one each round trip.

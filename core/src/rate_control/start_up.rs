@@ -87,11 +87,6 @@ impl StartUp {
             .is_some_and(|capacity| arrived < capacity.scaled(3, 4))
     }
 
-    /// What the path seems to carry, if that is known.
-    pub(super) const fn capacity(&self) -> Option<BitRate> {
-        self.capacity
-    }
-
     /// Loss of the train, per million, unless it met a full buffer.
     pub(super) const fn loss_of_train(&self) -> u64 {
         self.train.loss_ppm()

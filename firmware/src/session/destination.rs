@@ -50,6 +50,27 @@ impl Destination {
         })
     }
 
+    /// The destination of a session that goes on with a lost one, in which it took the name of its single source.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Protocol`] with several sources, or if the root would get another name.
+    pub(super) fn renamed_again(written: &[u8], sources: u32) -> Result<Self, Fault> {
+        let base = paths::from_user(written)?;
+        if sources != 1 || base.is_empty() {
+            return Err(Fault::Protocol);
+        }
+        Ok(Self {
+            base,
+            renames: true,
+        })
+    }
+
+    /// Whether the destination takes the name of the single source.
+    pub(super) const fn renames(&self) -> bool {
+        self.renames
+    }
+
     /// Where the object with the record path `path` goes.
     ///
     /// # Errors

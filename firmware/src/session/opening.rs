@@ -93,14 +93,18 @@ impl<
     ) -> Result<(), No> {
         let proposal = self.judge(message, TransferDirection::Upload, ground.configuration)?;
         let hello = proposal.hello();
-        let destination = Destination::find(
-            ground.storage,
-            hello.destination,
-            hello.sources,
-            hello.flags.create_destination,
-        )
+        let destination = if hello.flags.renames_again {
+            Destination::renamed_again(hello.destination, hello.sources)
+        } else {
+            Destination::find(
+                ground.storage,
+                hello.destination,
+                hello.sources,
+                hello.flags.create_destination,
+            )
+        }
         .map_err(|fault| No::about(fault, hello.destination))?;
-        let accepted = self.accept(proposal, ground)?;
+        let accepted = self.accept(proposal, destination.renames(), ground)?;
         let (agreement, keys) = (accepted.agreement, accepted.keys);
         let (sealer, opener) = schedule(&keys).into_lane(agreement.suite(), Role::Server);
         self.work = Work::Receive(Receiving::new(&agreement, sealer, opener, destination, now));
@@ -162,7 +166,7 @@ impl<
         };
         let accepted = self
             .judge(message, TransferDirection::Download, ground.configuration)
-            .and_then(|proposal| self.accept(proposal, ground));
+            .and_then(|proposal| self.accept(proposal, false, ground));
         held.zeroize();
         let accepted = accepted?;
         let (agreement, keys) = (accepted.agreement, accepted.keys);
@@ -245,6 +249,7 @@ impl<
     fn accept<H: Host>(
         &mut self,
         proposal: Proposal<'_>,
+        renames: bool,
         ground: &mut Ground<'_, '_, S, H>,
     ) -> Result<Accepted, No> {
         let mut secret = [0; SessionSecret::BYTES];
@@ -263,6 +268,7 @@ impl<
                 .advertised_port
                 .unwrap_or(configuration.data_port),
             udp_address: Some(address.as_str()).filter(|text| !text.is_empty()),
+            renames,
             program: PROGRAM,
         };
         secret.zeroize();

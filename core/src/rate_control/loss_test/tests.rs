@@ -185,3 +185,25 @@ fn a_probe_that_goes_too_far_leaves_the_cap_near_the_limit() {
     let cap = world.test.cap().expect("a limit must be noticed").0;
     assert!(cap >= 47_000_000, "{cap}");
 }
+
+#[test]
+fn accepted_loss_is_doubted_and_a_buffer_that_others_no_longer_fill_is_found() {
+    // Others keep the buffer full: half is lost at every rate. Then they give way, and half is lost because we send twice what passes.
+    let mut world = World::new(200_000_000, u64::MAX, 500_000);
+    world.test.on_train(450_000);
+    world.run(2, 200_000_000);
+    assert_eq!(world.test.cap(), None);
+    (world.limit, world.random_ppm) = (100_000_000, 0);
+    world.run(10, 200_000_000);
+    assert!(world.run(2, 200_000_000) < 30_000);
+    assert!(world.test.cap().is_some());
+}
+
+#[test]
+fn a_path_that_loses_half_by_itself_keeps_its_rate_though_that_is_doubted() {
+    let mut world = World::new(200_000_000, u64::MAX, 500_000);
+    world.test.on_train(450_000);
+    world.run(20, 200_000_000);
+    assert_eq!(world.test.cap(), None);
+    assert_eq!(world.rate, 200_000_000);
+}
