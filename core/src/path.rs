@@ -176,11 +176,10 @@ impl PathGuard {
     }
 
     /// Bytes that may go to the present address now.
-    pub(crate) const fn allowance(&self) -> usize {
-        match self.present.budget {
-            None => usize::MAX,
-            Some(bytes) => bytes as usize,
-        }
+    pub(crate) fn allowance(&self) -> usize {
+        self.present.budget.map_or(usize::MAX, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        })
     }
 
     /// `length` bytes leave for the present address.

@@ -10,6 +10,11 @@
 //! | promises files of 64 PiB, all of them holes | nothing is stored for a promise |
 //! | asks questions for ever | four answers at a time |
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the lengths are those that were just written"
+)]
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, UdpSocket};

@@ -34,7 +34,9 @@ fn take(guard: &mut PathGuard, millis: u64, port: u16, number: u64) {
 fn asked(guard: &mut PathGuard, millis: u64, port: u16) -> Option<u64> {
     let mut found = None;
     while let Some((to, bits)) = guard.next_question(at(millis)) {
-        found = found.or((to == address(port)).then_some(bits));
+        if to == address(port) {
+            found.get_or_insert(bits);
+        }
     }
     found
 }

@@ -81,7 +81,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     }
 
     /// Whether a datagram of upkeep may go to where the receiver is believed to be.
-    pub(super) const fn may_send_upkeep(&self) -> bool {
+    pub(super) fn may_send_upkeep(&self) -> bool {
         self.path.allowance() >= LEAST_ALLOWANCE
     }
 

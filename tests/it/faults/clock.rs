@@ -34,7 +34,10 @@ fn span_of(log: &str) -> (i64, i64) {
         Some(parts.next()?? * 3_600 + parts.next()?? * 60 + parts.next()??)
     };
     let times: Vec<i64> = log.lines().filter_map(second).collect();
-    (times[0], times[times.len() - 1])
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        panic!("a log without times: {log}");
+    };
+    (*first, *last)
 }
 
 fn jumps(step: &str, at_the_server: bool) {
