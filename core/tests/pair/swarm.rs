@@ -59,6 +59,7 @@ fn scenario(seed: u64, small: bool) -> Scenario {
         policy: random.pick(&RatePolicy::ALL),
         target,
         decides: random.chance(400),
+        checks: false,
         capacity: random
             .pick(&[8_192, 40_000, 8 << 20])
             .max(2 * max_datagram as u64),
