@@ -18,7 +18,9 @@ bodies! {
         a_changed_source_is_not_glued_to_an_old_partial_file
         a_wrong_chunk_of_a_partial_upload_is_found_and_sent_again
         a_wrong_chunk_of_a_partial_download_is_found_and_sent_again
-        complete_files_are_compared_as_the_level_says;
+        complete_files_are_compared_as_the_level_says
+        a_source_overwritten_between_two_runs_is_not_glued_though_size_and_time_are_the_same
+        a_source_overwritten_while_it_is_sent_is_not_delivered_though_size_and_time_are_the_same;
     through_sshd = OpenSsh:
         an_interrupted_upload_goes_on_where_it_stopped
         an_interrupted_download_goes_on_where_it_stopped;
@@ -249,4 +251,47 @@ fn complete_files_are_compared_as_the_level_says(site: &Site) {
         }
         fs::remove_dir_all(site.world.remote("t")).unwrap();
     }
+}
+
+/// Other bytes, the same size, the same modification time.
+fn overwrite_in_secret(path: &std::path::Path, offset: u64) {
+    let time = fs::metadata(path).unwrap().modified().unwrap();
+    spoil(path, offset);
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
+fn a_source_overwritten_between_two_runs_is_not_glued_though_size_and_time_are_the_same(
+    site: &Site,
+) {
+    let source = site.world.local("big");
+    tree::write_file(&source, 1, SIZE);
+    let command = || site.ascp().args(SLOW).arg(&source).arg(site.server.at(""));
+    interrupt_after(command().start(), Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_millis(300));
+    overwrite_in_secret(&source, 30_000);
+    command().run().failed_with(&["big", "checksums differ"]);
+    let left = tree::names_in(&site.world.remote(""));
+    assert!(left.is_empty(), "nothing of it may be kept: {left:?}");
+    command().run().succeeded();
+    tree::assert_same(&source, &site.world.remote("big"));
+}
+
+fn a_source_overwritten_while_it_is_sent_is_not_delivered_though_size_and_time_are_the_same(
+    site: &Site,
+) {
+    let source = site.world.local("big");
+    tree::write_file(&source, 1, SIZE);
+    let command = site.ascp().args(SLOW).arg(&source);
+    let running = command.arg(site.server.at("")).start();
+    std::thread::sleep(Duration::from_millis(2000));
+    overwrite_in_secret(&source, 30_000);
+    let ended = running.wait(Duration::from_secs(30));
+    assert_eq!(ended.code(), Some(1), "{}", ended.err());
+    assert!(
+        ended.err().contains("changed during the transfer"),
+        "{}",
+        ended.err()
+    );
+    assert!(!site.world.remote("big").exists());
 }

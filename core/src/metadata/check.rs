@@ -136,7 +136,7 @@ mod tests {
                     start: (1 << 55) + at * 100,
                     end: (1 << 55) + at * 100 + 100,
                 },
-                hash: [at as u8; HASH_BYTES],
+                hash: [u8::try_from(at).unwrap(); HASH_BYTES],
             })
             .collect()
     }
@@ -169,7 +169,7 @@ mod tests {
         let len = encode_check(ObjectId(3), &[check], &mut out).unwrap();
         let mut expected = Vec::from([0, 45, 0xA4, 0, 5, 1, 3, 2, 0x82, 0, 5, 3, 0x58, 32]);
         expected.extend_from_slice(&[0xAB; HASH_BYTES]);
-        expected[1] = (expected.len() - 2) as u8;
+        expected[1] = u8::try_from(expected.len() - 2).unwrap();
         assert_eq!(&out[..len], expected);
     }
 

@@ -136,10 +136,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
         let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
         let length = encode_check(object, checks, &mut bytes).map_err(|_| NoRoomForChecks)?;
         let encoded = bytes.get(..length).unwrap_or_default();
-        // Decisions must always find a place behind them.
-        if self.decide.room() < length + LONGEST || self.decide.write(encoded).is_err() {
-            return Err(NoRoomForChecks);
-        }
+        self.decide.write(encoded).map_err(|_| NoRoomForChecks)?;
         entry.checked = true;
         Ok(())
     }

@@ -57,7 +57,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 let _ = ranges.push(everything);
             }
         } else {
-            let missing = missing.unwrap_or(core::slice::from_ref(&everything));
+            let missing = missing.unwrap_or_else(|| core::slice::from_ref(&everything));
             ranges = union(missing, wrong).unwrap_or_else(|| Vec::from_iter([everything]));
         }
         ranges.retain(|range| range.start < range.end);

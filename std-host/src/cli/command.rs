@@ -125,7 +125,7 @@ fn file_args() -> Vec<Arg> {
                 .help("Log in again and go on when a session is lost, for so\nlong (default: 0, never); needs -k 1 or more"),
             value("resume-level", "LEVEL")
                 .short('k')
-                .help("Resume: 0 never (default), 1 if attributes match, 2 if samples match too, 3 if all bytes do"),
+                .help("Resume: 0 never (default), 1 by attributes, 2 samples, 3 bytes"),
         ],
     )
 }

@@ -125,7 +125,7 @@ impl ControlFile {
             return Err(Errno::STALE);
         }
         let generation = self.generation + 1;
-        let slot = usize::from(generation % 2 == 0) * slot_bytes(notes.chunks);
+        let slot = usize::from(generation.is_multiple_of(2)) * slot_bytes(notes.chunks);
         let bytes = encode(notes, generation);
         disk::write_at(&file, &bytes, u64::try_from(slot).map_err(|_| Errno::FBIG)?)?;
         disk::sync_bytes(&file)?;

@@ -51,16 +51,19 @@ enum Story {
     Continued,
     /// A partial file of another state of the source lies in the way.
     Stale,
+    /// It goes on, and chunks that are noted turn out to be wrong and come again.
+    Repaired,
     /// Without resume, over an older file.
     Replaced,
     /// With resume, over an older file of another size.
     ReplacedWithResume,
 }
 
-const STORIES: [Story; 5] = [
+const STORIES: [Story; 6] = [
     Story::First,
     Story::Continued,
     Story::Stale,
+    Story::Repaired,
     Story::Replaced,
     Story::ReplacedWithResume,
 ];
@@ -131,6 +134,31 @@ impl Session {
         }
     }
 
+    /// What a full check does: chunks that are not the source's are void.
+    fn forget_wrong(
+        &mut self,
+        path: &Path,
+        source: &[u8],
+        missing: &[ByteRange],
+    ) -> Vec<ByteRange> {
+        let present = fs::read(path.join("f.ascp-part")).unwrap_or_default();
+        let chunks = Chunks::of(u64::try_from(source.len()).unwrap(), CHUNK_LOG2);
+        let is_wrong = |range: &ByteRange| {
+            let kept = missing
+                .iter()
+                .all(|hole| range.end <= hole.start || hole.end <= range.start);
+            let bytes = usize_of(range.start)..usize_of(range.end);
+            kept && present.get(bytes.clone()) != source.get(bytes)
+        };
+        let all = (0..chunks.count()).map(|index| chunks.range(index));
+        let ranges: Vec<ByteRange> = all.filter(is_wrong).collect();
+        self.writer.carry_out(Job::Forget {
+            object: FILE,
+            ranges: ranges.clone(),
+        });
+        ranges
+    }
+
     fn commit(&mut self, source: &[u8]) {
         let root = Some(*blake3::hash(source).as_bytes());
         self.writer.carry_out(Job::Commit { object: FILE, root });
@@ -170,6 +198,13 @@ fn bytes(size: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
+/// Changes a byte of a chunk.
+fn spoil(path: &Path, chunk: u64) {
+    let mut content = fs::read(path).unwrap();
+    content[usize_of(chunk * CHUNK) + 7] ^= 0x20;
+    fs::write(path, content).unwrap();
+}
+
 fn scratch() -> tempfile::TempDir {
     // Thousands of syncs: in memory, where there is some.
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
@@ -182,10 +217,56 @@ struct Recorded {
     old: Option<Vec<u8>>,
     before: ForgetfulDisk,
     log: Vec<Change>,
+    /// From here on no note speaks of a wrong chunk.
+    repaired_at: usize,
 }
 
 fn resume_level(story: Story) -> u8 {
     u8::from(story != Story::Replaced)
+}
+
+/// What lies in the folder when the story begins; returns what has the final name.
+fn prepare(
+    story: Story,
+    seed: u64,
+    path: &Path,
+    source: &[u8],
+    random: &mut Random,
+) -> Option<Vec<u8>> {
+    let size = source.len();
+    match story {
+        Story::First => None,
+        Story::Continued | Story::Stale | Story::Repaired => {
+            let modified_ns = if story == Story::Stale { 4 } else { 5 };
+            let other = if story == Story::Stale {
+                bytes(size, seed ^ 2)
+            } else {
+                source.to_vec()
+            };
+            let mut session = Session::new(path, 1);
+            assert_eq!(session.open(record(size, modified_ns)), Decision::Go);
+            let half = ByteRange {
+                start: 0,
+                end: u64::try_from(size / 2).unwrap(),
+            };
+            session.receive(&other, half, random);
+            session.stop();
+            if story == Story::Repaired {
+                spoil(&path.join("f.ascp-part"), 2);
+            }
+            None
+        }
+        Story::Replaced | Story::ReplacedWithResume => {
+            let length = if story == Story::Replaced {
+                size
+            } else {
+                size / 2
+            };
+            let content = bytes(length, seed ^ 3);
+            fs::write(path.join("f"), &content).unwrap();
+            Some(content)
+        }
+    }
 }
 
 fn tell(story: Story, seed: u64) -> Recorded {
@@ -197,36 +278,7 @@ fn tell(story: Story, seed: u64) -> Recorded {
         start: 0,
         end: u64::try_from(size).unwrap(),
     };
-    let mut old = None;
-    match story {
-        Story::First => {}
-        Story::Continued | Story::Stale => {
-            let modified_ns = if story == Story::Stale { 4 } else { 5 };
-            let other = if story == Story::Stale {
-                bytes(size, seed ^ 2)
-            } else {
-                source.clone()
-            };
-            let mut session = Session::new(folder.path(), 1);
-            assert_eq!(session.open(record(size, modified_ns)), Decision::Go);
-            let half = ByteRange {
-                start: 0,
-                end: all.end / 2,
-            };
-            session.receive(&other, half, &mut random);
-            session.stop();
-        }
-        Story::Replaced | Story::ReplacedWithResume => {
-            let length = if story == Story::Replaced {
-                size
-            } else {
-                size / 2
-            };
-            let content = bytes(length, seed ^ 3);
-            fs::write(folder.path().join("f"), &content).unwrap();
-            old = Some(content);
-        }
-    }
+    let old = prepare(story, seed, folder.path(), &source, &mut random);
     recording::begin();
     let mut before = ForgetfulDisk::default();
     for entry in fs::read_dir(folder.path()).unwrap() {
@@ -241,12 +293,21 @@ fn tell(story: Story, seed: u64) -> Recorded {
         Decision::Resume { missing } => missing,
         other => panic!("{other:?}"),
     };
-    for range in missing {
+    let mut repaired_at = 0;
+    let wrong = match story {
+        Story::Repaired => session.forget_wrong(folder.path(), &source, &missing),
+        _ => Vec::new(),
+    };
+    if !wrong.is_empty() {
+        repaired_at = recording::length();
+    }
+    for range in wrong.into_iter().chain(missing) {
         session.receive(&source, range, &mut random);
     }
     session.commit(&source);
     let log = recording::end();
     Recorded {
+        repaired_at,
         story,
         source,
         old,
@@ -323,7 +384,13 @@ fn crash(told: &Recorded, at: usize, crash: Crash, random: &mut Random) -> u64 {
             "{context}: {kept} of {noted} chunks kept"
         );
     }
-    for range in missing {
+    // Before that only a full check tells right from wrong.
+    let wrong = if at < told.repaired_at {
+        session.forget_wrong(folder.path(), &told.source, &missing)
+    } else {
+        Vec::new()
+    };
+    for range in wrong.into_iter().chain(missing) {
         session.receive(&told.source, range, random);
     }
     session.commit(&told.source);

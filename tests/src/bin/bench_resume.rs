@@ -31,30 +31,32 @@ fn main() {
         .next()
         .map_or(2_048, |text| text.parse().expect("MIB, a number"));
     let rate = arguments.next().unwrap_or_else(|| "2G".to_owned());
+    let world = World::new();
+    tree::write_file(&world.local("big"), 1, mib * MIB);
     println!("{mib} MiB at {rate}, killed at half");
     println!("level  killed    there MiB  kept MiB  sent again MiB  next session s");
     for level in ["-k1", "-k2", "-k3"] {
         for kills_receiver in [true, false] {
-            measure(level, kills_receiver, mib * MIB, &rate);
+            measure(&world, level, kills_receiver, &rate);
+            fs::remove_file(world.remote("big")).expect("the file that arrived");
         }
     }
 }
 
-fn measure(level: &str, kills_receiver: bool, size: u64, rate: &str) {
-    let world = World::new();
+fn measure(world: &World, level: &str, kills_receiver: bool, rate: &str) {
     let source = world.local("big");
-    tree::write_file(&source, 1, size);
-    let mut server = Ascpd::new(&world).start();
+    let size = fs::metadata(&source).expect("the source").len();
+    let mut server = Ascpd::new(world).start();
     let options = ["--policy=fixed", "-l", rate, level, "-L-"];
     let part = world.remote("big.ascp-part");
-    let command = Ascp::to(&world, &server).args(options);
+    let command = Ascp::to(world, &server).args(options);
     let running = command.arg(&source).arg(server.at("")).start();
     wait_for(&part, size / 2);
     let there = if kills_receiver {
         drop(server);
         let there = allocated(&part);
         running.wait(LIMIT);
-        server = Ascpd::new(&world).start();
+        server = Ascpd::new(world).start();
         there
     } else {
         running.signal(Signal::KILL);
@@ -63,7 +65,7 @@ fn measure(level: &str, kills_receiver: bool, size: u64, rate: &str) {
         settle(&part);
         allocated(&part)
     };
-    let command = Ascp::to(&world, &server)
+    let command = Ascp::to(world, &server)
         .args(options)
         .within_secs(LIMIT.as_secs());
     let begin = Instant::now();

@@ -349,8 +349,8 @@ fn object_ranges_that_break_a_rule_are_refused() {
 #[test]
 fn an_unknown_kind_of_record_is_refused() {
     assert_eq!(
-        decode_meta(b"\xA1\x00\x04"),
-        Err(RecordError::UnknownKind(4))
+        decode_meta(b"\xA1\x00\x06"),
+        Err(RecordError::UnknownKind(6))
     );
     assert_eq!(
         decode_decide(b"\xA1\x00\x05"),

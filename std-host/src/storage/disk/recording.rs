@@ -58,6 +58,11 @@ pub(in super::super) fn begin() {
     LOG.set(Some(Log::default()));
 }
 
+/// How many changes are recorded.
+pub(in super::super) fn length() -> usize {
+    LOG.with_borrow(|log| log.as_ref().map_or(0, |log| log.changes.len()))
+}
+
 /// Ends the record.
 pub(in super::super) fn end() -> Vec<Change> {
     LOG.take().map(|log| log.changes).unwrap_or_default()
