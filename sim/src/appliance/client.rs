@@ -402,6 +402,7 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         destination: if upload { b"/" } else { b"" },
         create_destination: false,
         measures: false,
+        renames_again: false,
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,
