@@ -73,6 +73,7 @@ fn play(choices: &mut Choices<'_>, wishes: &ClientWishes<'_>, limits: &ServerLim
         connection: ConnectionId::new(choices.u32()),
         udp_port: choices.number() as u16,
         udp_address: choices.pick(&[None, Some("192.0.2.1:33001"), Some("")]),
+        renames: choices.below(2) == 1,
         program: "server",
     };
     let accepted = match read_hello(raw(&hello), limits) {
@@ -215,6 +216,7 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
         destination: choices.pick(&[&b""[..], b"a/b", b"..", &[0xFF; 40]]),
         create_destination: choices.below(2) == 1,
         measures: choices.below(2) == 1,
+        renames_again: choices.below(2) == 1,
         sources: choices.number() as u32,
         capabilities: capabilities(choices),
         program: "client",
