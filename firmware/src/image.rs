@@ -73,7 +73,9 @@ fn main() -> ! {
     match identify(&mut flash, device, &mut upkeep) {
         Ok(Some(identity)) => serve(flash, identity, device, upkeep),
         Ok(None) => upkeep.stay("the flash holds no seed: this appliance was not set up"),
-        Err(FlashError::Foreign) => upkeep.stay("the flash holds something else; nothing is changed"),
+        Err(FlashError::Foreign) => {
+            upkeep.stay("the flash holds something else; nothing is changed")
+        }
         Err(_) => upkeep.stay("the flash is damaged"),
     }
 }
@@ -121,12 +123,12 @@ fn serve(
     mut upkeep: Upkeep,
 ) -> ! {
     let now = upkeep.now();
-    let mut interface =
-        addresses::interface(device, device.address(), randomness::number(), now);
+    let mut interface = addresses::interface(device, device.address(), randomness::number(), now);
     static STORAGE: ConstStaticCell<[SocketStorage<'static>; 5]> =
         ConstStaticCell::new([SocketStorage::EMPTY; 5]);
     let mut set = SocketSet::new(STORAGE.take().as_mut_slice());
-    let (source, advertised) = match (settings::ipv4(&mut flash), settings::advertised(&mut flash)) {
+    let (source, advertised) = match (settings::ipv4(&mut flash), settings::advertised(&mut flash))
+    {
         (Ok(source), Ok(advertised)) => (source, advertised),
         _ => upkeep.stay("the settings cannot be read"),
     };
@@ -150,12 +152,19 @@ fn serve(
     let Ok(files) = Files::mount(flash) else {
         upkeep.stay("the file system cannot be read");
     };
-    defmt::info!("free: {=u64} of {=u64} bytes", files.free_bytes(), files.capacity());
+    defmt::info!(
+        "free: {=u64} of {=u64} bytes",
+        files.free_bytes(),
+        files.capacity()
+    );
     static APPLIANCE: StaticCell<SmallAppliance<'static, Files, News>> = StaticCell::new();
     let appliance = APPLIANCE.init(SmallAppliance::new(configuration, files, News, sockets));
     static SSH: ConstStaticCell<SshMemory> = ConstStaticCell::new(SshMemory::new());
     let ssh = SSH.take();
-    defmt::info!("serves, session state {=usize} bytes", size_of_val(appliance));
+    defmt::info!(
+        "serves, session state {=usize} bytes",
+        size_of_val(appliance)
+    );
     loop {
         let mut visit = appliance.visit(ssh);
         loop {
