@@ -122,7 +122,7 @@ fn file_args() -> Vec<Arg> {
                 .help("Keep access and modification times"),
             value("retry-timeout", "SECONDS")
                 .long("retry-timeout")
-                .help("Log in again and go on when a session is lost, for so\nlong (default: 0, never); needs -k 1 or more"),
+                .help("Log in again when a session is lost, for this\nlong (default: 0, never); needs -k 1 or more"),
             value("resume-level", "LEVEL")
                 .short('k')
                 .help("Resume: 0 never (default), 1 by attributes, 2 samples, 3 bytes"),

@@ -211,4 +211,42 @@ proptest! {
         prop_assert_eq!(record.seals, 2 * stretches.iter().map(|(_, count)| count).sum::<usize>());
         prop_assert_eq!(record.sealed_under.len(), record.seals);
     }
+
+    /// A session that goes on with a lost one begins at packet number 0 again: only its keys keep it apart, and one
+    /// side that draws fresh bytes is enough.
+    #[test]
+    fn sessions_one_after_the_other_use_no_nonce_twice_under_a_key(
+        suite in prop::sample::select(vec![
+            CipherSuite::AuthOnly,
+            CipherSuite::Aes128Gcm,
+            CipherSuite::Aes192Gcm,
+            CipherSuite::Aes256Gcm,
+        ]),
+        secrets in prop::collection::btree_set(any::<[u8; 32]>(), 2..6),
+        repeated in 0..3_u8,
+        packets in 1_usize..40,
+    ) {
+        RECORD.take();
+        for fresh in &secrets {
+            let (client, server) = match repeated {
+                0 => (*fresh, *fresh),
+                1 => (*fresh, [5; 32]),
+                _ => ([5; 32], *fresh),
+            };
+            for role in [Role::Client, Role::Server] {
+                let schedule = KeySchedule::new(
+                    &SessionSecret::new(client),
+                    &SessionSecret::new(server),
+                    &[3; 32],
+                );
+                let (mut sealer, _) = schedule.into_lane::<WatchedGcm>(suite, role);
+                for _ in 0..packets {
+                    sealed(&mut sealer, b"body");
+                }
+            }
+        }
+        let record = RECORD.take();
+        prop_assert_eq!(record.seals, 2 * packets * secrets.len());
+        prop_assert_eq!(record.sealed_under.len(), record.seals);
+    }
 }
