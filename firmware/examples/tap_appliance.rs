@@ -68,9 +68,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if keys.is_empty() {
         return Err("the file of keys holds no ssh-ed25519 key".into());
     }
-    let device = TunTapInterface::new(device, Medium::Ethernet)?;
+    let device = device.clone();
     let host_key = host_key()?;
-    let serve = move || serve(device, address, &keys, &host_key);
+    let serve = move || serve(&device, address, &keys, &host_key);
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
     let outcome = thread.spawn(serve)?.join();
     outcome
@@ -86,11 +86,12 @@ fn host_key() -> std::io::Result<[u8; KEY_BYTES]> {
 }
 
 fn serve(
-    mut device: TunTapInterface,
+    device: &str,
     address: IpCidr,
     authorized_keys: &[[u8; KEY_BYTES]],
     host_key: &[u8; KEY_BYTES],
 ) -> std::io::Result<()> {
+    let mut device = TunTapInterface::new(device, Medium::Ethernet)?;
     let started = HostInstant::now();
     let now = || {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -273,7 +273,9 @@ impl<
         };
         let stage = match talk.stage {
             Stage::Running => Some(talk.keepalive_at),
-            Stage::Over(_) => return machine,
+            // Only the words of a session that failed are still sent.
+            Stage::Over(Some(_)) => return machine,
+            Stage::Over(None) => return None,
             _ => Some(talk.until),
         };
         machine.into_iter().chain(stage).min()

@@ -34,6 +34,8 @@ const DATA_PORT: u16 = 33_001;
 /// The object of the pattern that files hold.
 const FILE: u32 = 1;
 const NAME: &[u8] = b"file";
+/// So many turns without time passing are too many.
+const MOST_IDLE_TURNS: u32 = 1_000;
 
 const fn address(last: u8) -> Ipv4Address {
     Ipv4Address::new(10, 0, 0, last)
@@ -89,22 +91,32 @@ fn arrive(link: &mut Link, to: &mut Frames, now_us: u64) {
     }
 }
 
+type Disk<'m> = RamDisk<'m, 1_024, 16>;
+
 /// One file of `bytes` over `path`, to the appliance or from it; what came has been compared.
 fn transfer(path: &Path, seed: u64, upload: bool, bytes: usize) -> Came {
-    let mut disk_memory = vec![0; 4 << 20];
-    let mut disk = RamDisk::<1_024, 16>::new(&mut disk_memory);
+    let mut memory = vec![0; 4 << 20];
+    let mut disk = Disk::new(&mut memory);
+    let mut content = vec![0; bytes];
     if !upload {
         let mut partial = disk.create(NAME, bytes as u64).expect("room");
-        let mut content = vec![0; bytes];
         pattern::fill(FILE, 0, &mut content);
         disk.write_at(&mut partial, 0, &content).expect("room");
         disk.commit(partial, 0).expect("a name");
     }
-    let authorized = [client::public_key()];
-    let configuration = Configuration {
+    let came = run(path, seed, Client::new(seed, upload, bytes), &mut disk);
+    let (mut file, entry) = disk.open(NAME).expect("the file under its final name");
+    assert_eq!(entry.size, bytes as u64);
+    disk.read_at(&mut file, 0, &mut content).expect("its bytes");
+    assert!(pattern::matches(FILE, 0, &content), "other bytes came");
+    came
+}
+
+fn configuration(authorized_keys: &[[u8; 32]]) -> Configuration<'_> {
+    Configuration {
         host_key: &[3; 32],
         user: None,
-        authorized_keys: &authorized,
+        authorized_keys,
         password: None,
         control_port: CONTROL_PORT,
         data_port: DATA_PORT,
@@ -112,22 +124,26 @@ fn transfer(path: &Path, seed: u64, upload: bool, bytes: usize) -> Came {
         advertised_port: None,
         target_rate_cap: BitRate(100_000_000),
         largest_datagram: 1_472,
-    };
+    }
+}
+
+/// Serves `client` over `path` until both have left.
+fn run(path: &Path, seed: u64, mut client: Client, disk: &mut Disk<'_>) -> Came {
+    let authorized = [client::public_key()];
     let mut frames = Frames::new(Medium::Ethernet, IP_MTU);
     let mut stack = interface(&mut frames, APPLIANCE);
     let mut memory = Box::new(SocketMemory::<4_096, 32, 49_152>::new());
     let mut set = SocketSet::new(Vec::new());
     let sockets = Sockets::add(&mut set, &mut memory);
     let host = SeededHost(Random::named(seed, "appliance"));
-    let mut appliance = SmallAppliance::new(configuration, &mut disk, host, sockets);
+    let mut appliance = SmallAppliance::new(configuration(&authorized), disk, host, sockets);
     let mut ssh_memory = SshMemory::new();
     let mut visit = appliance.visit(&mut ssh_memory);
-
-    let mut client = Client::new(seed, upload, bytes);
     let mut there = Link::new(seed, "there", &path.forward, Vec::new());
     let mut back = Link::new(seed, "back", &path.backward, Vec::new());
     let mut now_us = 1;
     let mut is_over = false;
+    let mut idle_turns = 0;
     while !(client.is_done() && is_over) {
         assert!(now_us < 300_000_000, "not over after 300 s: {client:?}");
         let now = Instant::from_micros(now_us);
@@ -145,14 +161,13 @@ fn transfer(path: &Path, seed: u64, upload: bool, bytes: usize) -> Came {
         let links = [there.next_at(), back.next_at()];
         let next = next.map(Instant::as_micros);
         let next = next.into_iter().chain(links.into_iter().flatten()).min();
-        now_us = next.expect("something is due").max(now_us + 1);
-    }
-    if upload {
-        let (mut file, entry) = disk.open(NAME).expect("the file under its final name");
-        assert_eq!(entry.size, bytes as u64);
-        let mut content = vec![0; bytes];
-        disk.read_at(&mut file, 0, &mut content).expect("its bytes");
-        assert!(pattern::matches(FILE, 0, &content), "other bytes came");
+        let next = next.expect("something is due");
+        idle_turns = if next > now_us { 0 } else { idle_turns + 1 };
+        assert!(
+            idle_turns < MOST_IDLE_TURNS,
+            "they turn without end: {client:?}"
+        );
+        now_us = next.max(now_us);
     }
     Came {
         done_us: client.done_us(),

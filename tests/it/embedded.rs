@@ -2,9 +2,16 @@
 //!
 //! Nothing needs rights of an administrator: see [`bench`] for what is between the two.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a wrong index is a failed test, also on the bench that tests share"
+)]
+
 mod bench;
 mod cable;
 mod faults;
 mod gateway;
 mod state_size;
+mod tap;
 mod transfers;

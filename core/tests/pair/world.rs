@@ -463,6 +463,17 @@ impl<
         self.later(delay, Task::Result(object, None));
     }
 
+    /// What was lent out is not missing any more, and what is missing is in order and in the file.
+    fn lent(&self, object: ObjectId, start: u64, end: u64) {
+        let size = self.delivered[&object.0].len() as u64;
+        let mut at = 0;
+        for range in self.receiver.missing(object) {
+            assert!(at <= range.start && range.start < range.end && range.end <= size);
+            assert!(range.end <= start || end <= range.start, "lent and missing");
+            at = range.end;
+        }
+    }
+
     fn write(&mut self, block: Block<'_>) {
         match block {
             Block::Bytes {
@@ -475,6 +486,7 @@ impl<
                     .get_mut(&object.0)
                     .expect("bytes of an object that was offered");
                 file[offset as usize..offset as usize + bytes.len()].copy_from_slice(bytes);
+                self.lent(object, offset, offset + bytes.len() as u64);
                 self.written(bytes.len() as u64);
             }
             Block::Zeros {
@@ -487,6 +499,7 @@ impl<
                     .get_mut(&object.0)
                     .expect("bytes of an object that was offered");
                 file[offset as usize..(offset + length) as usize].fill(0);
+                self.lent(object, offset, offset + length);
             }
             Block::Whole { record, bytes } => {
                 assert!(

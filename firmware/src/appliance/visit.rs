@@ -5,7 +5,6 @@
 
 use core::net::IpAddr;
 
-use fasp_core::fault::Fault;
 use fasp_core::time::{Duration, Instant};
 use smoltcp::iface::{Interface, SocketSet};
 use smoltcp::phy::Device;
@@ -186,7 +185,7 @@ impl<
         let gone = self.ssh.state() == SshState::Gone;
         let Some(running) = session else {
             if gone {
-                host.observe(&Event::Over(Some(Fault::Authentication)));
+                host.observe(&Event::Over(Some(self.ssh.fault(now))));
                 self.stage = Stage::Leaving(now + LINGER);
             }
             return more;

@@ -8,6 +8,7 @@ mod login;
 use core::fmt;
 use core::ops::Range;
 
+use fasp_core::fault::Fault;
 use fasp_core::time::{Duration, Instant};
 use sunset::{ChanData, ChanHandle, Event, Runner, Server};
 use zeroize::Zeroizing;
@@ -101,6 +102,17 @@ impl<'m> SshServer<'m> {
 
     pub(crate) const fn state(&self) -> SshState {
         self.state
+    }
+
+    /// Why a client that never had a session is gone.
+    pub(crate) fn fault(&self, now: Instant) -> Fault {
+        if self.refusals > 0 {
+            Fault::Authentication
+        } else if now >= self.until {
+            Fault::TransferTimeout
+        } else {
+            Fault::TransferError
+        }
     }
 
     /// When a client that has not logged in is given up.

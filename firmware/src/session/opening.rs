@@ -1,5 +1,10 @@
 //! From HELLO to ACCEPT: everything is judged before anything is touched.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "without an allocator there is nothing to box; a refusal is made once and ends the session"
+)]
+
 use core::fmt::Write;
 
 use fasp_core::control::choices::{OverwriteRule, Preserve, ResumeLevel, TransferDirection};

@@ -15,7 +15,7 @@ use fasp_core::sender::{
 };
 use fasp_core::time::Instant;
 use fasp_core::units::{BitRate, ConnectionId, ObjectId};
-use fasp_firmware::udp_bridge::{UdpBridge, stack_time};
+use fasp_firmware::udp_bridge::UdpBridge;
 use smoltcp::iface::{Interface, SocketHandle, SocketSet};
 use smoltcp::phy::Medium;
 use smoltcp::socket::{tcp, udp};
@@ -31,7 +31,7 @@ use crate::random::Random;
 /// The secret key of the only user.
 pub(super) const KEY: [u8; 32] = [9; 32];
 const OBJECT: ObjectId = ObjectId(1);
-const RATE: BitRate = BitRate(20_000_000);
+const RATE: BitRate = BitRate(8_000_000);
 
 /// The public half of [`KEY`].
 pub(super) fn public_key() -> [u8; 32] {
@@ -168,6 +168,11 @@ impl Client {
         self.read_messages(now);
         self.take_events(now);
         self.talk();
+        if self.is_done() && self.to_say.is_empty() {
+            // As a program that ends.
+            self.sockets.get_mut::<tcp::Socket<'_>>(self.tcp).close();
+            self.work = Work::None;
+        }
         let Self {
             bridge,
             interface,
@@ -247,6 +252,7 @@ impl Client {
                 moved |= taken.is_ok_and(|count| count > 0);
             }
             moved |= self.carry();
+            let mut authenticated = false;
             match self.ssh.progress().expect("the appliance keeps the rules") {
                 Event::Cli(event) => match event {
                     CliEvent::Hostkey(ask) => ask.accept().expect("in order"),
@@ -255,10 +261,7 @@ impl Client {
                         let key = SignKey::Ed25519(SigningKey::from_bytes(&KEY));
                         ask.pubkey(key).expect("in order");
                     }
-                    CliEvent::Authenticated => {
-                        let channel = self.ssh.open_client_session().expect("in order");
-                        self.channel = Some(channel);
-                    }
+                    CliEvent::Authenticated => authenticated = true,
                     CliEvent::SessionOpened(mut opener) => {
                         let command = SessionCommand::Exec("ascp --server");
                         opener.cmd(&command).expect("in order");
@@ -270,6 +273,9 @@ impl Client {
                 Event::Progressed => {}
                 _ if moved => {}
                 _ => return,
+            }
+            if authenticated {
+                self.channel = Some(self.ssh.open_client_session().expect("in order"));
             }
         }
     }

@@ -24,7 +24,7 @@ fn a_clean_path_is_used_well() {
 
 #[test]
 fn loss_on_the_way_there_and_back_only_delays() {
-    for loss_ppm in [50_000, 200_000] {
+    for loss_ppm in [50_000, 100_000] {
         let mut path = Path::plain(8_000_000, 40_000, loss_ppm);
         path.backward.push(Part::Loss(loss_ppm));
         both_ways(&path, 60.0);

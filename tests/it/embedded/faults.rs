@@ -201,7 +201,7 @@ fn a_flood_of_datagrams_does_not_stop_a_transfer() {
         datagram[0] = 0x41;
         let _ = udp.send_to(&datagram, ("127.0.0.1", bench.udp_port));
         sent += 1;
-        if sent % 20 == 0 {
+        if sent.is_multiple_of(20) {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -23,8 +23,8 @@ fn what_was_written_reads_back_across_blocks() {
     let mut memory = [0; BYTES];
     let mut disk = Disk::new(&mut memory);
     let mut bytes = [0; 300];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = index as u8;
+    for (byte, value) in bytes.iter_mut().zip((0..=u8::MAX).cycle()) {
+        *byte = value;
     }
     put(&mut disk, b"a", &bytes).unwrap();
     let (mut file, entry) = disk.open(b"a").unwrap();
