@@ -122,7 +122,7 @@ fn file_args() -> Vec<Arg> {
                 .help("Keep access and modification times"),
             value("resume-level", "LEVEL")
                 .short('k')
-                .help("Resume: 0 never (default), 1 by attributes, 2 samples, 3 bytes"),
+                .help("Resume: 0 no (default), 1 attributes, 2 samples, 3 all"),
         ],
     )
 }
