@@ -408,6 +408,13 @@ impl<'c> Attack<'c> {
                     ended.push((object.0, false));
                     continue;
                 }
+                ReceiverEvent::Root { object, .. } => {
+                    assert!(self.known.contains_key(&object.0), "{object:?} is unknown");
+                    continue;
+                }
+                ReceiverEvent::Sending { object, .. } | ReceiverEvent::Recheck(object) => {
+                    panic!("nothing of {object:?} was checked");
+                }
                 ReceiverEvent::Connected => "connected",
                 ReceiverEvent::Ended { .. } => "ended",
                 ReceiverEvent::Settled => "settled",
