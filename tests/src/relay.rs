@@ -219,11 +219,17 @@ impl Relay {
     /// When there is no such socket.
     pub fn come_from(&self, address: Ipv4Addr) {
         let fresh = socket(address).expect("another socket towards the server");
-        *self
+        let mut far = self
             .shared
             .far
             .lock()
-            .expect("the socket towards the server") = Arc::new(fresh);
+            .expect("the socket towards the server");
+        let old = std::mem::replace(&mut *far, Arc::new(fresh));
+        drop(far);
+        // A thread may still wait at the old socket.
+        while Arc::strong_count(&old) > 1 {
+            std::thread::sleep(TICK);
+        }
     }
 
     /// From now on loses datagrams of more than `bytes`, in both directions.
