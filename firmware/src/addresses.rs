@@ -176,6 +176,5 @@ fn set_ipv4(interface: &mut Interface, address: Option<Ipv4Cidr>, router: Option
     }
 }
 
-
 #[cfg(test)]
 mod tests;

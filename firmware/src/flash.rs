@@ -106,7 +106,10 @@ pub fn prepare(flash: &mut impl Flash) -> Result<bool, FlashError> {
         return Ok(false);
     }
     // A cut while the header was written leaves a header with some bits not yet cleared.
-    let unfinished = header.iter().zip(HEADER).all(|(is, must)| is & must == *must);
+    let unfinished = header
+        .iter()
+        .zip(HEADER)
+        .all(|(is, must)| is & must == *must);
     if !unfinished && header.iter().any(|byte| *byte != 0) {
         return Err(FlashError::Foreign);
     }

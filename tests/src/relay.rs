@@ -190,7 +190,10 @@ impl Relay {
     /// When the system does not know.
     #[must_use]
     pub fn far_address(&self) -> SocketAddr {
-        self.shared.far.local_addr().expect("the relay's far address")
+        self.shared
+            .far
+            .local_addr()
+            .expect("the relay's far address")
     }
 
     /// Datagrams of the server go to `client` also before one came from there.

@@ -117,7 +117,11 @@ impl<F: Flash, const ENTRIES: usize> FileSystem<F, ENTRIES> {
                 .last()
                 .map_or(self.next, |extent| extent.first + extent.count);
             self.used.set_all(&entry.extents, true);
-            if let Some(entry) = self.entries.get_mut(index).filter(|entry| entry.is_partial()) {
+            if let Some(entry) = self
+                .entries
+                .get_mut(index)
+                .filter(|entry| entry.is_partial())
+            {
                 entry.kind = Kind::Partial { synced };
             }
         }
@@ -224,7 +228,10 @@ impl<F: Flash, const ENTRIES: usize> FileSystem<F, ENTRIES> {
     }
 
     fn add(&mut self, mut entry: Entry) -> Result<usize, StorageError> {
-        let index = self.entries.iter().position(|entry| entry.kind == Kind::Free);
+        let index = self
+            .entries
+            .iter()
+            .position(|entry| entry.kind == Kind::Free);
         let index = index.ok_or(StorageError::Full)?;
         self.generation += 1;
         entry.generation = self.generation;
@@ -259,7 +266,9 @@ impl<F: Flash, const ENTRIES: usize> FileSystem<F, ENTRIES> {
         let entry = self.get(handle)?;
         let (size, offset) = (entry.size, u32::try_from(offset));
         let offset = offset.map_err(|_| StorageError::Refused)?;
-        let end = u32::try_from(length).ok().and_then(|l| offset.checked_add(l));
+        let end = u32::try_from(length)
+            .ok()
+            .and_then(|l| offset.checked_add(l));
         if end.is_none_or(|end| end > size) {
             return Err(StorageError::Refused);
         }

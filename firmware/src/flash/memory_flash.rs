@@ -20,7 +20,9 @@ impl<'m> MemoryFlash<'m> {
     fn range(&mut self, offset: u32, length: usize) -> Result<&mut [u8], FlashError> {
         let start = usize::try_from(offset).map_err(|_| FlashError::OutOfRange)?;
         let end = start.checked_add(length).ok_or(FlashError::OutOfRange)?;
-        self.memory.get_mut(start..end).ok_or(FlashError::OutOfRange)
+        self.memory
+            .get_mut(start..end)
+            .ok_or(FlashError::OutOfRange)
     }
 }
 

@@ -140,7 +140,10 @@ impl Records {
 /// The result of a future that has no reason to wait.
 fn done<T>(future: impl Future<Output = Result<T, MapError>>) -> Result<T, FlashError> {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(Ok(value)) => Ok(value),
         Poll::Ready(Err(error)) => Err(match error {
             MapError::Storage { value, .. } => value,

@@ -80,7 +80,9 @@ pub fn set_seed(flash: &mut impl Flash, seed: &[u8; SEED_BYTES]) -> Result<(), F
 /// As for [`host_key`].
 pub fn authorized_keys(flash: &mut impl Flash) -> Result<AuthorizedKeys, FlashError> {
     let mut record = [0; MOST_KEYS * KEY_BYTES];
-    let length = RECORDS.get(flash, AUTHORIZED_KEYS, &mut record)?.unwrap_or(0);
+    let length = RECORDS
+        .get(flash, AUTHORIZED_KEYS, &mut record)?
+        .unwrap_or(0);
     let (keys, rest) = record
         .get(..length)
         .ok_or(FlashError::Damaged)?

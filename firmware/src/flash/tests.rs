@@ -22,7 +22,10 @@ fn programming_clears_bits_and_only_an_erase_sets_them() {
     assert_eq!(byte, [0xFF]);
     assert_eq!(flash.erase(5), Err(FlashError::OutOfRange));
     assert_eq!(flash.erase(2 * SECTOR), Err(FlashError::OutOfRange));
-    assert_eq!(flash.program(2 * SECTOR - 1, &[0, 0]), Err(FlashError::OutOfRange));
+    assert_eq!(
+        flash.program(2 * SECTOR - 1, &[0, 0]),
+        Err(FlashError::OutOfRange)
+    );
     assert_eq!(flash.read(u32::MAX, &mut byte), Err(FlashError::OutOfRange));
 }
 

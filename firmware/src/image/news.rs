@@ -26,10 +26,18 @@ pub(super) fn tell(now: Instant, changed: Changed) {
     let at = now.as_micros();
     match changed {
         Changed::Leased(address) => {
-            defmt::info!("ready at {} by DHCP after {=u64} us", Display2Format(&address), at);
+            defmt::info!(
+                "ready at {} by DHCP after {=u64} us",
+                Display2Format(&address),
+                at
+            );
         }
         Changed::Fixed(address) => {
-            defmt::info!("ready at {} as configured after {=u64} us", Display2Format(&address), at);
+            defmt::info!(
+                "ready at {} as configured after {=u64} us",
+                Display2Format(&address),
+                at
+            );
         }
         Changed::Lost => defmt::warn!("the address is lost after {=u64} us", at),
     }

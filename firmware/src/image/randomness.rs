@@ -33,7 +33,10 @@ pub(super) fn number() -> u64 {
 }
 
 /// What `getrandom` calls on this machine.
-#[allow(unsafe_code, reason = "the symbol and its raw pointer are given by the crate getrandom")]
+#[allow(
+    unsafe_code,
+    reason = "the symbol and its raw pointer are given by the crate getrandom"
+)]
 // SAFETY: nothing else defines this name, which getrandom declares with the same signature.
 #[unsafe(no_mangle)]
 unsafe extern "Rust" fn __getrandom_v03_custom(

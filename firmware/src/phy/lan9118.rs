@@ -265,11 +265,7 @@ fn read_mac<R: Registers>(registers: &mut R, index: u32) -> Result<u32, Lan9118E
     Ok(registers.read(register::MAC_DATA))
 }
 
-fn write_mac<R: Registers>(
-    registers: &mut R,
-    index: u32,
-    value: u32,
-) -> Result<(), Lan9118Error> {
+fn write_mac<R: Registers>(registers: &mut R, index: u32, value: u32) -> Result<(), Lan9118Error> {
     registers.write(register::MAC_DATA, value);
     registers.write(register::MAC_COMMAND, mac::BUSY | index);
     wait(registers, register::MAC_COMMAND, mac::BUSY)
@@ -291,11 +287,7 @@ fn read_phy<R: Registers>(registers: &mut R, index: u32) -> Result<u32, Lan9118E
     read_mac(registers, mac::PHY_DATA)
 }
 
-fn write_phy<R: Registers>(
-    registers: &mut R,
-    index: u32,
-    value: u32,
-) -> Result<(), Lan9118Error> {
+fn write_phy<R: Registers>(registers: &mut R, index: u32, value: u32) -> Result<(), Lan9118Error> {
     write_mac(registers, mac::PHY_DATA, value)?;
     write_mac(registers, mac::PHY_ACCESS, phy::access(index) | phy::WRITE)?;
     wait_for_phy(registers)

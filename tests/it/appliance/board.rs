@@ -15,8 +15,12 @@ use super::{Bench, alone, is_missing};
 /// Sends one order to the test port and gives the answer, if one comes.
 fn order(bench: &Bench, order: &[u8]) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    socket.send_to(order, ("127.0.0.1", bench.ports.test)).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    socket
+        .send_to(order, ("127.0.0.1", bench.ports.test))
+        .unwrap();
     let mut answer = [0; 100];
     let length = socket.recv(&mut answer).ok()?;
     Some(answer[..length].to_vec())
@@ -24,7 +28,9 @@ fn order(bench: &Bench, order: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn every_fault_is_told_and_ends_in_a_restart() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let faults = [
         (&b"P"[..], "asked to"),
         (b"H", "hard fault at pc"),
@@ -36,7 +42,10 @@ fn every_fault_is_told_and_ends_in_a_restart() {
         let crashes = format!("start, crashes in a row: {}", starts - 1);
         bench.board.wait_for(&crashes);
         bench.board.wait_for_nth("ready at", starts);
-        assert_eq!(order(&bench, b"Eis it there?"), Some(b"Eis it there?".to_vec()));
+        assert_eq!(
+            order(&bench, b"Eis it there?"),
+            Some(b"Eis it there?".to_vec())
+        );
     }
 }
 
@@ -70,7 +79,12 @@ fn without_a_server_for_addresses_the_fixed_one_is_taken() {
         router: None,
     };
     for (source, word) in [
-        (Ipv4Source::Dhcp { otherwise: Some(fixed) }, "192.168.77.2/24 as configured"),
+        (
+            Ipv4Source::Dhcp {
+                otherwise: Some(fixed),
+            },
+            "192.168.77.2/24 as configured",
+        ),
         (Ipv4Source::Fixed(fixed), "192.168.77.2/24 as configured"),
     ] {
         let flash = FlashImage::set_up(folder.path().join("flash"), TEST_KEY).with_address(source);
@@ -108,11 +122,18 @@ fn a_cable_that_loses_and_reorders_frames_carries_both_ways() {
         local: ([127, 0, 0, 1], near).into(),
         remote: relay.address(),
     };
-    let Some(bench) = Bench::open_on_cable(board, router) else { return };
+    let Some(bench) = Bench::open_on_cable(board, router) else {
+        return;
+    };
     let file = bench.world.local("file");
     write_file(&file, 1, 1 << 20);
     bench.ascp().arg(&file).arg(bench.at("/")).run().succeeded();
-    bench.ascp().arg(bench.at("file")).arg("back").run().succeeded();
+    bench
+        .ascp()
+        .arg(bench.at("file"))
+        .arg("back")
+        .run()
+        .succeeded();
     assert_same(&file, &bench.world.local("back"));
     let (up, down) = (relay.count(Toward::Server), relay.count(Toward::Client));
     assert!(up.lost > 20 && down.lost > 20, "{up:?} {down:?}");

@@ -17,7 +17,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 #[test]
 fn an_upload_goes_on_after_every_power_cut() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let image = bench.world.local("image.bin");
     write_file(&image, 1, 3 * MEBIBYTE);
     let mut dice = SplitMix64::new(0xC07);
@@ -42,7 +44,9 @@ fn an_upload_goes_on_after_every_power_cut() {
 
 #[test]
 fn files_outlive_the_power_and_what_replaces_them_does_so_whole() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let (old, new) = (bench.world.local("old/f"), bench.world.local("new/f"));
     write_file(&old, 1, 300_000);
     write_file(&new, 2, 2 * MEBIBYTE);
@@ -52,7 +56,12 @@ fn files_outlive_the_power_and_what_replaces_them_does_so_whole() {
     std::thread::sleep(Duration::from_millis(700));
     bench.cut_power_and_start();
     assert_ne!(running.wait(LIMIT).code(), Some(0));
-    bench.ascp().arg(bench.at("f")).arg("back").run().succeeded();
+    bench
+        .ascp()
+        .arg(bench.at("f"))
+        .arg("back")
+        .run()
+        .succeeded();
     assert!(fs::read(&old).unwrap() == fs::read(bench.world.local("back")).unwrap());
 }
 
@@ -64,18 +73,30 @@ fn a_full_flash_and_a_file_that_never_fits_are_told() {
     write_file(&first, 1, MEBIBYTE);
     write_file(&second, 2, FLASH_BYTES - MEBIBYTE / 2);
     write_file(&huge, 3, FLASH_BYTES + 1);
-    bench.ascp().arg(&first).arg(bench.at("/")).run().succeeded();
+    bench
+        .ascp()
+        .arg(&first)
+        .arg(bench.at("/"))
+        .run()
+        .succeeded();
     let upload = bench.ascp().arg(&second).arg(bench.at("/"));
     upload.run().failed_with(&["No space left", "second"]);
     let upload = bench.ascp().arg(&huge).arg(bench.at("/"));
     upload.run().failed_with(&["File too big", "huge"]);
-    bench.ascp().arg(bench.at("first")).arg("back").run().succeeded();
+    bench
+        .ascp()
+        .arg(bench.at("first"))
+        .arg("back")
+        .run()
+        .succeeded();
     assert!(fs::read(&first).unwrap() == fs::read(bench.world.local("back")).unwrap());
 }
 
 #[test]
 fn a_stranger_does_not_get_in() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let file = bench.world.local("file");
     write_file(&file, 1, 1000);
     let stranger = bench.ascp_with(&bench.world.stranger_key());
@@ -87,7 +108,9 @@ fn a_stranger_does_not_get_in() {
 
 #[test]
 fn a_second_client_is_told_that_the_appliance_is_busy() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let file = bench.world.local("file");
     write_file(&file, 1, 3 * MEBIBYTE);
     let first = bench.ascp().arg(&file).arg(bench.at("/")).start();
@@ -95,18 +118,27 @@ fn a_second_client_is_told_that_the_appliance_is_busy() {
     let second = bench.ascp().arg(&file).arg(bench.at("/other"));
     second.run().failed_with(&["busy"]);
     assert_eq!(first.wait(LIMIT).code(), Some(0));
-    bench.ascp().arg(&file).arg(bench.at("/other")).run().succeeded();
+    bench
+        .ascp()
+        .arg(&file)
+        .arg(bench.at("/other"))
+        .run()
+        .succeeded();
 }
 
 #[test]
 fn garbage_and_a_flood_on_every_port_do_not_stop_a_transfer() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let mut dice = SplitMix64::new(0x6A6);
     for length in [1, 100, 5_000] {
         let mut bytes = vec![0; length];
         dice.fill(&mut bytes);
         let mut stream = TcpStream::connect(("127.0.0.1", bench.ports.ssh)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
         let _ = stream.write_all(&bytes);
         let _ = stream.read(&mut [0; 100]);
     }
@@ -137,7 +169,9 @@ fn garbage_and_a_flood_on_every_port_do_not_stop_a_transfer() {
 
 #[test]
 fn a_cable_that_is_pulled_and_put_back_only_delays() {
-    let Some(mut bench) = Bench::open() else { return };
+    let Some(mut bench) = Bench::open() else {
+        return;
+    };
     let file = bench.world.local("file");
     write_file(&file, 1, 2 * MEBIBYTE);
     let running = bench.ascp().arg(&file).arg(bench.at("/")).start();

@@ -52,7 +52,14 @@ fn build(name: &str, options: &[&str]) -> PathBuf {
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .args(["build", "--quiet", "--locked", "--package", "fasp-firmware"])
-        .args(["--bin", "appliance", "--profile", "firmware", "--target", TARGET])
+        .args([
+            "--bin",
+            "appliance",
+            "--profile",
+            "firmware",
+            "--target",
+            TARGET,
+        ])
         .args(options)
         .arg("--target-dir")
         .arg(&target)

@@ -40,7 +40,10 @@ fn main() {
     let started = Instant::now();
     let mut bench = Bench::open(icount);
     let ready = bench.board.wait_until_ready();
-    println!("power-on to ready: {:.2} s here; {ready}", started.elapsed().as_secs_f64());
+    println!(
+        "power-on to ready: {:.2} s here; {ready}",
+        started.elapsed().as_secs_f64()
+    );
     if icount {
         bench.count_instructions();
     } else {
@@ -76,7 +79,13 @@ impl Bench {
             .arg(self.world.client_key())
             .args(["-P", &self.ports.ssh.to_string()])
             .args(["-O", &self.ports.data.to_string()])
-            .args(["--policy=fixed", "-c", cipher, "-l", &format!("{rate_mbps:.3}M")])
+            .args([
+                "--policy=fixed",
+                "-c",
+                cipher,
+                "-l",
+                &format!("{rate_mbps:.3}M"),
+            ])
     }
 
     /// Runs one transfer; how long it took, and for how long the device worked.
@@ -110,7 +119,8 @@ impl Bench {
 
     fn compare_rates(&mut self) {
         let test = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        test.connect(("127.0.0.1", self.ports.test)).expect("the test port");
+        test.connect(("127.0.0.1", self.ports.test))
+            .expect("the test port");
         socket2::SockRef::from(&test)
             .set_recv_buffer_size(8 << 20)
             .expect("a receive buffer");
@@ -212,7 +222,11 @@ fn ask(test: &UdpSocket, order: &[u8]) -> Vec<u64> {
         while let Ok(length) = test.recv(&mut buffer) {
             if length == 24 {
                 let (numbers, _) = buffer.as_chunks::<8>();
-                return numbers.iter().take(3).map(|n| u64::from_le_bytes(*n)).collect();
+                return numbers
+                    .iter()
+                    .take(3)
+                    .map(|n| u64::from_le_bytes(*n))
+                    .collect();
             }
         }
     }

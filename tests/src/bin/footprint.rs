@@ -52,7 +52,11 @@ fn main() -> ExitCode {
         println!("{what:<30} {size:>8} of {most:>8} bytes  {verdict}");
         fits &= size <= most && size > 0;
     }
-    if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if fits {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn log_of_a_transfer_each_way() -> Vec<String> {

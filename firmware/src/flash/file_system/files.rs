@@ -136,15 +136,13 @@ impl<F: Flash, const ENTRIES: usize> Storage for FileSystem<F, ENTRIES> {
         self.used.set_all(&extents, true);
         // Erased as they are first written, so that no call takes long.
         self.stale.set_all(&extents, true);
-        self.next = extents.last().map_or(self.next, |last| last.first + last.count);
+        self.next = extents
+            .last()
+            .map_or(self.next, |last| last.first + last.count);
         self.handle(index)
     }
 
-    fn resume(
-        &mut self,
-        path: &[u8],
-        note: &mut [u8],
-    ) -> Result<(Handle, usize), StorageError> {
+    fn resume(&mut self, path: &[u8], note: &mut [u8]) -> Result<(Handle, usize), StorageError> {
         let synced = |entry: &Entry| entry.kind == Kind::Partial { synced: true };
         let index = self.find(path, synced).ok_or(StorageError::NotFound)?;
         let handle = self.handle(index)?;
@@ -178,15 +176,20 @@ impl<F: Flash, const ENTRIES: usize> Storage for FileSystem<F, ENTRIES> {
         offset: u64,
         bytes: &[u8],
     ) -> Result<(), StorageError> {
-        self.pieces(*partial, offset, bytes.len(), |this, place, sector, range| {
-            if this.stale.has(sector) {
-                this.flash.erase(place / SECTOR * SECTOR)?;
-                this.stale.set(sector, false);
-            }
-            let piece = bytes.get(range).unwrap_or_default();
-            this.flash.program(place, piece)?;
-            this.compare(place, piece)
-        })
+        self.pieces(
+            *partial,
+            offset,
+            bytes.len(),
+            |this, place, sector, range| {
+                if this.stale.has(sector) {
+                    this.flash.erase(place / SECTOR * SECTOR)?;
+                    this.stale.set(sector, false);
+                }
+                let piece = bytes.get(range).unwrap_or_default();
+                this.flash.program(place, piece)?;
+                this.compare(place, piece)
+            },
+        )
     }
 
     fn sync(&mut self, partial: &mut Handle, note: &[u8]) -> Result<(), StorageError> {

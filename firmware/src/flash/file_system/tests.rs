@@ -34,12 +34,14 @@ fn content(seed: u8, size: usize) -> StdVec<u8> {
 fn write(files: &mut Files, path: &[u8], bytes: &[u8]) -> Result<(), StorageError> {
     let mut partial = files.create(path, bytes.len() as u64)?;
     // Out of order, in pieces that cross sectors.
-    let mut pieces: StdVec<(usize, &[u8])> = bytes.chunks(1400).scan(0, |at, piece| {
-        let start = *at;
-        *at += piece.len();
-        Some((start, piece))
-    })
-    .collect();
+    let mut pieces: StdVec<(usize, &[u8])> = bytes
+        .chunks(1400)
+        .scan(0, |at, piece| {
+            let start = *at;
+            *at += piece.len();
+            Some((start, piece))
+        })
+        .collect();
     pieces.reverse();
     for (at, piece) in pieces {
         files.write_at(&mut partial, at as u64, piece)?;
@@ -83,7 +85,10 @@ fn files_come_back_after_a_start_with_names_sizes_and_times() {
     assert_eq!(read(&mut files, b"z").unwrap(), content(1, 20_000));
     assert_eq!(read(&mut files, b"logs/b").unwrap(), content(1, 1));
     let entry = files.stat(b"a").unwrap();
-    assert_eq!((entry.size, entry.modified_ns, entry.is_folder), (0, 77, false));
+    assert_eq!(
+        (entry.size, entry.modified_ns, entry.is_folder),
+        (0, 77, false)
+    );
     assert_eq!(files.remove(b"logs"), Err(StorageError::Refused));
     for path in [&b"logs/b"[..], b"logs", b"a", b"z"] {
         files.remove(path).unwrap();
@@ -96,7 +101,10 @@ fn files_come_back_after_a_start_with_names_sizes_and_times() {
 fn what_does_not_fit_is_refused_and_room_comes_back() {
     let mut files = blank();
     let capacity = files.capacity();
-    assert_eq!(files.create(b"f", capacity + 1), Err(StorageError::TooLarge));
+    assert_eq!(
+        files.create(b"f", capacity + 1),
+        Err(StorageError::TooLarge)
+    );
     assert_eq!(files.create(b"f", u64::MAX), Err(StorageError::TooLarge));
     let first = files.create(b"f", capacity - 1).unwrap();
     assert_eq!(files.create(b"g", 1), Err(StorageError::Full));
@@ -151,7 +159,10 @@ fn nothing_is_read_or_written_outside_a_file() {
         files.read_at(&mut file, 50, &mut [0; 51]),
         Err(StorageError::Refused)
     );
-    assert_eq!(files.create(&[b'x'; LONGEST_PATH + 1], 1), Err(StorageError::Refused));
+    assert_eq!(
+        files.create(&[b'x'; LONGEST_PATH + 1], 1),
+        Err(StorageError::Refused)
+    );
 }
 
 #[test]
@@ -160,14 +171,18 @@ fn a_partial_goes_on_after_a_start_and_rewound_blocks_take_other_bytes() {
     let mut partial = files.create(b"f", 10_000).unwrap();
     files.write_at(&mut partial, 0, &content(1, 4096)).unwrap();
     files.sync(&mut partial, b"first").unwrap();
-    files.write_at(&mut partial, 4096, &content(5, 2000)).unwrap();
+    files
+        .write_at(&mut partial, 4096, &content(5, 2000))
+        .unwrap();
     let mut files = again(files);
     assert_eq!(names(&mut files, b""), StdVec::<StdVec<u8>>::new());
     let mut note = [0; LONGEST_NOTE];
     let (mut partial, length) = files.resume(b"f", &mut note).unwrap();
     assert_eq!(&note[..length], b"first");
     files.rewind(&mut partial, 4096, 10_000).unwrap();
-    files.write_at(&mut partial, 4096, &content(2, 5904)).unwrap();
+    files
+        .write_at(&mut partial, 4096, &content(2, 5904))
+        .unwrap();
     files.commit(partial, 1).unwrap();
     let mut expected = content(1, 4096);
     expected.extend(content(2, 5904));
@@ -263,7 +278,9 @@ fn a_cut_at_any_byte_of_an_upload_leaves_the_old_file_or_the_new_one() {
 fn hundreds_of_files_come_and_go_with_cuts_in_between() {
     let mut random = 1_u64;
     let mut next = |bound: u64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (random >> 33) % bound
     };
     let mut files = blank();

@@ -56,7 +56,8 @@ impl Chip {
         let mut bytes = frame.to_vec();
         bytes.extend([0xFC; 4]);
         let length = u32::try_from(bytes.len()).unwrap();
-        self.statuses.push_back(length << 16 | u32::from(error) << 15);
+        self.statuses
+            .push_back(length << 16 | u32::from(error) << 15);
         for chunk in bytes.chunks(4) {
             let mut word = [0; 4];
             word[..chunk.len()].copy_from_slice(chunk);
