@@ -6,7 +6,7 @@ use cortex_m_rt::entry;
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::BitRate;
 use fasp_firmware::addresses::{self, Addresses};
-use fasp_firmware::appliance::{Configuration, Next, SmallAppliance, SshMemory};
+use fasp_firmware::appliance::{Configuration, Next, SmallAppliance, SmallSession, SshMemory};
 use fasp_firmware::entropy::Entropy;
 use fasp_firmware::flash::file_system::FileSystem;
 use fasp_firmware::flash::memory_flash::MemoryFlash;
@@ -41,6 +41,7 @@ const ENTRIES: usize = 64;
 
 type Ethernet = Lan9118<Window>;
 type Files = FileSystem<MemoryFlash<'static>, ENTRIES>;
+type Server = SmallAppliance<'static, &'static mut Files, News>;
 type Memory = SocketMemory<2_048, 8, 12_288>;
 
 /// What the flash says about this appliance.
@@ -133,8 +134,7 @@ fn serve(
         _ => upkeep.stay("the settings cannot be read"),
     };
     let mut addresses = Addresses::start(source, &mut set, now);
-    static MEMORY: StaticCell<Memory> = StaticCell::new();
-    let sockets = Sockets::add(&mut set, MEMORY.init_with(Memory::new));
+    let sockets = sockets(&mut set);
     #[cfg(feature = "test-port")]
     let mut test_port = test_port::TestPort::open(&mut set);
     let configuration = Configuration {
@@ -149,22 +149,12 @@ fn serve(
         target_rate_cap: RATE_CAP,
         largest_datagram: LARGEST_DATAGRAM,
     };
-    let Ok(files) = Files::mount(flash) else {
+    let Ok(files) = files(flash) else {
         upkeep.stay("the file system cannot be read");
     };
-    defmt::info!(
-        "free: {=u64} of {=u64} bytes",
-        files.free_bytes(),
-        files.capacity()
-    );
-    static APPLIANCE: StaticCell<SmallAppliance<'static, Files, News>> = StaticCell::new();
-    let appliance = APPLIANCE.init(SmallAppliance::new(configuration, files, News, sockets));
+    let appliance = appliance(configuration, files, sockets);
     static SSH: ConstStaticCell<SshMemory> = ConstStaticCell::new(SshMemory::new());
     let ssh = SSH.take();
-    defmt::info!(
-        "serves, session state {=usize} bytes",
-        size_of_val(appliance)
-    );
     loop {
         let mut visit = appliance.visit(ssh);
         loop {
@@ -189,6 +179,41 @@ fn serve(
         let awake = upkeep.awake().as_micros();
         defmt::info!("awake: {=u64} us since power-on", awake);
     }
+}
+
+// What is large is built by a function of its own that is never merged into its caller: the room it needs on the stack
+// is then taken only while it runs.
+
+#[inline(never)]
+fn files(flash: MemoryFlash<'static>) -> Result<&'static mut Files, FlashError> {
+    static FILES: StaticCell<Files> = StaticCell::new();
+    let files = FILES.init(Files::mount(flash)?);
+    defmt::info!(
+        "free: {=u64} of {=u64} bytes",
+        files.free_bytes(),
+        files.capacity()
+    );
+    Ok(files)
+}
+
+#[inline(never)]
+fn sockets(set: &mut SocketSet<'static>) -> Sockets {
+    static MEMORY: StaticCell<Memory> = StaticCell::new();
+    Sockets::add(set, MEMORY.init_with(Memory::new))
+}
+
+#[inline(never)]
+fn appliance(
+    configuration: Configuration<'static>,
+    files: &'static mut Files,
+    sockets: Sockets,
+) -> &'static mut Server {
+    static APPLIANCE: StaticCell<Server> = StaticCell::new();
+    defmt::info!(
+        "session state {=usize} bytes",
+        size_of::<SmallSession<&mut Files>>()
+    );
+    APPLIANCE.init_with(|| SmallAppliance::new(configuration, files, News, sockets))
 }
 
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
