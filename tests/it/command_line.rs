@@ -70,7 +70,6 @@ fn options_of_later_versions_are_refused_by_name() {
         "-Ef*",
         "--file-checksum=md5",
         "--keepalive",
-        "-k2",
     ];
     for option in options {
         let run = site.ascp().args([option, "f"]).arg(site.server.at(""));
