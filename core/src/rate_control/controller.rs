@@ -76,6 +76,8 @@ pub struct RateController {
     drained_to: BitRate,
     /// When the base delay is looked for next because others were there when we came, and how long after that.
     next_look: Option<(Instant, Duration)>,
+    /// It was planned because start-up ended by loss, and is left out if a queue shows.
+    look_where_no_queue_shows: bool,
     judgement: Option<Judgement>,
     /// Drains in a row that changed nothing at all.
     still_after_drains: u8,
@@ -113,6 +115,7 @@ impl RateController {
             drained_at: now,
             drained_to: BitRate(0),
             next_look: None,
+            look_where_no_queue_shows: false,
             judgement: None,
             still_after_drains: 0,
             anchor: None,
@@ -211,6 +214,7 @@ impl RateController {
             rate: self.rate,
             delivered: delivery.rate,
             queued: queue > wanted + wanted / 2 || self.competition.is_on(),
+            unqueued: queue < wanted / 2,
             started: !matches!(self.phase, Phase::StartUp(_)),
         };
         let demand = self.loss.on_report(facts, &situation);
@@ -317,7 +321,7 @@ impl RateController {
                 self.loss
                     .on_full(facts, rate, delivery.loss_ppm, before_ppm);
                 // The buffer may have been full since before we came.
-                self.plan_look(facts);
+                self.plan_look(facts, true);
                 self.begin_tracking(facts);
                 self.set_rate(rate);
             }
@@ -334,15 +338,20 @@ impl RateController {
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
+        // Where hardly a queue shows, a full buffer may have been taken for the path: then loss is ours.
         let passing = Passing {
             arrived,
-            delivered: delivery.rate,
+            delivered: if queue < wanted / 2 {
+                delivery.rate
+            } else {
+                arrived
+            },
         };
         self.judge_drain(facts, delivery, wanted);
         if self.limits.policy != RatePolicy::Low {
             self.competition.watch(&self.contest(facts, delivery));
         }
-        if self.look_is_due(facts) {
+        if self.look_is_due(facts, queue, wanted) {
             self.begin_drain(facts, passing, true);
             return;
         }

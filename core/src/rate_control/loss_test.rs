@@ -123,6 +123,8 @@ pub(super) struct Situation {
     pub(super) delivered: BitRate,
     /// A queue explains losses.
     pub(super) queued: bool,
+    /// Hardly a queue shows: what is taken for the path's delay may be a full buffer.
+    pub(super) unqueued: bool,
     /// The session has found its rate.
     pub(super) started: bool,
 }
@@ -298,7 +300,7 @@ impl LossTest {
     /// Much is lost and accepted, and it is time to see again whether less is lost at a lower rate.
     fn is_doubtful(&mut self, facts: &ReportFacts, situation: &Situation, ppm: u64) -> bool {
         let much = ppm.min(self.accepted_ppm.unwrap_or(0)) >= DOUBTED_PPM;
-        if !much || self.cap.is_some() || !situation.started {
+        if !much || self.cap.is_some() || !situation.started || !situation.unqueued {
             return false;
         }
         let pause = self.doubt_pause.max(facts.round_trip.scaled(20, 1));

@@ -60,7 +60,7 @@ impl RateController {
         let mut drain = Drain::new(&view, false);
         if shared {
             drain.listen(&view);
-            self.plan_look(facts);
+            self.plan_look(facts, false);
         }
         self.judgement = None;
         self.set_rate(drain.rate(facts.round_trip));
@@ -68,7 +68,8 @@ impl RateController {
     }
 
     /// What is taken for the path's base delay may be a queue: it is looked for.
-    pub(super) fn plan_look(&mut self, facts: &ReportFacts) {
+    pub(super) fn plan_look(&mut self, facts: &ReportFacts, where_no_queue_shows: bool) {
+        self.look_where_no_queue_shows = where_no_queue_shows;
         let pause = FIRST_LOOK_AFTER.max(facts.round_trip.scaled(10, 1));
         self.next_look = Some((facts.now + pause, pause));
     }
@@ -143,13 +144,16 @@ impl RateController {
     }
 
     /// The base delay has not been seen for long, or others were there when we came.
-    pub(super) fn look_is_due(&mut self, facts: &ReportFacts) -> bool {
+    pub(super) fn look_is_due(&mut self, facts: &ReportFacts, queue: u64, wanted: u64) -> bool {
         if let Some((at, pause)) = self.next_look
             && facts.now >= at
         {
             let pause = pause.scaled(2, 1);
             self.next_look = (pause < STALE_AFTER).then(|| (facts.now + pause, pause));
-            return true;
+            // Above a full buffer that was taken for the path no queue of our own would show.
+            if !self.look_where_no_queue_shows || queue < wanted / 2 {
+                return true;
+            }
         }
         self.delay.base_age(facts.now) >= STALE_AFTER
             && facts.now.since(self.drained_at) >= STALE_AFTER.scaled(1, 4)

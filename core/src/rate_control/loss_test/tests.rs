@@ -76,6 +76,7 @@ impl World {
             rate: BitRate(self.rate),
             delivered: BitRate(self.rate - self.rate * ppm / MILLION),
             queued: self.queued,
+            unqueued: !self.queued,
             started: true,
         };
         match self.test.on_report(&facts, &situation) {
