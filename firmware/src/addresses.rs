@@ -55,6 +55,8 @@ pub struct Addresses {
     fixed: Option<FixedIpv4>,
     /// When the fixed address is taken if nothing came until then.
     fixed_at: Option<Instant>,
+    /// The server is asked anew; until it answers, the address there is stays.
+    asks_again: bool,
 }
 
 /// An interface with its link-local IPv6 address, which listens to routers. `random_seed` differs at every start.
@@ -110,6 +112,7 @@ impl Addresses {
             dhcp,
             fixed,
             fixed_at: fixed.map(|_| now + patience),
+            asks_again: false,
         }
     }
 
@@ -127,9 +130,12 @@ impl Addresses {
         match event {
             Some(dhcpv4::Event::Configured(lease)) => {
                 self.fixed_at = None;
+                self.asks_again = false;
                 set_ipv4(interface, Some(lease.address), lease.router);
                 Some(Changed::Leased(lease.address))
             }
+            // What the socket says after a reset: the connections of a client outlive a short cut.
+            Some(dhcpv4::Event::Deconfigured) if core::mem::take(&mut self.asks_again) => None,
             // The first thing a new socket says; and what it says when the lease runs out.
             Some(dhcpv4::Event::Deconfigured) if interface.ipv4_addr().is_some() => {
                 set_ipv4(interface, None, None);
@@ -152,10 +158,12 @@ impl Addresses {
         self.fixed_at
     }
 
-    /// The cable was put in anew, maybe into another network: asks for an address from the start.
+    /// The cable was put in anew, maybe into another network: asks for an address from the start. Until there is
+    /// an answer the old one stays.
     pub fn link_came_up(&mut self, now: Instant, sockets: &mut SocketSet<'_>) {
         if let Some(handle) = self.dhcp {
             sockets.get_mut::<dhcpv4::Socket<'_>>(handle).reset();
+            self.asks_again = true;
             self.fixed_at = self.fixed.map(|_| now + PATIENCE);
         }
     }

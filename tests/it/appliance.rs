@@ -108,8 +108,8 @@ impl Bench {
     }
 
     /// Takes the power away for good, to look into the flash.
-    fn cut_power(mut self) -> FlashImage {
+    fn cut_power(&mut self) -> &FlashImage {
         self.board.cut_power();
-        self.flash
+        &self.flash
     }
 }

@@ -3,6 +3,7 @@
 //! The board's network is QEMU's own small one (the appliance has 10.0.2.15 there), from which ports of the loopback
 //! lead to the appliance; or a pair of UDP sockets that carry raw Ethernet frames, for a path that a test spoils.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -206,7 +207,7 @@ impl Board {
     }
 
     fn order(&self, order: &str) {
-        use std::io::{Read as _, Write as _};
+        use std::io::Read as _;
         let mut stream = UnixStream::connect(&self.monitor).expect("QEMU's monitor");
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
@@ -233,6 +234,16 @@ impl Board {
     /// Whether it has power.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+}
+
+impl Drop for Board {
+    /// Of a test that failed, the log says why.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log.decode(&self.process.stdout_so_far());
+            let _ = writeln!(std::io::stderr(), "--- the board\n{}\n---", log.join("\n"));
+        }
     }
 }
 

@@ -61,6 +61,7 @@ fn an_appliance_that_was_not_set_up_says_so_and_lets_nobody_in() {
     let ports = fasp_tests::appliance::Ports::free();
     let mut board = Board::start(image::with_test_port(), flash.path(), ports);
     board.wait_for("this appliance was not set up");
+    board.cut_power();
     std::fs::write(flash.path(), vec![0x55; 16 << 20]).unwrap();
     let mut board = Board::start(image::with_test_port(), flash.path(), ports);
     board.wait_for("the flash holds something else");
@@ -123,12 +124,14 @@ fn a_cable_that_loses_and_reorders_frames_carries_both_ways() {
         local: ([127, 0, 0, 1], near).into(),
         remote: relay.address(),
     };
-    let Some(bench) = Bench::open_on_cable(board, router) else {
+    let Some(mut bench) = Bench::open_on_cable(board, router) else {
         return;
     };
     let file = bench.world.local("file");
     write_file(&file, 1, 1 << 20);
     bench.ascp().arg(&file).arg(bench.at("/")).run().succeeded();
+    // The good-bye may be lost too, and is only repeated after a while.
+    bench.board.wait_for("over");
     bench
         .ascp()
         .arg(bench.at("file"))
