@@ -128,10 +128,10 @@ fn serve(
     static STORAGE: ConstStaticCell<[SocketStorage<'static>; 5]> =
         ConstStaticCell::new([SocketStorage::EMPTY; 5]);
     let mut set = SocketSet::new(STORAGE.take().as_mut_slice());
-    let (source, advertised) = match (settings::ipv4(&mut flash), settings::advertised(&mut flash))
-    {
-        (Ok(source), Ok(advertised)) => (source, advertised),
-        _ => upkeep.stay("the settings cannot be read"),
+    let (Ok(source), Ok(advertised)) =
+        (settings::ipv4(&mut flash), settings::advertised(&mut flash))
+    else {
+        upkeep.stay("the settings cannot be read");
     };
     let mut addresses = Addresses::start(source, &mut set, now);
     let sockets = sockets(&mut set);

@@ -1,6 +1,7 @@
 //! The image of the appliance for the board; an empty program on any machine with an operating system.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![deny(unsafe_code)]
 
 #[cfg(all(target_os = "none", target_arch = "arm"))]
 mod board;

@@ -31,7 +31,7 @@ impl Watchdog {
     }
 
     /// The main loop came round.
-    pub(crate) fn feed(&mut self) {
+    pub(crate) fn feed(&self) {
         self.registers.store(LOCK, UNLOCK);
         // Any value loads the counter anew.
         self.registers.store(INTERRUPT_CLEAR, 1);

@@ -47,10 +47,10 @@ impl Upkeep {
     pub(super) fn begin_round(&mut self, device: &mut Ethernet) -> Instant {
         let now = self.clock.now();
         self.watchdog.feed();
-        if now.since(Instant::from_micros(0)) > SOUND_AFTER {
-            if let Some(crashes) = self.crashes.take() {
-                crashes.forget();
-            }
+        if now.since(Instant::from_micros(0)) > SOUND_AFTER
+            && let Some(crashes) = self.crashes.take()
+        {
+            crashes.forget();
         }
         if now >= self.next_look {
             self.next_look = now + LINK_EVERY;
