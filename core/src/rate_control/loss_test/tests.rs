@@ -50,7 +50,7 @@ impl World {
     fn step(&mut self, most: u64) {
         self.now += INTERVAL;
         let packets = (self.rate * INTERVAL.as_micros() / MILLION / PACKET_BITS).max(1);
-        let beyond = MILLION.saturating_sub(self.limit * MILLION / self.rate);
+        let beyond = MILLION.saturating_sub(self.limit.saturating_mul(MILLION) / self.rate);
         let ppm = beyond + (MILLION - beyond) * self.random_ppm / MILLION;
         self.owed += packets * ppm;
         let lost = (self.owed / MILLION).min(packets);
