@@ -23,7 +23,7 @@ fn order(bench: &Bench, order: &[u8]) -> Option<Vec<u8>> {
         .unwrap();
     let mut answer = [0; 100];
     let length = socket.recv(&mut answer).ok()?;
-    Some(answer[..length].to_vec())
+    answer.get(..length).map(<[u8]>::to_vec)
 }
 
 #[test]
