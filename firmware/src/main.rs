@@ -8,5 +8,12 @@ mod board;
 #[cfg(all(target_os = "none", target_arch = "arm"))]
 mod image;
 
-#[cfg(not(all(target_os = "none", target_arch = "arm")))]
+#[cfg(not(target_os = "none"))]
 fn main() {}
+
+/// On other bare machines there is no image: the library is what is built for them.
+#[cfg(all(target_os = "none", not(target_arch = "arm")))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -25,9 +25,13 @@ fn again(files: Files) -> Files {
     Files::mount(flash).unwrap()
 }
 
+fn low(number: usize) -> u8 {
+    number.to_le_bytes()[0]
+}
+
 fn content(seed: u8, size: usize) -> StdVec<u8> {
     (0..size)
-        .map(|index| (index as u8).wrapping_mul(31).wrapping_add(seed) ^ (index >> 8) as u8)
+        .map(|index| low(index).wrapping_mul(31).wrapping_add(seed) ^ low(index >> 8))
         .collect()
 }
 
@@ -255,7 +259,7 @@ fn a_cut_at_any_byte_of_an_upload_leaves_the_old_file_or_the_new_one() {
     // Every cut within records, and a sample of those within the bytes of the file.
     for left in (1..steps).filter(|left| left % 7 == 0 || *left < 600 || steps - left < 700) {
         let mut flash = before.clone();
-        (flash.left, flash.torn) = (left, (left * 37) as u8);
+        (flash.left, flash.torn) = (left, u64::to_le_bytes(left * 37)[0]);
         let Ok(mut files) = Files::mount(flash.clone()) else {
             panic!("mounting writes nothing here");
         };
@@ -287,11 +291,14 @@ fn hundreds_of_files_come_and_go_with_cuts_in_between() {
     let mut known: [StdVec<u8>; 3] = [vec![], vec![], vec![]];
     for round in 0..400_u64 {
         let which = usize::try_from(next(3)).unwrap();
-        let path = [b'a' + which as u8];
-        let new = content(round as u8, usize::try_from(next(15_000)).unwrap());
+        let path = [b'a' + low(which)];
+        let new = content(
+            round.to_le_bytes()[0],
+            usize::try_from(next(15_000)).unwrap(),
+        );
         let mut flash = files.unmount();
         flash.left = next(40_000);
-        flash.torn = next(256) as u8;
+        flash.torn = next(256).to_le_bytes()[0];
         let Ok(mounted) = Files::mount(flash.clone()) else {
             files = again_from(flash);
             continue;
@@ -300,7 +307,7 @@ fn hundreds_of_files_come_and_go_with_cuts_in_between() {
         let done = write(&mut files, &path, &new).is_ok();
         files = again(files);
         for (index, old) in known.iter_mut().enumerate() {
-            let now = read(&mut files, &[b'a' + index as u8]).unwrap_or_default();
+            let now = read(&mut files, &[b'a' + low(index)]).unwrap_or_default();
             let replaced = index == which && now == new;
             assert!(now == *old || replaced, "round {round}, file {index}");
             assert!(replaced || !done || index != which, "round {round}");

@@ -158,7 +158,11 @@ fn frames_of_every_length_arrive_whole_and_in_order() {
     let mut device = started();
     let frames: Vec<Vec<u8>> = [14, 15, 16, 17, 60, 1511, 1512, 1513, 1514]
         .into_iter()
-        .map(|length: usize| (0..length).map(|i| (i % 251) as u8).collect())
+        .map(|length: usize| {
+            (0..length)
+                .map(|i| u8::try_from(i % 251).unwrap())
+                .collect()
+        })
         .collect();
     for frame in &frames {
         device.registers.arrive(frame, false);
