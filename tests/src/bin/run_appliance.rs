@@ -25,7 +25,9 @@ fn main() {
     }
     println!("Building the image ...");
     let image = image::product();
-    let folder = workspace_root().join("target/appliance");
+    let root = workspace_root();
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let folder = root.join("target/appliance");
     let key = folder.join("client_key");
     if !key.exists() {
         keys::generate(&key);
