@@ -125,7 +125,7 @@ fn file_args() -> Vec<Arg> {
                 .help("Log in again when a session is lost, for this\nlong (default: 0, never); needs -k 1 or more"),
             value("resume-level", "LEVEL")
                 .short('k')
-                .help("Resume: 0 no (default), 1 attributes, 2 samples, 3 all"),
+                .help("Resume: 0 no, 1 attributes, 2 samples, 3 all"),
         ],
     )
 }
