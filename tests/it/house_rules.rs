@@ -27,6 +27,8 @@ const FLOORS: &[&[&str]] = &[
         "crypto",
         "destination",
         "metadata",
+        "overwrite",
+        "selection",
         "stream",
         "statistics",
         "trains",
