@@ -220,7 +220,11 @@ impl RateController {
         } else {
             0
         };
-        let squeezed = delivery.rate.scaled(PARTS_TO_REBASE, 1) < self.competition.capacity();
+        // A queue of others lengthens the round trip too; a clock that was set does not.
+        let longer =
+            facts.round_trip.as_micros() - facts.least_round_trip.min(facts.round_trip).as_micros();
+        let squeezed = longer * 2 > queue
+            && delivery.rate.scaled(PARTS_TO_REBASE, 1) < self.competition.capacity();
         if self.still_after_drains >= DRAINS_TO_REBASE && !squeezed {
             self.still_after_drains = 0;
             self.delay.rebase(facts.now);
