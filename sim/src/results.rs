@@ -29,7 +29,7 @@ arrived for a quarter round trip (16 full packets at least) and goes on to arriv
 sent first, from a quarter to 95 % of the bytes; `of allowed`: that to p/(1-p) x 1.02 + 0.1 %, with the p that the
 path lost at random in that run. `twice`: file bytes of the last three quarters that came although they were there. `tail`: from
 the last new byte to completion less the way there, in round trips including the mean queue. 10G has jumbo frames.
-Each row is one cell: of each column the worst number of all seeds. Every run was repeated and gave the same trace.
+Each row is one cell: of each column the worst number of all seeds.
 ";
 
 /// The matrix that is run with every seed.
@@ -80,13 +80,17 @@ pub(crate) fn write(plan: &Plan, file: &Path, out: &Path) -> io::Result<bool> {
         Extent::Brief => " --brief",
         Extent::Smoke => " --smoke",
     };
-    let once = if plan.twice { "" } else { " --once" };
+    let (once, repeated) = if plan.twice {
+        ("", "Every run was repeated and gave the same trace.")
+    } else {
+        (" --once", "No run was repeated.")
+    };
     let text = format!(
         "# What the simulation measures\n\n\
          Written by `cargo sim results --seeds {}{brief}{once}` on {} in {:.0} minutes; do not edit.\n\
          The grid ran with every seed, the other matrices with the first.\n\n\
          ## Goals\n\n{}\n{breached} runs in which something happened that must never happen.\n\n\
-         ## Definitions\n\n{DEFINITIONS}{tables}",
+         ## Definitions\n\n{DEFINITIONS}{repeated}\n{tables}",
         seeds.join(","),
         date_of(since / 86_400),
         started.elapsed().as_secs_f64() / 60.0,
