@@ -8,7 +8,7 @@ pub mod attributes;
 pub mod byte_ranges;
 mod checker;
 mod chunks;
-mod control_file;
+pub(crate) mod control_file;
 #[cfg(test)]
 mod crash_tests;
 pub mod destination_tree;
