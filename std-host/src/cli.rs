@@ -12,7 +12,7 @@ mod interpretation;
 mod later_options;
 mod operand;
 pub mod progress;
-mod quantity;
+pub(crate) mod quantity;
 mod route;
 pub mod secret;
 pub mod settings;

@@ -119,7 +119,10 @@ fn progress_lines_and_the_completion_have_the_public_shape() {
     assert!(seconds >= 2, "{seconds} s");
     assert!((1..=41_000).contains(&rate), "{rate} K bits/sec");
     let exact = (kib * 1024 * 8) as f64 / (rate * 1_000) as f64;
-    assert!((exact - seconds as f64).abs() <= 1.0, "{seconds} s, {exact} s");
+    assert!(
+        (exact - seconds as f64).abs() <= 1.0,
+        "{seconds} s, {exact} s"
+    );
 }
 
 fn progress_lines(out: &str) -> Vec<Progress> {

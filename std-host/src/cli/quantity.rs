@@ -13,7 +13,7 @@ use super::terminal::redacted;
 
 /// Why a quantity cannot be used. Shown after the option's name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum QuantityError {
+pub(crate) enum QuantityError {
     /// More of a link than there is.
     BeyondLink(String),
     /// Not a rate.
@@ -74,7 +74,7 @@ pub(super) fn rate(text: &str) -> Result<RateWish, QuantityError> {
 /// Bits per second of `300m`, `1.5G` or `10000` (Kbit/s); surrounding blanks do not count.
 ///
 /// Fractions of a bit are dropped.
-pub(super) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
+pub(crate) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
     let text = text.trim();
     let (number, unit) = match text.as_bytes().last() {
         Some(b'G' | b'g') => (text.get(..text.len() - 1), 1_000_000_000_u128),
