@@ -23,7 +23,7 @@ use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
-use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side};
+use crate::session::{MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
@@ -176,10 +176,11 @@ async fn session(
     watch.session_opened(&opened);
     local.opened_once = true;
     local.renames |= opened.renames;
-    let rate_cap = opened.agreement.target_rate();
+    let agreement = &opened.agreement;
+    let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let (transfer, side) = start(settings, local, opened)?;
     let (messages, writer, lifeline) = channel;
-    let session = Session::new(side, rate_cap, transfer, messages, writer, watch);
+    let session = Session::new(side, bounds, transfer, messages, writer, watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)

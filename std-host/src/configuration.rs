@@ -12,6 +12,7 @@ pub mod elements;
 mod place;
 mod reference;
 mod section;
+mod system_users;
 #[cfg(test)]
 mod tests;
 mod trunks;
@@ -25,6 +26,7 @@ pub use self::effective::{Effective, Origin};
 pub use self::place::find;
 pub use self::reference::reference_table;
 pub use self::section::{Section, Setting};
+pub use self::system_users::SystemUser;
 pub use self::trunks::Trunk;
 pub use self::value::Kind;
 use crate::failure::{Failure, Outcome};

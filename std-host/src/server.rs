@@ -4,29 +4,30 @@
 //! client may reach is decided here, before the first file is touched.
 
 mod opening;
+pub mod rules;
 mod watch;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fasp_core::crypto::Role;
-use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::path::ChallengeSecret;
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
+use crate::configuration::{self, Configuration, SystemUser};
 use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, Session, Side, random};
+use crate::session::{MessageWriter, Messages, RateBounds, Session, Side, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
+use rules::SessionRules;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -37,8 +38,9 @@ const WRITER_THREADS: usize = 2;
 pub struct SessionRights {
     /// Login name.
     pub user: String,
-    /// The tree the session may not leave; without one the rights of the login user decide.
-    pub docroot: Option<PathBuf>,
+    /// What the configuration says about this user; a docroot in it is the tree that the session may not leave,
+    /// without one the rights of the login user decide.
+    pub rules: SessionRules,
     /// First UDP port to try; 0 = the one the client asks for.
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
@@ -63,6 +65,13 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let (user, rules) = match own_rules(&logger) {
+        Ok(found) => found,
+        Err(failure) => {
+            crate::cli::terminal::print_stderr(&format!("ascp: {failure}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -73,8 +82,8 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
         crate::client::guard_process();
         let channel = stdio::from_process();
         let rights = SessionRights {
-            user: std::env::var("USER").unwrap_or_default(),
-            docroot: None,
+            user,
+            rules,
             udp_port: 0,
             udp_advertise: None,
         };
@@ -87,6 +96,25 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The user this process runs as, and what the configuration of this system says about it.
+///
+/// # Errors
+///
+/// [`Fault::BadConfiguration`](fasp_core::fault::Fault::BadConfiguration): a file that is wrong opens nothing.
+fn own_rules(logger: &Logger) -> Outcome<(String, SessionRules)> {
+    let own = SystemUser::own().unwrap_or_default();
+    let Some(path) = configuration::find() else {
+        return Ok((own.name, SessionRules::default()));
+    };
+    let configuration = Configuration::read(&path)?;
+    for warning in &configuration.warnings {
+        logger.error(warning);
+    }
+    let settings = configuration.for_user(&own.name, &own.groups);
+    let rules = SessionRules::new(&settings, own.home.as_deref())?;
+    Ok((own.name, rules))
 }
 
 async fn serve_until(
@@ -118,6 +146,7 @@ async fn serve_until(
         }
     };
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
+    let bounds = rate_bounds(&rights.rules, &opened);
     let started = start(opened);
     let (transfer, side) = match started {
         Ok(started) => started,
@@ -129,12 +158,29 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
-    let session = Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
     lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
     ok
+}
+
+/// How far the client may change the rates later.
+fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
+    let agreement = &opened.agreement;
+    let flow = if agreement.is_sender() {
+        &rules.outgoing
+    } else {
+        &rules.incoming
+    };
+    RateBounds {
+        cap: flow.target_cap,
+        rules: flow.rate_rules(),
+        agreed: agreement.target_rate(),
+        policies: flow.policies.clone(),
+        policy: agreement.policy(),
+    }
 }
 
 fn start(opened: Opened) -> Outcome<(Transfer, Side)> {

@@ -5,10 +5,12 @@
 
 mod channel;
 mod outcome;
+mod rate_bounds;
 mod run;
 
-pub(crate) use channel::{MessageWriter, Messages};
+pub(crate) use channel::{Message, MessageWriter, Messages};
 pub use outcome::{Observer, SessionOutcome};
+pub(crate) use rate_bounds::RateBounds;
 pub(crate) use run::{Session, Side};
 
 use fasp_core::crypto::SessionSecret;

@@ -13,6 +13,7 @@ mod appliance;
 mod authentication;
 mod bulk;
 mod command_line;
+mod configuration;
 mod crashes;
 mod destination;
 mod embedded;

@@ -178,7 +178,7 @@ fn resume_field(log: &str, field: &str) -> u64 {
 }
 
 /// Changes bytes of a file in place.
-fn spoil(path: &std::path::Path, offset: u64) {
+fn spoil(path: &Path, offset: u64) {
     use std::os::unix::fs::FileExt as _;
     let file = fs::File::options().write(true).open(path).unwrap();
     file.write_all_at(b"these bytes are wrong", offset).unwrap();
@@ -186,8 +186,8 @@ fn spoil(path: &std::path::Path, offset: u64) {
 
 /// Stops a transfer, spoils the beginning of what is there, and goes on at levels 2 and 3.
 fn goes_on_after_damage(
-    source: &std::path::Path,
-    delivered: &std::path::Path,
+    source: &Path,
+    delivered: &Path,
     command: &dyn Fn(&str) -> fasp_tests::client::Ascp,
 ) {
     for (seed, level) in [(1, "-k2"), (2, "-k3")] {
@@ -266,7 +266,7 @@ fn complete_files_are_compared_as_the_level_says(site: &Site) {
 }
 
 /// Other bytes, the same size, the same modification time.
-fn overwrite_in_secret(path: &std::path::Path, offset: u64) {
+fn overwrite_in_secret(path: &Path, offset: u64) {
     let time = fs::metadata(path).unwrap().modified().unwrap();
     spoil(path, offset);
     let file = fs::File::options().write(true).open(path).unwrap();

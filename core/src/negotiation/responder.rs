@@ -7,7 +7,7 @@
 
 use core::fmt::Write;
 
-use super::bounds::{self, Numbers, OutOfRange, Term};
+use super::bounds::{self, MAX_RATE, Numbers, OutOfRange, Term};
 use super::cipher_choice;
 use super::version::{self, VersionMismatch};
 use super::{
@@ -25,6 +25,27 @@ const MAX_SENTENCE: usize = 200;
 /// UDP flows of a session.
 const LANES: u8 = 1;
 
+/// What a server decides about rates in place of its clients.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateRules {
+    /// Every session has the default target rate, whatever its client wishes.
+    pub target_locked: bool,
+    /// No session gets a higher minimum rate.
+    pub minimum_cap: BitRate,
+    /// Every session has this minimum rate, whatever its client wishes.
+    pub minimum_locked: Option<BitRate>,
+}
+
+impl RateRules {
+    /// Clients decide.
+    pub const FREE: Self = Self {
+        target_locked: false,
+        minimum_cap: MAX_RATE,
+        minimum_locked: None,
+    };
+}
+
 /// What the server allows.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits<'a> {
@@ -36,6 +57,8 @@ pub struct ServerLimits<'a> {
     pub target_rate_cap: BitRate,
     /// Target rate of a client that names none.
     pub default_target_rate: BitRate,
+    /// What else the server says about rates.
+    pub rate_rules: RateRules,
     /// Highest resume level.
     pub max_resume: ResumeLevel,
     /// Attributes that can be preserved; others are left out of the agreement.
@@ -140,11 +163,16 @@ pub fn read_hello<'a>(
 /// The server's terms for `hello`; its own connection id is still missing.
 fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLimits<'_>) -> Terms {
     let can = &limits.capabilities;
+    let rules = &limits.rate_rules;
     let wished = match hello.target_rate {
         BitRate(0) => limits.default_target_rate,
+        _ if rules.target_locked => limits.default_target_rate,
         rate => rate,
     };
     let target_rate = wished.min(limits.target_rate_cap);
+    let minimum_rate = rules
+        .minimum_locked
+        .unwrap_or_else(|| hello.minimum_rate.min(rules.minimum_cap));
     let max_datagram = hello.max_datagram.min(can.max_datagram);
     let report_size = hello.report_size.min(can.report_size).min(max_datagram);
     Terms {
@@ -154,7 +182,7 @@ fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLi
         own_connection: ConnectionId::default(),
         peer_connection: hello.connection,
         target_rate,
-        minimum_rate: hello.minimum_rate.min(target_rate),
+        minimum_rate: minimum_rate.min(target_rate),
         policy: hello.policy,
         max_datagram,
         fixed_datagram: hello.fixed_datagram.map(|size| size.min(max_datagram)),

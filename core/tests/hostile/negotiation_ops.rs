@@ -10,7 +10,9 @@ use fasp_core::control::framing::{HEADER_LEN, RawMessage};
 use fasp_core::crypto::{CipherSuite, SessionSecret};
 use fasp_core::negotiation::cipher_choice::{CipherWish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator, Opened};
-use fasp_core::negotiation::responder::{Accepted, ServerLimits, ServerSide, read_hello};
+use fasp_core::negotiation::responder::{
+    Accepted, RateRules, ServerLimits, ServerSide, read_hello,
+};
 use fasp_core::negotiation::{Capabilities, Terms};
 use fasp_core::units::{BitRate, ConnectionId};
 
@@ -52,6 +54,7 @@ pub fn run(bytes: &[u8]) -> Ending {
         policies,
         target_rate_cap: BitRate(choices.number()),
         default_target_rate: BitRate(choices.number()),
+        rate_rules: RateRules::FREE,
         max_resume: level(&mut choices),
         preserve: Preserve::default(),
         capabilities: capabilities(&mut choices),

@@ -12,7 +12,9 @@ use fasp_core::control::framing::RawMessage;
 use fasp_core::control::{ControlMessage, Hello};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::responder::{self, Accepted, Proposal, ServerLimits, ServerSide};
+use fasp_core::negotiation::responder::{
+    self, Accepted, Proposal, RateRules, ServerLimits, ServerSide,
+};
 use fasp_core::negotiation::{Capabilities, DEFAULT_TARGET_RATE, RatePolicy};
 use fasp_core::sender::PathTrust;
 use fasp_core::time::Instant;
@@ -223,6 +225,7 @@ impl<
             policies: &RatePolicy::ALL,
             target_rate_cap: configuration.target_rate_cap,
             default_target_rate: DEFAULT_TARGET_RATE,
+            rate_rules: RateRules::FREE,
             max_resume: ResumeLevel::Attributes,
             preserve: Preserve {
                 modification_times: true,

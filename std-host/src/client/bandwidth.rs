@@ -17,7 +17,7 @@ use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
 use crate::failure::Outcome;
-use crate::session::{Observer, Session, Side};
+use crate::session::{Observer, RateBounds, Session, Side};
 
 /// Nobody watches the files of a session that has none.
 struct NoFiles;
@@ -82,7 +82,8 @@ async fn run(
         terminal::print_stderr(&format!("ascp: {warning}\n"));
     }
     watch.say(&opening_line(&opened, wish.direction));
-    let rate_cap = opened.agreement.target_rate();
+    let agreement = &opened.agreement;
+    let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let sends = wish.direction == Direction::Send;
     let lane = super::lane(opened)?;
     let transfer = if sends {
@@ -96,7 +97,7 @@ async fn run(
     };
     let (messages, writer, lifeline) = channel;
     let mut nobody = NoFiles;
-    let session = Session::new(side, rate_cap, transfer, messages, writer, &mut nobody);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut nobody);
     let (outcome, writer) = session.run(stop).await;
     lifeline.finish(writer.into_inner(), 0).await;
     match outcome.failure {

@@ -5,12 +5,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use fasp_core::crypto::CipherSuite;
+
 use super::opening::Opened;
 use super::retry::Try;
 use crate::cli::ASCP_VERSION;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
-use crate::cli::settings::TransferSettings;
+use crate::cli::settings::{CipherWish, TransferSettings};
 use crate::cli::terminal;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
@@ -98,6 +100,19 @@ fn bits_per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     bytes.saturating_mul(8_000_000).checked_div(micros)
 }
 
+/// The cipher in the words of `-c`: a server may have asked for a longer key than the user.
+const fn agreed_cipher(suite: CipherSuite) -> CipherWish {
+    match suite {
+        CipherSuite::AuthOnly => CipherWish::None,
+        CipherSuite::Aes128Gcm => CipherWish::Aes128Gcm,
+        CipherSuite::Aes192Gcm => CipherWish::Aes192Gcm,
+        CipherSuite::Aes256Gcm => CipherWish::Aes256Gcm,
+        CipherSuite::Aes128Cfb => CipherWish::Aes128Cfb,
+        CipherSuite::Aes192Cfb => CipherWish::Aes192Cfb,
+        CipherSuite::Aes256Cfb => CipherWish::Aes256Cfb,
+    }
+}
+
 impl ClientWatch {
     pub(super) fn new(settings: &TransferSettings, logger: Logger) -> Self {
         let facts = SessionFacts {
@@ -147,6 +162,7 @@ impl ClientWatch {
         self.facts.local = opened.udp.address().ok();
         self.parameters.target_rate_bps = opened.agreement.target_rate().0;
         self.parameters.min_rate_bps = opened.agreement.minimum_rate().0;
+        self.parameters.cipher = agreed_cipher(opened.agreement.suite());
         self.logger.log(session_lines::session_start(
             &self.facts,
             &self.parameters,

@@ -102,6 +102,13 @@ impl<'a> Effective<'a> {
         (!text.is_empty()).then_some(text)
     }
 
+    /// The text of the element at `path` if the file has it.
+    #[must_use]
+    pub fn said(&self, path: &str) -> Option<&'a str> {
+        let (_, values) = self.found(path)?;
+        Some(values.first()?.text.as_str()).filter(|text| !text.is_empty())
+    }
+
     /// A rate in bit/s; `u64::MAX` without a limit.
     #[must_use]
     pub fn rate(&self, path: &str) -> Option<u64> {

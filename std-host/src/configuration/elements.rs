@@ -146,7 +146,7 @@ pub const SESSION: &[Element] = &[
     element("transfer/protocol_options/sessini_optimization", Bool, "false", Unused),
     element("transfer/protocol_options/max_sock_buffer", Number(0, u64::MAX), "0", Unused),
     element("transfer/protocol_options/min_sock_buffer", Number(0, u64::MAX), "0", Unused),
-    element("transfer/protocol_options/datagram_size", Number(0, 65_507), "0", Works("Size of datagrams, 0 to let the client say or the path be searched")),
+    element("transfer/protocol_options/datagram_size", Number(0, 65_507), "0", Unused),
     element("transfer/protocol_options/rate_instru_type", Number(0, u64::MAX), "0", Unused),
     element("transfer/protocol_options/rtt_autocorrect", Bool, "true", Unused),
     element("transfer/protocol_options/rtt_histlen", Number(0, u64::MAX), "0", Unused),

@@ -151,10 +151,18 @@ async fn host(
         channel,
         permit: _permit,
     } = admitted;
+    let rules = match service.settings.rules_of(&user) {
+        Ok(rules) => rules,
+        Err(failure) => {
+            note(&format!("{peer}: user {user}: {failure}"));
+            say_goodbye(&session, "the configuration of the server is invalid").await;
+            return;
+        }
+    };
     note(&format!("{peer}: user {user}: session started"));
     let rights = SessionRights {
         user: user.clone(),
-        docroot: Some(service.settings.docroot.clone()),
+        rules,
         udp_port: service.settings.udp_port,
         udp_advertise: service.settings.udp_advertise,
     };

@@ -7,17 +7,18 @@ use std::time::Duration;
 use fasp_core::control::choices::{OverwriteRule, Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello};
-use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
-use fasp_core::negotiation::{Agreement, DEFAULT_TARGET_RATE, KeyInputs, RatePolicy};
+use fasp_core::negotiation::{Agreement, KeyInputs};
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::rules::FlowRules;
 use crate::failure::{Failure, Outcome};
-use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
+use crate::session::{
+    Message, MessageWriter, Messages, capabilities, fresh_connection, fresh_secret,
+};
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure};
 use crate::storage::docroot::Docroot;
@@ -83,12 +84,13 @@ pub(super) async fn open(
             ));
         }
     };
-    let suites = CipherSuite::ALL;
+    let flow = rights.rules.flow(direction_of(&hello_message));
     let limits = ServerLimits {
-        suites: &suites,
-        policies: &RatePolicy::ALL,
-        target_rate_cap: MAX_RATE,
-        default_target_rate: DEFAULT_TARGET_RATE,
+        suites: &rights.rules.suites,
+        policies: &flow.policies,
+        target_rate_cap: flow.target_cap,
+        default_target_rate: flow.target_default,
+        rate_rules: flow.rate_rules(),
         max_resume: ResumeLevel::Full,
         preserve: Preserve::TIMES,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
@@ -133,6 +135,31 @@ pub(super) async fn open(
     })
 }
 
+/// Which way the files of a HELLO go; one that cannot be read is refused soon after.
+fn direction_of(hello: &Message) -> TransferDirection {
+    match hello.raw().decode() {
+        Ok(Some(ControlMessage::Hello(hello))) => hello.direction,
+        _ => TransferDirection::Upload,
+    }
+}
+
+/// Whether the user may have such a session at all.
+fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
+    if !flow.authorized {
+        let text = "management authorization refused";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if flow.access {
+        return Ok(());
+    }
+    let way = match direction {
+        TransferDirection::Upload => "Write",
+        TransferDirection::Download => "Read",
+    };
+    let text = format!("{way} access denied for user");
+    Err(Failure::new(Fault::NoPermissions, text))
+}
+
 async fn refused(writer: &mut MessageWriter, failure: Failure) -> Outcome<Opened> {
     refuse(writer, &failure).await?;
     Err(failure)
@@ -162,16 +189,19 @@ async fn prepare(
             "this server only overwrites what differs",
         ));
     }
-    let port = if rights.udp_port == 0 {
-        hello.udp_port
-    } else {
-        rights.udp_port
+    authorize(hello.direction, rights.rules.flow(hello.direction))?;
+    let port = match (rights.rules.bind_udp_port, rights.udp_port) {
+        (Some(port), _) => port,
+        (None, 0) => hello.udp_port,
+        (None, port) => port,
     };
-    let bind = || UdpPort::bind(bind_address(peer, local), port);
+    let address = rights.rules.bind_address;
+    let address = address.unwrap_or_else(|| bind_address(peer, local));
+    let bind = || UdpPort::bind(address, port);
     if hello.flags.measures {
         return Ok((Work::Measure, bind()?));
     }
-    let docroot = Arc::new(match &rights.docroot {
+    let docroot = Arc::new(match &rights.rules.docroot {
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     });

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use fasp_core::control::choices::{RatePolicy, TransferDirection};
 use fasp_core::crypto::CipherSuite;
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::cipher_choice::CipherWish;
 use fasp_core::negotiation::bounds::MAX_RATE;
+use fasp_core::negotiation::cipher_choice::CipherWish;
+use fasp_core::negotiation::responder::RateRules;
 use fasp_core::units::BitRate;
 
 use crate::configuration::Effective;
@@ -16,8 +17,10 @@ use crate::failure::{Failure, Outcome};
 /// What holds for sessions of one direction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FlowRules {
-    /// Whether there may be any.
-    pub allowed: bool,
+    /// Whether the user may have any.
+    pub authorized: bool,
+    /// Whether the docroot may be read from, or written to.
+    pub access: bool,
     /// Highest target rate.
     pub target_cap: BitRate,
     /// Target rate of a client that names none, and of every client if it is locked.
@@ -47,21 +50,30 @@ pub struct SessionRules {
     pub bind_address: Option<IpAddr>,
     /// First UDP port tried.
     pub bind_udp_port: Option<u16>,
-    /// Size of datagrams, whatever the client wishes.
-    pub datagram_size: Option<u16>,
 }
 
 impl Default for FlowRules {
     /// Everything that the protocol allows.
     fn default() -> Self {
         Self {
-            allowed: true,
+            authorized: true,
+            access: true,
             target_cap: MAX_RATE,
             target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
             target_locked: false,
             minimum_cap: MAX_RATE,
             minimum_locked: None,
             policies: RatePolicy::ALL.to_vec(),
+        }
+    }
+}
+
+impl FlowRules {
+    pub(super) const fn rate_rules(&self) -> RateRules {
+        RateRules {
+            target_locked: self.target_locked,
+            minimum_cap: self.minimum_cap,
+            minimum_locked: self.minimum_locked,
         }
     }
 }
@@ -76,7 +88,6 @@ impl Default for SessionRules {
             suites: CipherSuite::ALL.to_vec(),
             bind_address: None,
             bind_udp_port: None,
-            datagram_size: None,
         }
     }
 }
@@ -94,20 +105,21 @@ impl SessionRules {
         let writes = settings.is_on(&format!("{access}/write_allowed"));
         let docroot = settings.word(&format!("{access}/absolute"));
         let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
-        let small = |path| settings.number(path).and_then(|number| u16::try_from(number).ok());
+        let port = settings.said("transfer/protocol_options/bind_udp_port");
         Ok(Self {
             docroot: docroot.transpose()?,
             incoming: flow(settings, "in", writes),
             outgoing: flow(settings, "out", reads),
             suites: suites(
-                settings.word("transfer/encryption/allowed_cipher").unwrap_or("any"),
+                settings
+                    .word("transfer/encryption/allowed_cipher")
+                    .unwrap_or("any"),
                 settings.is_on("transfer/encryption/strict_allowed_cipher"),
             ),
             bind_address: settings
                 .word("transfer/protocol_options/bind_ip_address")
                 .and_then(|text| text.parse().ok()),
-            bind_udp_port: small("transfer/protocol_options/bind_udp_port"),
-            datagram_size: small("transfer/protocol_options/datagram_size").filter(|size| *size > 0),
+            bind_udp_port: port.and_then(|port| port.parse().ok()),
         })
     }
 
@@ -140,7 +152,8 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
     };
     let authorized = settings.word(&format!("authorization/transfer/{way}/value"));
     FlowRules {
-        allowed: access && authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
+        authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
+        access,
         target_cap,
         target_default: rate("target_rate/default", usual.target_default).min(target_cap),
         target_locked: settings.is_on(&at("target_rate/lock")),
@@ -165,7 +178,9 @@ fn policies(allowed: &str) -> Vec<RatePolicy> {
         return RatePolicy::ALL.to_vec();
     }
     let most = policy(allowed);
-    let rest = from_demanding.into_iter().skip_while(|policy| *policy != most);
+    let rest = from_demanding
+        .into_iter()
+        .skip_while(|policy| *policy != most);
     rest.collect()
 }
 
@@ -182,8 +197,11 @@ fn suites(name: &str, strict: bool) -> Vec<CipherSuite> {
 /// The docroot with `$(name)` and `$(home)` put in.
 fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> {
     let bad = |why: String| Failure::new(Fault::BadConfiguration, format!("docroot {text}: {why}"));
-    if text.contains("$(name)") && (user.is_empty() || user.starts_with('.') || user.contains('/')) {
-        return Err(bad("the user's name cannot be the name of a folder".to_owned()));
+    if text.contains("$(name)") && (user.is_empty() || user.starts_with('.') || user.contains('/'))
+    {
+        return Err(bad(
+            "the user's name cannot be the name of a folder".to_owned()
+        ));
     }
     let mut path = text.replace("$(name)", user);
     if path.contains("$(home)") {
@@ -196,3 +214,5 @@ fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> 
     Ok(PathBuf::from(path))
 }
 
+#[cfg(test)]
+mod tests;

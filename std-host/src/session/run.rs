@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use fasp_core::control::{ControlMessage, FileError, Summary};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::bounds::rate_within;
-use fasp_core::units::{BitRate, ObjectId};
+use fasp_core::units::ObjectId;
 use tokio::time::{Instant, interval, sleep_until};
 
+use super::RateBounds;
 use super::channel::{Message, MessageWriter, Messages};
 use super::outcome::{Observer, SessionOutcome};
 use crate::cli::terminal::printable;
@@ -38,7 +38,7 @@ pub(crate) struct Side {
 /// A session whose data plane has started.
 pub(crate) struct Session<'o> {
     side: Side,
-    rate_cap: BitRate,
+    rate_bounds: RateBounds,
     transfer: Transfer,
     messages: Messages,
     writer: MessageWriter,
@@ -57,10 +57,10 @@ pub(crate) struct Session<'o> {
 }
 
 impl<'o> Session<'o> {
-    /// A session about to run; `rate_cap` bounds what the peer may ask for with RATE.
+    /// A session about to run; `rate_bounds` hold what the peer may ask for with RATE.
     pub(crate) fn new(
         side: Side,
-        rate_cap: BitRate,
+        rate_bounds: RateBounds,
         transfer: Transfer,
         messages: Messages,
         writer: MessageWriter,
@@ -68,7 +68,7 @@ impl<'o> Session<'o> {
     ) -> Self {
         Self {
             side,
-            rate_cap,
+            rate_bounds,
             transfer,
             messages,
             writer,
@@ -293,7 +293,7 @@ impl<'o> Session<'o> {
             }
             Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
             Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
-            Ok(Some(ControlMessage::Rate(rate))) => match rate_within(&rate, self.rate_cap) {
+            Ok(Some(ControlMessage::Rate(rate))) => match self.rate_bounds.hold(&rate) {
                 Ok(rate) => self.transfer.command(Command::Limits(rate)),
                 Err(error) => {
                     let text = format!("the peer asked for impossible rates: {error}");
