@@ -4,6 +4,8 @@
 //! client may reach is decided here, before the first file is touched.
 
 mod opening;
+mod selecting;
+mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -14,19 +16,21 @@ use std::sync::Arc;
 use fasp_core::crypto::Role;
 use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::path::ChallengeSecret;
+use fasp_core::selection::links::{LinkMethod, uploaded};
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, Session, Side, random};
+use crate::session::{MessageWriter, Messages, Session, Side, SourceQueue, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
+use settings::ServerSettings;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -119,7 +123,7 @@ async fn serve_until(
     };
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
     let started = start(opened);
-    let (transfer, side) = match started {
+    let (transfer, side, queue) = match started {
         Ok(started) => started,
         Err(failure) => {
             logger.error(&failure);
@@ -129,7 +133,8 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
-    let session = Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch);
+    let session =
+        Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch).asking(queue);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
@@ -137,7 +142,7 @@ async fn serve_until(
     ok
 }
 
-fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
+fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
     let resume_level = opened.agreement.resume().number();
@@ -152,8 +157,17 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         waker,
     };
     let sends = lane.agreement.is_sender();
+    let mut asking = None;
     let transfer = match opened.work {
-        Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
+        Work::Send {
+            docroot,
+            sources,
+            choice,
+            queue,
+        } => {
+            asking = queue;
+            Sending::start(lane, docroot, sources, choice)?
+        }
         Work::Receive { tree } => {
             let config = WriteConfig {
                 tree: Arc::new(tree),
@@ -164,6 +178,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                     accessed: preserve.access_times,
                 },
                 checkpoints: CheckpointRule::default(),
+                links: uploaded(
+                    LinkMethod::CopyForce,
+                    ServerSettings::default().symbolic_links,
+                ),
             };
             Receiving::start(lane, config)?
         }
@@ -176,5 +194,6 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
             sends,
             is_client: false,
         },
+        asking,
     ))
 }
