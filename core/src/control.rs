@@ -11,6 +11,7 @@ pub mod choices;
 pub mod framing;
 mod opening;
 mod running;
+mod selecting;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -21,6 +22,7 @@ use framing::HEADER_LEN;
 pub use cbor::{DecodeError, Full};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
 pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
+pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
 pub(crate) const HELLO: u8 = 0x01;
 pub(crate) const ACCEPT: u8 = 0x02;
@@ -34,6 +36,8 @@ const SUMMARY: u8 = 0x0A;
 const SUMMARY_ACK: u8 = 0x0B;
 const KEEPALIVE: u8 = 0x0D;
 const SOURCES: u8 = 0x0E;
+const RULES: u8 = 0x0F;
+const SOURCES_WANTED: u8 = 0x10;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -83,6 +87,13 @@ pub enum ControlMessage<'a> {
         /// Another SOURCES message follows.
         more: bool,
     },
+    /// Which of them, and how.
+    Rules(Rules<'a>),
+    /// The server has room for more SOURCES.
+    SourcesWanted {
+        /// So many messages more.
+        messages: u16,
+    },
 }
 
 impl<'a> ControlMessage<'a> {
@@ -102,6 +113,8 @@ impl<'a> ControlMessage<'a> {
             Self::SummaryAck { .. } => SUMMARY_ACK,
             Self::KeepAlive => KEEPALIVE,
             Self::Sources { .. } => SOURCES,
+            Self::Rules(_) => RULES,
+            Self::SourcesWanted { .. } => SOURCES_WANTED,
         }
     }
 
@@ -128,6 +141,8 @@ impl<'a> ControlMessage<'a> {
             Self::Summary(summary) => summary.write(&mut map)?,
             Self::SummaryAck { code } => map.uint(0, (*code).into())?,
             Self::Sources { paths, more } => paths.write(*more, &mut map)?,
+            Self::Rules(rules) => rules.write(&mut map)?,
+            Self::SourcesWanted { messages } => map.uint(0, (*messages).into())?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -168,6 +183,10 @@ impl<'a> ControlMessage<'a> {
                 let (paths, more) = SourcePaths::read(body)?;
                 Self::Sources { paths, more }
             }
+            RULES => Self::Rules(Rules::read(body)?),
+            SOURCES_WANTED => Self::SourcesWanted {
+                messages: read_code(body)?,
+            },
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

@@ -41,6 +41,23 @@ pub struct OpenRecord<'a> {
     pub mode: u32,
 }
 
+/// A symbolic link offered by the sender. As a folder it is an object without bytes, a decision or a CLOSE.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LinkRecord<'a> {
+    /// Its id, counted with those of files and folders.
+    pub object: ObjectId,
+    /// Its path, as in [`OpenRecord`].
+    pub path: &'a [u8],
+    /// What it leads to, as the source has it: 1 to [`MAX_TARGET`] bytes, no NUL.
+    pub target: &'a [u8],
+    /// It takes the place of what has its name; otherwise that stays and the link is skipped.
+    pub replaces: bool,
+}
+
+/// Most bytes of the target of a link.
+pub const MAX_TARGET: usize = 4_095;
+
 /// The BLAKE3 hash of an object.
 pub type RootHash<'a> = &'a [u8; 32];
 
@@ -76,6 +93,8 @@ pub enum MetaRecord<'a> {
     },
     /// Some check of an object was wrong and the checks did not cover all that its receiver has: check all of it.
     Recheck(ObjectId),
+    /// A symbolic link is offered.
+    Link(LinkRecord<'a>),
 }
 
 /// A half-open range of byte offsets of one object.

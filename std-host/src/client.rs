@@ -3,6 +3,8 @@
 mod bandwidth;
 mod opening;
 mod retry;
+mod selecting;
+mod source_names;
 mod watch;
 
 use std::future::Future;
@@ -13,6 +15,7 @@ use std::time::Instant;
 
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
+use fasp_core::selection::links::{LinkMethod, LinkTreatment};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit_code::ExitStatus;
@@ -23,15 +26,19 @@ use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
-use crate::session::{MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side};
+use crate::session::{
+    MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side, SourceFeed,
+};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::source_list::SourceNames;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
 use retry::Retry;
+use source_names::OpenList;
 use watch::ClientWatch;
 
 /// Threads that write files.
@@ -39,7 +46,8 @@ const WRITER_THREADS: usize = 2;
 
 /// Runs one transfer and reports it.
 #[must_use]
-pub fn run(settings: TransferSettings) -> ExitCode {
+pub fn run(mut settings: TransferSettings) -> ExitCode {
+    selecting::fix_times(&mut settings.selection);
     crate::session::warm_up_randomness();
     let log = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
     let logger = match log {
@@ -65,7 +73,7 @@ pub fn run(settings: TransferSettings) -> ExitCode {
         let mut watch = ClientWatch::new(&settings, logger);
         let mut stop = std::pin::pin!(interrupted());
         let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
-        if settings.sources.is_empty() && measured.is_ok() {
+        if settings.only_measures() && measured.is_ok() {
             return ExitStatus::Success;
         }
         let failure = match measured {
@@ -178,9 +186,16 @@ async fn session(
     local.renames |= opened.renames;
     let agreement = &opened.agreement;
     let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
+    let peer_max_body = agreement.peer_max_body();
     let (transfer, side) = start(settings, local, opened)?;
+    let feed = match &mut local.list {
+        Some(list) if settings.direction == Direction::Receive => {
+            Some(SourceFeed::start(list.names()?, peer_max_body)?)
+        }
+        _ => None,
+    };
     let (messages, writer, lifeline) = channel;
-    let session = Session::new(side, bounds, transfer, messages, writer, watch);
+    let session = Session::new(side, bounds, transfer, messages, writer, watch).feeding(feed);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)
@@ -192,6 +207,8 @@ struct Local {
     docroot: Arc<Docroot>,
     /// Where a download lands; made once, since what a lost session made there must not change what it means.
     tree: Option<Arc<DestinationTree>>,
+    /// The sources, where they are in a list.
+    list: Option<OpenList>,
     /// An upload's destination takes the name of the source.
     renames: bool,
     /// A server has agreed to a session before.
@@ -203,18 +220,18 @@ impl Local {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
         match settings.direction {
-            Direction::Send => check_sources(&docroot, &settings.sources)?,
+            Direction::Send => check_sources(&docroot, settings)?,
             Direction::Receive => {
-                let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
                 server::check_destination(
                     &docroot,
                     &settings.destination,
-                    sources,
-                    settings.create_destination,
+                    settings.source_count(),
+                    settings.makes_destination(),
                 )?;
             }
         }
         Ok(Self {
+            list: OpenList::open(settings)?,
             docroot,
             tree: None,
             renames: false,
@@ -224,10 +241,14 @@ impl Local {
 }
 
 /// If no source is there, nobody needs to be called.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
+fn check_sources(docroot: &Docroot, settings: &TransferSettings) -> Outcome<()> {
     let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
+    for source in &settings.sources {
+        let stat = match settings.selection.links {
+            LinkMethod::Follow => docroot.stat(source),
+            _ => docroot.stat_itself(source),
+        };
+        match stat {
             Ok(_) => return Ok(()),
             Err(error) => {
                 first
@@ -257,9 +278,13 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
     if let Some(tree) = &local.tree {
         return Ok(Arc::clone(tree));
     }
-    let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
-    let create = settings.create_destination;
-    let tree = server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+    let (sources, create) = (settings.source_count(), settings.makes_destination());
+    let mut tree =
+        server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+    if selecting::links_to_make(settings.selection.links) != LinkTreatment::Skip {
+        // Links may lead anywhere then, and nothing may be written through them.
+        tree = tree.closed()?;
+    }
     Ok(Arc::clone(local.tree.insert(Arc::new(tree))))
 }
 
@@ -272,7 +297,12 @@ fn start(
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
-        Sending::start(lane, Arc::clone(&local.docroot), settings.sources.clone())?
+        let names = match &mut local.list {
+            Some(list) => list.names()?,
+            None => SourceNames::of(settings.sources.clone()),
+        };
+        let choice = selecting::choice(&settings.selection);
+        Sending::start(lane, Arc::clone(&local.docroot), names, choice)?
     } else {
         let times = settings.preserve_times;
         let config = WriteConfig {
@@ -284,6 +314,7 @@ fn start(
                 accessed: times,
             },
             checkpoints: CheckpointRule::default(),
+            links: selecting::links_to_make(settings.selection.links),
         };
         Receiving::start(lane, config)?
     };

@@ -5,6 +5,8 @@
 
 mod opening;
 pub mod rules;
+mod selecting;
+mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 use fasp_core::crypto::Role;
 use fasp_core::path::ChallengeSecret;
+use fasp_core::selection::links::{LinkMethod, uploaded};
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::configuration::{self, Configuration, SystemUser};
@@ -20,7 +23,7 @@ use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, RateBounds, Session, Side, random};
+use crate::session::{MessageWriter, Messages, RateBounds, Session, Side, SourceQueue, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
@@ -28,6 +31,7 @@ use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
 use rules::SessionRules;
+use settings::ServerSettings;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -148,7 +152,7 @@ async fn serve_until(
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
     let bounds = rate_bounds(&rights.rules, &opened);
     let started = start(opened);
-    let (transfer, side) = match started {
+    let (transfer, side, queue) = match started {
         Ok(started) => started,
         Err(failure) => {
             logger.error(&failure);
@@ -158,7 +162,7 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
-    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch).asking(queue);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
@@ -183,7 +187,7 @@ fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
     }
 }
 
-fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
+fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
     let resume_level = opened.agreement.resume().number();
@@ -198,8 +202,17 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         waker,
     };
     let sends = lane.agreement.is_sender();
+    let mut asking = None;
     let transfer = match opened.work {
-        Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
+        Work::Send {
+            docroot,
+            sources,
+            choice,
+            queue,
+        } => {
+            asking = queue;
+            Sending::start(lane, docroot, sources, choice)?
+        }
         Work::Receive { tree } => {
             let config = WriteConfig {
                 tree: Arc::new(tree),
@@ -210,6 +223,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                     accessed: preserve.access_times,
                 },
                 checkpoints: CheckpointRule::default(),
+                links: uploaded(
+                    LinkMethod::CopyForce,
+                    ServerSettings::default().symbolic_links,
+                ),
             };
             Receiving::start(lane, config)?
         }
@@ -222,5 +239,6 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
             sends,
             is_client: false,
         },
+        asking,
     ))
 }

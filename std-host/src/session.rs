@@ -7,11 +7,15 @@ mod channel;
 mod outcome;
 mod rate_bounds;
 mod run;
+mod source_feed;
+mod source_queue;
 
 pub(crate) use channel::{Message, MessageWriter, Messages};
 pub use outcome::{Observer, SessionOutcome};
 pub(crate) use rate_bounds::RateBounds;
 pub(crate) use run::{Session, Side};
+pub(crate) use source_feed::SourceFeed;
+pub(crate) use source_queue::{SourceQueue, named_sources, source_queue};
 
 use fasp_core::crypto::SessionSecret;
 use fasp_core::fault::Fault;

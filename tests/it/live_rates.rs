@@ -176,6 +176,7 @@ pub(crate) fn wishes(rate: u64) -> ClientWishes<'static> {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -27,6 +27,7 @@ mod metadata;
 mod rates;
 mod resume;
 mod secrets;
+mod selection;
 mod site;
 mod start_up;
 mod terminal;

@@ -38,21 +38,27 @@ pub struct HelloFlags {
     /// The session goes on with one that was lost and in which the destination took the name of the source: it
     /// does so again, although it may be a folder by now.
     pub renames_again: bool,
+    /// RULES follow, and say more about the sources of a download.
+    pub selects: bool,
 }
 
 impl HelloFlags {
     const fn number(self) -> u8 {
-        self.create_destination as u8 | (self.measures as u8) << 1 | (self.renames_again as u8) << 2
+        self.create_destination as u8
+            | (self.measures as u8) << 1
+            | (self.renames_again as u8) << 2
+            | (self.selects as u8) << 3
     }
 
     const fn from_number(number: u8) -> Option<Self> {
-        if number > 7 {
+        if number > 15 {
             return None;
         }
         Some(Self {
             create_destination: number & 1 != 0,
             measures: number & 2 != 0,
             renames_again: number & 4 != 0,
+            selects: number & 8 != 0,
         })
     }
 }

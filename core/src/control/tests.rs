@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::*;
+use crate::selection::links::LinkMethod;
 use crate::units::{BitRate, ConnectionId, ObjectId};
 
 const VECTORS: &str = include_str!("../../../tests/vectors/control.hex");
@@ -64,6 +65,7 @@ fn hello() -> Hello<'static> {
             create_destination: true,
             measures: false,
             renames_again: false,
+            selects: false,
         },
         sources: 2,
         object_window: 4_096,
@@ -105,6 +107,7 @@ fn accept() -> Accept<'static> {
 fn samples() -> Vec<(&'static str, ControlMessage<'static>)> {
     let mut samples = opening_samples();
     samples.extend(running_samples());
+    samples.extend(source_samples());
     samples
 }
 
@@ -179,12 +182,41 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
         ),
         ("summary_ack", ControlMessage::SummaryAck { code: 0 }),
         ("keepalive", ControlMessage::KeepAlive),
+    ]
+}
+
+fn source_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
+    vec![
         (
             "sources",
             ControlMessage::Sources {
                 paths: SourcePaths::new(&[b"vol1/a", b"vol1/\xFE"]),
                 more: true,
             },
+        ),
+        (
+            "rules",
+            ControlMessage::Rules(Rules {
+                rules: SourcePaths::new(&[b"- *.tmp"]),
+                newer_than: Some(1_700_000_000),
+                links: LinkMethod::CopyForce,
+                skip_special: true,
+                on_demand: true,
+                base: Some(b"d1"),
+                part: Some(WantedBytes {
+                    start: 10,
+                    end: Some(20),
+                }),
+                ..Rules::everything()
+            }),
+        ),
+        (
+            "rules_everything",
+            ControlMessage::Rules(Rules::everything()),
+        ),
+        (
+            "sources_wanted",
+            ControlMessage::SourcesWanted { messages: 8 },
         ),
         (
             "sources_last",
@@ -284,6 +316,7 @@ prop_compose! {
                 create_destination: choices.5,
                 measures: choices.6,
                 renames_again: choices.5 && !choices.6,
+                selects: choices.6,
             },
             max_datagram: small[0],
             fixed_datagram: Some(small[1]).filter(|size| *size != 0),

@@ -6,8 +6,8 @@
 //! Source: PROTOCOL.md chapter 6.
 
 use super::{
-    ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord, Ranges,
-    RootHash,
+    ByteRange, DecideRecord, LinkRecord, MAX_RESUME_RANGES, MAX_TARGET, MetaRecord, ObjectKind,
+    OpenRecord, Ranges, RootHash,
 };
 use crate::control::cbor::{DecodeError, MapReader, MapWriter, head_len, int_magnitude};
 use crate::destination::{PathError, split_relative};
@@ -30,6 +30,7 @@ const CLOSE: u8 = 2;
 const END: u8 = 3;
 const SENDING: u8 = 4;
 const RECHECK: u8 = 5;
+const LINK: u8 = 6;
 
 const GO: u8 = 1;
 const SKIP: u8 = 2;
@@ -66,6 +67,9 @@ pub enum RecordError {
     /// The hash of an object has not 32 bytes.
     #[error("a file record has a hash of the wrong size")]
     BadRoot,
+    /// The target of a link is empty, too long or holds a zero byte.
+    #[error("a file record has an impossible link")]
+    BadTarget,
     /// Missing ranges overlap, are empty, out of order, too far or too many.
     #[error("a file record lists impossible byte ranges")]
     BadRanges,
@@ -106,6 +110,15 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
         MetaRecord::Recheck(object) => {
             map.uint(0, RECHECK.into())?;
             map.uint(1, object.0.into())?;
+        }
+        MetaRecord::Link(link) => {
+            map.uint(0, LINK.into())?;
+            map.uint(1, link.object.0.into())?;
+            map.bytes(2, link.path)?;
+            map.bytes(3, link.target)?;
+            if link.replaces {
+                map.uint(4, 1)?;
+            }
         }
     }
     let end = map.finish()?;
@@ -204,6 +217,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
             ranges: read_encoded_ranges(&mut map, 2)?,
         },
         RECHECK => MetaRecord::Recheck(read_object(&mut map, 1)?),
+        LINK => MetaRecord::Link(read_link(&mut map)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
     map.finish()?;
@@ -222,6 +236,7 @@ pub fn decode_open(record: &[u8]) -> Result<OpenRecord<'_>, RecordError> {
         MetaRecord::End { .. } => Err(RecordError::UnknownKind(END)),
         MetaRecord::Sending { .. } => Err(RecordError::UnknownKind(SENDING)),
         MetaRecord::Recheck(_) => Err(RecordError::UnknownKind(RECHECK)),
+        MetaRecord::Link(_) => Err(RecordError::UnknownKind(LINK)),
     }
 }
 
@@ -341,6 +356,27 @@ fn read_open<'a>(map: &mut MapReader<'a>) -> Result<OpenRecord<'a>, RecordError>
         modified_ns,
         accessed_ns,
         mode,
+    })
+}
+
+fn read_link<'a>(map: &mut MapReader<'a>) -> Result<LinkRecord<'a>, RecordError> {
+    let object = read_object(map, 1)?;
+    let path = map.bytes(2)?;
+    split_relative(path)?;
+    let target = map.bytes(3)?;
+    if target.is_empty() || target.len() > MAX_TARGET || target.contains(&0) {
+        return Err(RecordError::BadTarget);
+    }
+    let replaces = match map.optional_number::<u8>(4)? {
+        None => false,
+        Some(1) => true,
+        Some(_) => return Err(DecodeError::OutOfRange { key: 4 }.into()),
+    };
+    Ok(LinkRecord {
+        object,
+        path,
+        target,
+        replaces,
     })
 }
 

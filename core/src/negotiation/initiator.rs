@@ -55,6 +55,8 @@ pub struct ClientWishes<'a> {
     pub measures: bool,
     /// This goes on with a session that was lost and in which the destination took the name of the source.
     pub renames_again: bool,
+    /// RULES follow.
+    pub selects: bool,
     /// Sources that the user named.
     pub sources: u32,
     /// How much the client can take.
@@ -90,6 +92,7 @@ impl<'a> ClientWishes<'a> {
                 create_destination: self.create_destination,
                 measures: self.measures,
                 renames_again: self.renames_again,
+                selects: self.selects,
             },
             sources: self.sources,
             object_window: self.capabilities.object_window,

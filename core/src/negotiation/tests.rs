@@ -68,6 +68,7 @@ fn wishes() -> ClientWishes<'static> {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         sources: 1,
         capabilities: HOST,
         program: "client",

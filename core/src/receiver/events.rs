@@ -6,7 +6,7 @@ use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
-use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
+use crate::metadata::{LinkRecord, MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::path::Move;
 use crate::units::ObjectId;
 
@@ -19,6 +19,8 @@ pub enum ReceiverEvent<'r> {
     Connected,
     /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
     Offered(OpenRecord<'r>),
+    /// A symbolic link is offered: make it and give the result, or say [`Receiver::handle_skip`].
+    Linked(LinkRecord<'r>),
     /// The hash of an object at its sender, told before the object is complete. What arrived must have it too,
     /// or the object must not be delivered. A sender may tell none.
     Root {
@@ -112,6 +114,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 .objects
                 .get(open.object)
                 .is_some_and(|entry| !entry.whole),
+            Ok(MetaRecord::Link(link)) => self
+                .objects
+                .get(link.object)
+                .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::End { .. }) => true,
             Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
                 .objects
@@ -159,6 +165,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 Some(ReceiverEvent::Sending { object, ranges })
             }
             MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
+            MetaRecord::Link(link) => Some(ReceiverEvent::Linked(link)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::PACKET_OVERHEAD;
 use crate::metadata::record::{self, MAX_RECORD, PREFIX_LEN};
-use crate::metadata::{MetaRecord, ObjectKind, OpenRecord, RootHash};
+use crate::metadata::{LinkRecord, MetaRecord, ObjectKind, OpenRecord, RootHash};
 use crate::units::ObjectId;
 use crate::wire::WHOLE_OVERHEAD;
 
@@ -88,6 +88,36 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         } else if stage == Stage::Ready {
             self.make_ready(record.object);
         }
+        self.blocked = Blocked::No;
+        Ok(())
+    }
+
+    /// Offers a symbolic link; `link.object` must be [`Self::next_object`].
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`]; nothing is offered then.
+    pub fn offer_link(&mut self, link: &LinkRecord<'_>) -> Result<(), OfferError> {
+        if self.offers_ended {
+            return Err(OfferError::Ended);
+        }
+        if self.next_object() != Some(link.object) {
+            return Err(OfferError::Full);
+        }
+        let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        let length = record::encode_meta(&MetaRecord::Link(*link), &mut bytes)
+            .map_err(|_| OfferError::Invalid)?;
+        let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
+        let body = encoded.get(PREFIX_LEN..).ok_or(OfferError::Invalid)?;
+        if length > META || record::decode_meta(body).is_err() {
+            return Err(OfferError::Invalid);
+        }
+        self.meta.write(encoded).map_err(|_| OfferError::Full)?;
+        self.objects.push(Offered {
+            stage: Stage::Closed,
+            open_end: self.meta.written(),
+            ..Offered::default()
+        });
         self.blocked = Blocked::No;
         Ok(())
     }

@@ -220,6 +220,7 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
         create_destination: choices.below(2) == 1,
         measures: choices.below(2) == 1,
         renames_again: choices.below(2) == 1,
+        selects: choices.below(2) == 1,
         sources: choices.number() as u32,
         capabilities: capabilities(choices),
         program: "client",

@@ -292,6 +292,10 @@ fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
         let text = "this appliance only overwrites what differs";
         return Err(No::new(Fault::BadConfiguration, text));
     }
+    if hello.flags.selects {
+        let text = "this appliance sends what it is asked for whole: no filters, file lists, source base or -@";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
     if hello.flags.measures {
         let text = "this appliance does not measure the bandwidth of the path";
         return Err(No::new(Fault::BandwidthMeasurement, text));

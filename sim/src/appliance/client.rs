@@ -403,6 +403,7 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

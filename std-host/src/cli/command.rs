@@ -6,6 +6,8 @@
 //! Source: names and meanings from the public option table; order and groups follow the public
 //! structure of the original help.
 
+mod selection;
+
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -59,6 +61,7 @@ pub(super) fn command() -> Command {
         .args_override_self(true)
         .args(general_args())
         .args(file_args())
+        .args(selection::args())
         .args(rate_args())
         .args(connection_args())
         .args(log_args())

@@ -5,6 +5,8 @@
 //!
 //! Source: ranges and meanings from the public option table.
 
+mod selection;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use super::environment::{self, Environment, KEY_VARIABLE, PASSWORD_VARIABLE};
 use super::later_options::unavailable;
 use super::operand;
 use super::quantity::{self, QuantityError};
-use super::route::{self, Named, Route};
+use super::route::{self, Named, Needs, Route};
 use super::settings::{
     CipherWish, DEFAULT_PROBE_RATE_BPS, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT,
     Direction, LogTarget, MeasureWish, PolicyWish, RateWish, RemoteHost, ServerModeSettings,
@@ -47,12 +49,19 @@ pub(super) fn transfer(
         .unwrap_or_default()
         .map(OsString::as_os_str)
         .collect();
-    let route = route::route(&operands, &named(matches)?, measure.is_some())?;
+    let selection = selection::wishes(matches)?;
+    let needs = Needs {
+        files: measure.is_none(),
+        list: selection.list.as_ref().map(|list| list_option(list.pairs)),
+    };
+    let mut route = route::route(&operands, &named(matches)?, &needs)?;
+    selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     Ok(TransferSettings {
         direction: route.direction,
         remote: remote_host(&route, environment)?,
         sources: route.sources,
+        selection,
         destination: route.destination,
         ssh_port: number(matches, "ssh-port", "-P", 1, 65535)?.unwrap_or(DEFAULT_SSH_PORT),
         udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
@@ -99,6 +108,14 @@ pub(super) fn server_mode(matches: &ArgMatches) -> Outcome<ServerModeSettings> {
             log: log_target(matches)?,
             debug_level: debug_level(matches),
         }),
+    }
+}
+
+const fn list_option(pairs: bool) -> &'static str {
+    if pairs {
+        "--file-pair-list"
+    } else {
+        "--file-list"
     }
 }
 

@@ -6,10 +6,13 @@
 //! Source: defaults and ranges are those of the public option table; where it is silent, the
 //! field says so.
 
+mod selection;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
 /// The TCP port of SSH.
 pub const DEFAULT_SSH_PORT: u16 = 22;
@@ -125,9 +128,11 @@ pub struct TransferSettings {
     pub direction: Direction,
     /// The other computer.
     pub remote: RemoteHost,
-    /// Source paths as raw bytes, in the order given; no path is empty, and without a source the path is
-    /// only measured.
+    /// Source paths as raw bytes, in the order given; no path is empty, and without a source and a list of them
+    /// the path is only measured.
     pub sources: Vec<Vec<u8>>,
+    /// Which files go, under which names.
+    pub selection: SelectionWishes,
     /// Destination path as raw bytes; `.` where the remote path was left empty.
     pub destination: Vec<u8>,
     /// TCP port of SSH (`-P`).
@@ -173,6 +178,29 @@ pub struct TransferSettings {
 }
 
 impl TransferSettings {
+    /// No files go: the path is measured and that is all.
+    #[must_use]
+    pub const fn only_measures(&self) -> bool {
+        self.sources.is_empty() && self.selection.list.is_none()
+    }
+
+    /// Sources as the destination counts them: those of a list are many.
+    #[must_use]
+    pub fn source_count(&self) -> u32 {
+        match self.selection.list {
+            Some(_) => u32::MAX,
+            None => u32::try_from(self.sources.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The destination is a folder, to be made if it is missing: `-d`, or a list, or a single source that keeps folders
+    /// of its path.
+    #[must_use]
+    pub fn makes_destination(&self) -> bool {
+        let keeps_folders = self.selection.base.is_some() && self.sources.len() == 1;
+        self.create_destination || self.selection.list.is_some() || keeps_folders
+    }
+
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the
     /// steps of connecting and logging in are.
     #[must_use]

@@ -2,6 +2,7 @@
 
 mod refusals;
 mod scripts;
+mod selecting;
 mod texts;
 
 use std::ffi::OsString;

@@ -12,7 +12,9 @@ use fasp_core::trains::Bandwidth;
 
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
-use crate::cli::settings::{Direction, MeasureWish, PolicyWish, RateWish, TransferSettings};
+use crate::cli::settings::{
+    Direction, MeasureWish, PolicyWish, RateWish, SelectionWishes, TransferSettings,
+};
 use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
@@ -49,7 +51,7 @@ pub(super) async fn measure(
         watch.say(&line);
     }
     match bandwidth.capacity {
-        None if settings.sources.is_empty() => Err(Fault::BandwidthMeasurement.into()),
+        None if settings.only_measures() => Err(Fault::BandwidthMeasurement.into()),
         _ => Ok(()),
     }
 }
@@ -63,6 +65,7 @@ async fn run(
     let settings = TransferSettings {
         direction: wish.direction,
         sources: Vec::new(),
+        selection: SelectionWishes::default(),
         destination: Vec::new(),
         target_rate: Some(RateWish::Bps(wish.probe_rate_bps)),
         min_rate: RateWish::Bps(0),

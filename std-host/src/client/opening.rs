@@ -16,7 +16,7 @@ use fasp_core::units::BitRate;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::SessionChannel;
+use super::{SessionChannel, selecting};
 use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
@@ -180,10 +180,11 @@ async fn say_hello(
         },
         udp_port: settings.udp_port,
         destination: if upload { &settings.destination } else { b"" },
-        create_destination: settings.create_destination,
-        measures: settings.sources.is_empty(),
+        create_destination: settings.makes_destination(),
+        measures: settings.only_measures(),
         renames_again,
-        sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
+        selects: selecting::needs_rules(settings),
+        sources: settings.source_count(),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
     };
@@ -197,7 +198,11 @@ async fn say_hello(
         })?;
     let mut first = PREAMBLE.to_vec();
     first.extend_from_slice(bytes.get(..length).unwrap_or_default());
-    if !upload {
+    if wishes.selects {
+        selecting::push_rules(&settings.selection, &mut first)?;
+    }
+    // Those of a list are sent when the server asks for them.
+    if !upload && settings.selection.list.is_none() {
         push_sources(&settings.sources, &mut first)?;
     }
     writer.send_bytes(&first).await?;

@@ -9,6 +9,7 @@ use fasp_core::crypto::CipherSuite;
 
 use super::opening::Opened;
 use super::retry::Try;
+use super::source_names::name_of;
 use crate::cli::ASCP_VERSION;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
@@ -118,7 +119,10 @@ impl ClientWatch {
         let facts = SessionFacts {
             uuid: fresh_uuid().unwrap_or_default(),
             direction: settings.direction,
-            source: settings.sources.first().cloned().unwrap_or_default(),
+            source: match &settings.selection.list {
+                Some(list) => name_of(list).into_bytes(),
+                None => settings.sources.first().cloned().unwrap_or_default(),
+            },
             source_count: settings.sources.len(),
             destination: settings.destination.clone(),
             user: settings.remote.user.clone(),
@@ -333,6 +337,10 @@ impl Observer for ClientWatch {
             report.kept,
             report.wrong,
         ));
+    }
+
+    fn passed_over(&mut self, text: &str) {
+        self.logger.log(format!("source passed over: {text}"));
     }
 
     fn file(&mut self, report: &FileReport) {

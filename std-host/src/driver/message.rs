@@ -97,6 +97,8 @@ pub enum TransferEvent {
     Started(Vec<u8>, u64),
     /// A part of a file, or all of it, was there.
     Kept(KeptReport),
+    /// A source is meant to be left out, and the log says so.
+    PassedOver(String),
     /// A file is over.
     File(FileReport),
     /// Every file has its result on this side; the peer may not know it yet.

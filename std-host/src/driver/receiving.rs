@@ -1,6 +1,7 @@
 //! The thread that receives: datagrams in, blocks to the writer threads, results back.
 
 mod deciding;
+mod linking;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 struct InHand {
     name: Vec<u8>,
     size: u64,
+    /// Or a link: counted and shown nowhere unless it failed.
     is_folder: bool,
     started: HostInstant,
     present: u64,
@@ -225,6 +227,10 @@ impl Receiving {
                     let (object, record) = (record.object, OwnedRecord::from(record));
                     self.offered(object, record);
                 }
+                ReceiverEvent::Linked(link) => {
+                    let (object, link) = (link.object, linking::owned(&link));
+                    self.linked(object, link);
+                }
                 ReceiverEvent::Root { object, root } => {
                     let root = *root;
                     if let Some(in_hand) = self.in_hand.get_mut(&object) {
@@ -387,6 +393,7 @@ impl Receiving {
                 Completion::Written { bytes, .. } => self.receiver.handle_written(bytes),
                 Completion::Checked { object, checks } => self.answers.check(object, checks),
                 Completion::Decided { object, decision } => self.decided(object, decision),
+                Completion::Linked { object, made } => self.link_over(object, made),
                 Completion::Finished { object, result } => self.file_finished(object, result),
                 Completion::FoldersSettled { failures } => {
                     for failure in failures {

@@ -1,19 +1,18 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
 mod judging;
+mod offering;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
+use std::sync::mpsc::Receiver as Items;
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::OpenRecord;
 use fasp_core::rate_control::RateLimits;
-use fasp_core::sender::{
-    FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent,
-};
+use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
@@ -25,9 +24,11 @@ use super::{CHALLENGE_ROOM, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::docroot::Docroot;
+use crate::storage::selection::Choice;
 use crate::storage::source_files::SourceFiles;
+use crate::storage::source_list::SourceNames;
 use crate::storage::waker::Waker;
-use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
+use crate::storage::walk::{SourceItem, SourceProblem};
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// Bytes of one batch to the kernel.
@@ -36,8 +37,6 @@ const BATCH_BYTES: usize = 65_000;
 /// waking for each costs more than it smooths. What is due meanwhile leaves in one batch, which the receiver's
 /// least delay does not notice and its buffers hardly do.
 const ROUND: Duration = Duration::from_micros(200);
-/// Items that the walk may be ahead.
-const WALK_AHEAD: usize = 2_048;
 /// The progress line is refreshed this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -46,6 +45,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 struct Offered {
     name: Vec<u8>,
     size: u64,
+    /// Or a link: counted and shown nowhere unless it failed.
     is_folder: bool,
     started: Option<HostInstant>,
     present: u64,
@@ -114,15 +114,20 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Starts sending `sources` below `docroot`.
+    /// Starts sending `sources` below `docroot`, as far as `choice` wants them.
     ///
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn start(lane: Lane, docroot: Arc<Docroot>, sources: Vec<Vec<u8>>) -> Outcome<Transfer> {
+    pub fn start(
+        lane: Lane,
+        docroot: Arc<Docroot>,
+        sources: SourceNames,
+        choice: Choice,
+    ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, ends) {
+            match Self::new(lane, docroot, sources, choice, ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -135,7 +140,8 @@ impl Sending {
     fn new(
         lane: Lane,
         docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
+        sources: SourceNames,
+        choice: Choice,
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
@@ -155,7 +161,7 @@ impl Sending {
             sender,
             udp: lane.udp,
             peer: lane.peer,
-            walk: walk_ahead(docroot, sources, lane.waker.clone())?,
+            walk: offering::walk_ahead(docroot, sources, choice, lane.waker.clone())?,
             waker: lane.waker,
             source: Observed {
                 files,
@@ -242,84 +248,6 @@ impl Sending {
     /// A client sends where the server told it to, a server where its client has proven to be.
     fn destination(&self) -> Option<SocketAddr> {
         self.peer.or_else(|| self.sender.peer_address())
-    }
-
-    fn offer(&mut self) {
-        while !self.walk_ended {
-            let Some(item) = self.next_item.take().or_else(|| self.next_from_walk()) else {
-                return;
-            };
-            let Some(object) = self.sender.next_object() else {
-                self.next_item = Some(item);
-                return;
-            };
-            match self.sender.offer(&record_of(object, &item)) {
-                Ok(()) => self.register(object, item),
-                Err(OfferError::Full) => {
-                    self.next_item = Some(item);
-                    return;
-                }
-                Err(_) => {
-                    let failure = Failure::new(
-                        Fault::FilePathTooLong,
-                        format!(
-                            "the path cannot be sent: {}",
-                            String::from_utf8_lossy(&item.path)
-                        ),
-                    );
-                    self.problem(item.path, failure);
-                }
-            }
-        }
-    }
-
-    fn register(&mut self, object: ObjectId, item: SourceItem) {
-        let is_folder = item.kind == ObjectKind::Directory;
-        let offered = Offered {
-            name: item.path.clone(),
-            size: item.size,
-            is_folder,
-            started: None,
-            present: 0,
-            compares: false,
-        };
-        self.offered.insert(object, offered);
-        if !is_folder {
-            self.source.files.register(object, item);
-        }
-    }
-
-    fn next_from_walk(&mut self) -> Option<SourceItem> {
-        loop {
-            match self.walk.try_recv() {
-                Ok(Ok(item)) => return Some(item),
-                Ok(Err(problem)) => {
-                    let failure = Failure::new(problem.fault, problem.text);
-                    self.problem(problem.path, failure);
-                }
-                Err(TryRecvError::Empty) => return None,
-                Err(TryRecvError::Disconnected) => {
-                    self.walk_ended = true;
-                    self.sender.end_offers();
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// A source that never becomes an object.
-    fn problem(&mut self, name: Vec<u8>, failure: Failure) {
-        self.report.totals.failed += 1;
-        self.ends.tell(TransferEvent::File(FileReport {
-            object: None,
-            name,
-            size: 0,
-            start_byte: 0,
-            elapsed: None,
-            verdict: FileVerdict::Failed(failure),
-            peer_gave_up: false,
-            is_folder: false,
-        }));
     }
 
     fn take_events(&mut self) {
@@ -542,45 +470,4 @@ impl Sending {
             ..self.report.clone()
         }
     }
-}
-
-fn record_of(object: ObjectId, item: &SourceItem) -> OpenRecord<'_> {
-    OpenRecord {
-        object,
-        path: &item.path,
-        kind: item.kind,
-        size: item.size,
-        modified_ns: item.modified_ns,
-        accessed_ns: item.accessed_ns,
-        mode: item.mode,
-    }
-}
-
-/// Walks the sources on a thread of its own, so that a slow folder never delays a datagram.
-fn walk_ahead(
-    docroot: Arc<Docroot>,
-    sources: Vec<Vec<u8>>,
-    waker: Waker,
-) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
-    let (sink, items) = sync_channel(WALK_AHEAD);
-    let walk = move || {
-        for item in SourceWalk::new(docroot, sources) {
-            if sink.send(item).is_err() {
-                return;
-            }
-            waker.wake();
-        }
-        drop(sink);
-        waker.wake();
-    };
-    std::thread::Builder::new()
-        .name("source-walk".to_owned())
-        .spawn(walk)
-        .map_err(|error| {
-            Failure::new(
-                Fault::ThreadSpawn,
-                format!("Unable to spawn thread: {error}"),
-            )
-        })?;
-    Ok(items)
 }

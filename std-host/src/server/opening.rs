@@ -15,21 +15,21 @@ use tokio::time::timeout;
 
 use super::SessionRights;
 use super::rules::FlowRules;
+use super::selecting;
+use super::settings::ServerSettings;
 use crate::failure::{Failure, Outcome};
 use crate::session::{
-    Message, MessageWriter, Messages, capabilities, fresh_connection, fresh_secret,
+    Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
 };
 use crate::storage::destination_tree::{DestinationTree, Placement};
-use crate::storage::disk_fault::{named, read_failure};
+use crate::storage::disk_fault::named;
 use crate::storage::docroot::Docroot;
+use crate::storage::selection::Choice;
+use crate::storage::source_list::SourceNames;
 use crate::udp::{UdpPort, largest_datagram};
 
 /// How long a client may take to say what it wants.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of source paths that a client may name.
-const MOST_SOURCE_BYTES: usize = 64 << 20;
-/// Sources looked at before the session; the walk reports the others.
-const SOURCES_CHECKED: usize = 64;
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the session will do.
 #[derive(Debug)]
@@ -37,7 +37,10 @@ pub(super) enum Work {
     /// A download.
     Send {
         docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
+        sources: SourceNames,
+        choice: Choice,
+        /// The client names its sources when it is asked.
+        queue: Option<SourceQueue>,
     },
     /// An upload.
     Receive { tree: DestinationTree },
@@ -201,26 +204,24 @@ async fn prepare(
     if hello.flags.measures {
         return Ok((Work::Measure, bind()?));
     }
-    let docroot = Arc::new(match &rights.rules.docroot {
+    let docroot = match &rights.rules.docroot {
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
-    });
+    };
     let work = match hello.direction {
         TransferDirection::Upload if hello.flags.renames_again => Work::Receive {
-            tree: renamed_again(&docroot, hello)?,
+            tree: renamed_again(&Arc::new(docroot), hello)?,
         },
         TransferDirection::Upload => Work::Receive {
             tree: destination_tree(
-                &docroot,
+                &Arc::new(docroot),
                 hello.destination,
                 hello.sources,
                 hello.flags.create_destination,
             )?,
         },
         TransferDirection::Download => {
-            let sources = read_sources(messages).await?;
-            check_sources(&docroot, &sources)?;
-            Work::Send { docroot, sources }
+            selecting::download(hello, messages, docroot, ServerSettings::default()).await?
         }
     };
     Ok((work, bind()?))
@@ -281,52 +282,4 @@ pub(crate) fn check_destination(
         ends_with_dot: path.ends_with(b"/.") || path == b".",
     })
     .map_err(|fault| named(path, fault))
-}
-
-async fn read_sources(messages: &mut Messages) -> Outcome<Vec<Vec<u8>>> {
-    let malformed = || Failure::new(Fault::Protocol, "the client named no sources");
-    let mut sources = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let message = timeout(HELLO_TIMEOUT, messages.next())
-            .await
-            .ok()
-            .flatten()
-            .ok_or_else(malformed)??;
-        let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
-            return Err(malformed());
-        };
-        for path in paths.iter() {
-            bytes += path.len() + 32;
-            sources.push(path.to_vec());
-        }
-        if bytes > MOST_SOURCE_BYTES {
-            return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
-        }
-        if !more {
-            break;
-        }
-    }
-    if sources.is_empty() {
-        Err(malformed())
-    } else {
-        Ok(sources)
-    }
-}
-
-/// If nothing of what was asked for is there, the session is refused at once.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
-    if sources.len() > SOURCES_CHECKED {
-        return Ok(());
-    }
-    let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first.get_or_insert_with(|| read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
 }

@@ -69,6 +69,10 @@ impl Observer for ServerWatch {
         ));
     }
 
+    fn passed_over(&mut self, text: &str) {
+        self.logger.log(format!("source passed over: {text}"));
+    }
+
     fn file(&mut self, report: &FileReport) {
         let name = printable(&report.name);
         match &report.verdict {

@@ -24,6 +24,8 @@ pub trait Observer: Send {
     fn started(&mut self, name: &[u8], size: u64);
     /// A part of a file, or all of it, was there before.
     fn kept(&mut self, report: &KeptReport);
+    /// A source is meant to be left out.
+    fn passed_over(&mut self, _text: &str) {}
     /// A file is over.
     fn file(&mut self, report: &FileReport);
     /// Data is moving; called a few times a second.

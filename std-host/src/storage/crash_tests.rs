@@ -18,6 +18,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use fasp_core::metadata::{ByteRange, ObjectKind};
+use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
@@ -82,6 +83,7 @@ impl Session {
             threads: 1,
             resume_level,
             preserve: Preserve::default(),
+            links: LinkTreatment::CopyForce,
             checkpoints: CheckpointRule {
                 bytes: UNSAVED,
                 interval: Duration::from_secs(3_600),

@@ -174,7 +174,7 @@ impl ReadAhead {
         let wanted = task.wanted_bytes();
         while bytes.len() < wanted {
             let offset = task.offset() + u64::try_from(bytes.len()).unwrap_or(0);
-            match rustix::io::pread(&file, spare_capacity(&mut bytes), offset) {
+            match rustix::io::pread(&file, spare_capacity(&mut bytes), item.start + offset) {
                 Ok(0) => return Err(shorter(item)),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(unreadable(item, error)),
@@ -225,11 +225,14 @@ impl ReadAhead {
                 return Err(changed(item));
             }
             block.clear();
-            match rustix::io::pread(file, spare_capacity(&mut block), at) {
+            match rustix::io::pread(file, spare_capacity(&mut block), item.start + at) {
                 Ok(0) => return Err(shorter(item)),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(unreadable(item, error)),
             }
+            // The file may go on behind the part that is sent.
+            let rest = usize::try_from(item.size - at).unwrap_or(usize::MAX);
+            block.truncate(rest);
             hasher.update(&block);
             at += u64::try_from(block.len()).unwrap_or(0);
         }
@@ -253,7 +256,7 @@ impl ReadAhead {
 /// Whether a file is still in the state in which `item` was offered, as far as size and times tell.
 pub(super) fn is_as_offered(item: &SourceItem, now: Fingerprint) -> bool {
     now.regular
-        && now.size == item.size
+        && now.size == item.file_size
         && now.modified_ns == item.modified_ns
         && now.inode == item.inode
         && now.device == item.device

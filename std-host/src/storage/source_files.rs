@@ -155,7 +155,7 @@ impl SourceFiles {
             return ReadOutcome::Failed(Fault::InternalError);
         };
         let within = u64::try_from(within).unwrap_or(0);
-        let mut offset = key.1 * BLOCK_BYTES + within;
+        let mut offset = item.start + key.1 * BLOCK_BYTES + within;
         let mut rest = piece;
         while !rest.is_empty() {
             match rustix::io::pread(file, &mut *rest, offset) {

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
+use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
@@ -22,6 +23,7 @@ use super::checker;
 use super::destination_tree::DestinationTree;
 use super::finishing;
 use super::folders::{FolderNotes, Folders};
+pub use super::links::OwnedLink;
 pub use super::partial_file::{CheckpointRule, Decision};
 use super::waker::Waker;
 use super::writer::Writer;
@@ -47,6 +49,8 @@ pub struct WriteConfig {
     pub preserve: Preserve,
     /// When resumable files are noted.
     pub checkpoints: CheckpointRule,
+    /// What the sender may do with links: copy them, with force or without, or nothing.
+    pub links: LinkTreatment,
 }
 
 /// An OPEN record that owns its path.
@@ -144,6 +148,13 @@ pub enum Job {
         /// With resume: leave what is there for the next time.
         keep_partial: bool,
     },
+    /// A link, without a decision: answered by [`Completion::Linked`] or a failed [`Completion::Finished`].
+    Link {
+        /// Which object.
+        object: ObjectId,
+        /// What it is.
+        link: OwnedLink,
+    },
     /// Every object is finished: set final modes and times of folders. Answered by
     /// [`Completion::FoldersSettled`].
     SettleFolders,
@@ -179,6 +190,13 @@ pub enum Completion {
         object: ObjectId,
         /// Why it failed, with a sentence that names the file.
         result: Result<(), Failure>,
+    },
+    /// A link was made, or what has its name stays.
+    Linked {
+        /// Which object.
+        object: ObjectId,
+        /// It was made.
+        made: bool,
     },
     /// Folders have their final attributes.
     FoldersSettled {
@@ -386,6 +404,7 @@ impl Shared {
             | Job::Recheck { object }
             | Job::Commit { object, .. }
             | Job::Whole { object, .. }
+            | Job::Link { object, .. }
             | Job::Abandon { object, .. } => object.0,
             Job::SettleFolders => 0,
         };

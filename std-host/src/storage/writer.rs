@@ -15,7 +15,7 @@ use super::disk_fault::named;
 use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
 use super::partial_file::{Decision, PartialFile, Present};
-use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
+use super::write_behind::{Completion, Job, OwnedLink, OwnedRecord, Shared, lock};
 use crate::failure::{Failure, Outcome};
 
 /// Files that all threads together keep open.
@@ -138,6 +138,7 @@ impl Writer {
                 object,
                 keep_partial,
             } => self.abandon(object, keep_partial),
+            Job::Link { object, link } => self.link(object, &link),
             Job::SettleFolders => {
                 let config = &self.shared.config;
                 let notes = &self.shared.folder_notes;
@@ -258,6 +259,19 @@ impl Writer {
                 file.abandon(&mut self.folders, false);
                 Err(failure)
             }
+        }
+    }
+
+    fn link(&mut self, object: ObjectId, link: &OwnedLink) {
+        let allowed = self.shared.config.links;
+        let made = self
+            .folders
+            .tree()
+            .locate(&link.path)
+            .and_then(|path| self.folders.make_link(&path, link, allowed));
+        match made {
+            Ok(made) => self.shared.complete(Completion::Linked { object, made }),
+            Err(failure) => self.finish(object, Err(failure)),
         }
     }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::super::selection::Choice;
+use super::super::source_list::SourceNames;
 use super::super::walk::SourceWalk;
 use super::*;
 
@@ -105,7 +107,8 @@ impl Fixture {
 
 fn item(root: &Path, name: &str) -> SourceItem {
     let docroot = Arc::new(Docroot::confined(root).unwrap());
-    SourceWalk::new(docroot, vec![name.as_bytes().to_vec()])
+    let names = SourceNames::of(vec![name.as_bytes().to_vec()]);
+    SourceWalk::new(docroot, names, &Choice::default())
         .next()
         .unwrap()
         .unwrap()
@@ -441,4 +444,27 @@ fn a_file_whose_attributes_change_is_read_again_and_passes() {
     fs::hard_link(it.path("f"), it.path("g")).unwrap();
     it.read_all(object, content.len(), 1_377).unwrap();
     assert_eq!(it.root(object), Ok(*blake3::hash(&content).as_bytes()));
+}
+
+#[test]
+fn a_part_of_a_file_is_read_hashed_and_read_again_as_a_file_of_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut it = Fixture::new(300_000);
+    let content = pattern(1_200_000, 9);
+    for (start, size) in [(1_usize, 10_usize), (300_001, 700_000), (262_144, 262_144)] {
+        let name = format!("f{start}");
+        fs::write(it.path(&name), &content).unwrap();
+        let mut item = item(it.folder.path(), &name);
+        (item.start, item.size) = (start as u64, size as u64);
+        let object = ObjectId(it.next);
+        it.next += 1;
+        it.files.register(object, item);
+        let part = &content[start..start + size];
+        assert!(it.read_all(object, size, 1_377).unwrap() == part);
+        assert!(it.read(object, 3, 5).unwrap() == part[3..8], "once more");
+        assert!(it.read(object, 0, size + 1).is_err(), "behind its end");
+        std::thread::sleep(Duration::from_millis(30));
+        fs::set_permissions(it.path(&name), fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(it.root(object), Ok(*blake3::hash(part).as_bytes()));
+    }
 }

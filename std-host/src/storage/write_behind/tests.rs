@@ -130,6 +130,7 @@ fn start(root: &Path, resume_level: u8, preserve: Preserve, waker: &Waker) -> Wr
         threads: 2,
         resume_level,
         preserve,
+        links: LinkTreatment::CopyForce,
         checkpoints: CheckpointRule {
             least_chunk_log2: 10,
             ..CheckpointRule::default()

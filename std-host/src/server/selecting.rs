@@ -1,0 +1,174 @@
+//! What the client of a download wants of its sources: RULES, and the sources themselves.
+
+use std::sync::Arc;
+
+use fasp_core::control::{ControlMessage, Hello, Rules};
+use fasp_core::fault::Fault;
+use fasp_core::negotiation::ResumeLevel;
+use fasp_core::selection::links::{LinkTreatment, downloaded};
+use tokio::time::timeout;
+
+use super::opening::{HELLO_TIMEOUT, Work};
+use super::settings::ServerSettings;
+use crate::failure::{Failure, Outcome};
+use crate::session::{Messages, named_sources, source_queue};
+use crate::storage::disk_fault::{read_failure, shown};
+use crate::storage::docroot::Docroot;
+use crate::storage::selection::{Choice, RuleList, nanoseconds};
+use crate::storage::source_list::{NamedSource, SourceNames};
+
+/// Bytes of source paths that a client may name before the session.
+const MOST_SOURCE_BYTES: usize = 64 << 20;
+/// Sources looked at before the session; the walk reports the others.
+const SOURCES_CHECKED: usize = 64;
+
+/// What RULES said besides the choice.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delivery {
+    pairs: bool,
+    on_demand: bool,
+}
+
+/// Reads what is wanted; the work of the session that follows.
+///
+/// # Errors
+///
+/// What is wrong with it, or that nothing of it is there.
+pub(super) async fn download(
+    hello: &Hello<'_>,
+    messages: &mut Messages,
+    docroot: Docroot,
+    settings: ServerSettings,
+) -> Outcome<Work> {
+    let (mut choice, mut delivery) = (Choice::default(), Delivery::default());
+    if hello.flags.selects {
+        (choice, delivery) = read_rules(messages, settings).await?;
+    } else {
+        choice.links = downloaded(
+            fasp_core::selection::links::LinkMethod::Follow,
+            settings.symbolic_links,
+        );
+    }
+    if choice.part.is_some() && hello.resume != ResumeLevel::Restart {
+        let text = "a part of a file (-@) cannot be resumed (-k)";
+        return Err(Failure::new(Fault::Usage, text));
+    }
+    let docroot = match choice.links {
+        LinkTreatment::FollowAnywhere => docroot.following_links_anywhere(),
+        _ => docroot,
+    };
+    let docroot = Arc::new(docroot);
+    let (queue, sources) = if delivery.on_demand {
+        let (queue, sources) = source_queue(delivery.pairs);
+        (Some(queue), sources)
+    } else {
+        let sources = read_sources(messages, delivery.pairs).await?;
+        check_sources(&docroot, &sources, &choice)?;
+        (None, SourceNames::new(sources.into_iter().map(Ok)))
+    };
+    Ok(Work::Send {
+        docroot,
+        sources,
+        choice,
+        queue,
+    })
+}
+
+async fn read_rules(
+    messages: &mut Messages,
+    settings: ServerSettings,
+) -> Outcome<(Choice, Delivery)> {
+    let mut list = RuleList::default();
+    loop {
+        let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
+        let message = timeout(HELLO_TIMEOUT, messages.next())
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(malformed)??;
+        let Ok(Some(ControlMessage::Rules(rules))) = message.raw().decode() else {
+            return Err(malformed());
+        };
+        for text in rules.rules.iter() {
+            list.add_text(text).map_err(|error| {
+                let shown: String = shown(text).chars().take(200).collect();
+                Failure::new(Fault::Usage, format!("the filter '{shown}': {error}"))
+            })?;
+        }
+        if !rules.more {
+            return Ok(settled(&rules, list, settings));
+        }
+    }
+}
+
+fn settled(rules: &Rules<'_>, list: RuleList, settings: ServerSettings) -> (Choice, Delivery) {
+    let choice = Choice {
+        rules: list,
+        newer_than_ns: rules.newer_than.map(nanoseconds),
+        older_than_ns: rules.older_than.map(nanoseconds),
+        links: downloaded(rules.links, settings.symbolic_links),
+        skip_special: rules.skip_special,
+        base: rules.base.map(<[u8]>::to_vec),
+        part: rules.part,
+    };
+    let delivery = Delivery {
+        pairs: rules.pairs,
+        on_demand: rules.on_demand,
+    };
+    (choice, delivery)
+}
+
+async fn read_sources(messages: &mut Messages, pairs: bool) -> Outcome<Vec<NamedSource>> {
+    let malformed = || Failure::new(Fault::Protocol, "the client named no sources");
+    let mut sources = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let message = timeout(HELLO_TIMEOUT, messages.next())
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(malformed)??;
+        let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
+            return Err(malformed());
+        };
+        bytes += paths.iter().map(|path| path.len() + 64).sum::<usize>();
+        if bytes > MOST_SOURCE_BYTES {
+            return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
+        }
+        sources.extend(named_sources(paths, pairs)?);
+        if !more {
+            break;
+        }
+    }
+    if sources.is_empty() {
+        Err(malformed())
+    } else {
+        Ok(sources)
+    }
+}
+
+/// If nothing of what was asked for is there, the session is refused at once.
+fn check_sources(docroot: &Docroot, sources: &[NamedSource], choice: &Choice) -> Outcome<()> {
+    let follows = matches!(
+        choice.links,
+        LinkTreatment::Follow | LinkTreatment::FollowAnywhere
+    );
+    if sources.len() > SOURCES_CHECKED {
+        return Ok(());
+    }
+    let mut first = None;
+    for source in sources {
+        let stat = if follows {
+            docroot.stat(&source.path)
+        } else {
+            docroot.stat_itself(&source.path)
+        };
+        match stat {
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                first.get_or_insert_with(|| read_failure(&source.path, error));
+            }
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
