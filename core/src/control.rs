@@ -8,6 +8,7 @@
 
 pub(crate) mod cbor;
 pub mod choices;
+mod file_wishes;
 pub mod framing;
 mod opening;
 mod running;
@@ -19,8 +20,9 @@ use cbor::{MapReader, MapWriter};
 use framing::HEADER_LEN;
 
 pub use cbor::{DecodeError, Full};
+pub use file_wishes::{AfterTransfer, FileWishes, Store, StoredAttributes, Stores};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
-pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
+pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
 
 pub(crate) const HELLO: u8 = 0x01;
 pub(crate) const ACCEPT: u8 = 0x02;
@@ -34,6 +36,8 @@ const SUMMARY: u8 = 0x0A;
 const SUMMARY_ACK: u8 = 0x0B;
 const KEEPALIVE: u8 = 0x0D;
 const SOURCES: u8 = 0x0E;
+const NAMES: u8 = 0x14;
+const DELETED: u8 = 0x15;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -83,6 +87,10 @@ pub enum ControlMessage<'a> {
         /// Another SOURCES message follows.
         more: bool,
     },
+    /// What a source folder holds, before anything is deleted.
+    Names(Names<'a>),
+    /// What was deleted.
+    Deleted(Deleted<'a>),
 }
 
 impl<'a> ControlMessage<'a> {
@@ -102,6 +110,8 @@ impl<'a> ControlMessage<'a> {
             Self::SummaryAck { .. } => SUMMARY_ACK,
             Self::KeepAlive => KEEPALIVE,
             Self::Sources { .. } => SOURCES,
+            Self::Names(_) => NAMES,
+            Self::Deleted(_) => DELETED,
         }
     }
 
@@ -128,6 +138,8 @@ impl<'a> ControlMessage<'a> {
             Self::Summary(summary) => summary.write(&mut map)?,
             Self::SummaryAck { code } => map.uint(0, (*code).into())?,
             Self::Sources { paths, more } => paths.write(*more, &mut map)?,
+            Self::Names(names) => names.write(&mut map)?,
+            Self::Deleted(deleted) => deleted.write(&mut map)?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -168,6 +180,8 @@ impl<'a> ControlMessage<'a> {
                 let (paths, more) = SourcePaths::read(body)?;
                 Self::Sources { paths, more }
             }
+            NAMES => Self::Names(Names::read(body)?),
+            DELETED => Self::Deleted(Deleted::read(body)?),
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

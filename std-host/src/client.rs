@@ -60,6 +60,9 @@ pub fn run(settings: TransferSettings) -> ExitCode {
             return ExitStatus::Failed.into();
         }
     };
+    for note in &settings.notes {
+        terminal::print_stderr(&format!("ascp: note: {note}\n"));
+    }
     let status = runtime.block_on(async {
         guard_process();
         let mut watch = ClientWatch::new(&settings, logger);
@@ -267,7 +270,7 @@ fn start(
     local: &mut Local,
     opened: Opened,
 ) -> Outcome<(Transfer, Side)> {
-    let resume_level = opened.agreement.resume().number();
+    let resume_level = opened.agreement.resume();
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
@@ -278,6 +281,7 @@ fn start(
             tree: download_tree(settings, local)?,
             threads: WRITER_THREADS,
             resume_level,
+            rules: settings.overwriting.file_rules(),
             preserve: Preserve {
                 modified: times,
                 accessed: times,

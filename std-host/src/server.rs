@@ -23,7 +23,7 @@ use crate::logging::Logger;
 use crate::session::{MessageWriter, Messages, Session, Side, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::waker::Waker;
-use crate::storage::write_behind::{CheckpointRule, WriteConfig};
+use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
@@ -140,7 +140,7 @@ async fn serve_until(
 fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
-    let resume_level = opened.agreement.resume().number();
+    let resume_level = opened.agreement.resume();
     let lane = Lane {
         agreement: opened.agreement,
         keys: opened.keys,
@@ -152,6 +152,11 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         waker,
     };
     let sends = lane.agreement.is_sender();
+    let rules = FileRules {
+        overwrite: lane.agreement.overwrite(),
+        saves_old: opened.saves_old,
+        partial_suffix: None,
+    };
     let transfer = match opened.work {
         Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
         Work::Receive { tree } => {
@@ -159,6 +164,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                 tree: Arc::new(tree),
                 threads: WRITER_THREADS,
                 resume_level,
+                rules,
                 preserve: Preserve {
                     modified: preserve.modification_times,
                     accessed: preserve.access_times,

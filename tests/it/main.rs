@@ -23,6 +23,7 @@ mod house_rules;
 mod live_rates;
 mod logs;
 mod metadata;
+mod overwriting;
 mod rates;
 mod resume;
 mod secrets;

@@ -63,7 +63,7 @@ fn hello() -> Hello<'static> {
         flags: HelloFlags {
             create_destination: true,
             measures: false,
-            renames_again: false,
+            ..HelloFlags::default()
         },
         sources: 2,
         object_window: 4_096,
@@ -71,6 +71,7 @@ fn hello() -> Hello<'static> {
         max_body: 1 << 20,
         program: "ascp 0.1.0",
         metadata_window: 1 << 18,
+        files: FileWishes::default(),
     }
 }
 
@@ -148,6 +149,7 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
                 code: 35,
                 text: "Disk read error",
                 path: b"a/b\n",
+                delivered: false,
             }),
         ),
         (
@@ -157,6 +159,7 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
                 code: 4,
                 text: "No such file or directory",
                 path: b"gone",
+                delivered: false,
             }),
         ),
         (
@@ -284,6 +287,8 @@ prop_compose! {
                 create_destination: choices.5,
                 measures: choices.6,
                 renames_again: choices.5 && !choices.6,
+                saves_old: choices.5,
+                deletes: choices.6,
             },
             max_datagram: small[0],
             fixed_datagram: Some(small[1]).filter(|size| *size != 0),
@@ -377,6 +382,7 @@ proptest! {
                 code,
                 text,
                 path,
+                delivered: false,
             }),
             ControlMessage::Summary(Summary {
                 code,

@@ -5,6 +5,7 @@
 //!
 //! Source: PROTOCOL.md chapter 6.
 
+use super::attributes::{ATTRIBUTES, AttributesRecord};
 use super::{
     ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord, Ranges,
     RootHash,
@@ -77,6 +78,9 @@ pub enum RecordError {
 ///
 /// [`Full`] if `out` is too small or the record exceeds [`MAX_RECORD`].
 pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Full> {
+    if let MetaRecord::Attributes(attributes) = record {
+        return attributes.encode(out);
+    }
     let mut map = MapWriter::new(out, PREFIX_LEN)?;
     match record {
         MetaRecord::Open(open) => write_open(open, &mut map)?,
@@ -107,6 +111,8 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
             map.uint(0, RECHECK.into())?;
             map.uint(1, object.0.into())?;
         }
+        // Written above.
+        MetaRecord::Attributes(_) => return Err(Full),
     }
     let end = map.finish()?;
     write_prefix(end, out)
@@ -204,6 +210,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
             ranges: read_encoded_ranges(&mut map, 2)?,
         },
         RECHECK => MetaRecord::Recheck(read_object(&mut map, 1)?),
+        ATTRIBUTES => MetaRecord::Attributes(AttributesRecord::read(&mut map)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
     map.finish()?;
@@ -222,6 +229,7 @@ pub fn decode_open(record: &[u8]) -> Result<OpenRecord<'_>, RecordError> {
         MetaRecord::End { .. } => Err(RecordError::UnknownKind(END)),
         MetaRecord::Sending { .. } => Err(RecordError::UnknownKind(SENDING)),
         MetaRecord::Recheck(_) => Err(RecordError::UnknownKind(RECHECK)),
+        MetaRecord::Attributes(_) => Err(RecordError::UnknownKind(ATTRIBUTES)),
     }
 }
 

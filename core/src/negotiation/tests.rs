@@ -66,6 +66,9 @@ fn wishes() -> ClientWishes<'static> {
         create_destination: false,
         measures: false,
         renames_again: false,
+        saves_old: false,
+        deletes: false,
+        files: crate::control::FileWishes::default(),
         sources: 1,
         capabilities: HOST,
         program: "client",
@@ -250,7 +253,7 @@ fn attributes_that_the_server_cannot_preserve_are_left_out() {
     let limits = ServerLimits {
         preserve: Preserve {
             modification_times: true,
-            access_times: false,
+            ..Preserve::default()
         },
         ..LIMITS
     };

@@ -6,6 +6,7 @@ use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
+use crate::metadata::attributes::AttributesRecord;
 use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::path::Move;
 use crate::units::ObjectId;
@@ -17,6 +18,8 @@ use crate::units::ObjectId;
 pub enum ReceiverEvent<'r> {
     /// The first authentic datagram came from the sender.
     Connected,
+    /// Attributes of an object that is not offered yet; they are of the one that is offered next, or of none.
+    Attributes(AttributesRecord<'r>),
     /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
     Offered(OpenRecord<'r>),
     /// The hash of an object at its sender, told before the object is complete. What arrived must have it too,
@@ -113,6 +116,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 .get(open.object)
                 .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::End { .. }) => true,
+            Ok(MetaRecord::Attributes(attributes)) => self
+                .objects
+                .get(attributes.object)
+                .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
                 .objects
                 .get(object)
@@ -159,6 +166,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 Some(ReceiverEvent::Sending { object, ranges })
             }
             MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
+            MetaRecord::Attributes(attributes) => Some(ReceiverEvent::Attributes(attributes)),
         }
     }
 }

@@ -28,6 +28,7 @@ enum Fact {
     Ended(u32),
     Sending(ObjectId),
     Recheck(ObjectId),
+    Attributes,
 }
 
 /// What the blocks of one datagram take that were checked so far.
@@ -225,6 +226,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 MetaRecord::End { objects, .. } => Fact::Ended(objects),
                 MetaRecord::Sending { object, .. } => Fact::Sending(object),
                 MetaRecord::Recheck(object) => Fact::Recheck(object),
+                MetaRecord::Attributes(_) => Fact::Attributes,
             };
             if !self.on_fact(fact, start) {
                 self.fail(Fault::Protocol);
@@ -243,6 +245,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.on_sending(object, &ranges)
             }
             Fact::Recheck(object) => self.on_recheck(object),
+            Fact::Attributes => true,
             Fact::Offered(object, size, kind) => {
                 // After END comes only what was to travel in one frame and found no path that carries it.
                 self.ended.is_none_or(|objects| object.0 <= objects)

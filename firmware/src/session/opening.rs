@@ -226,7 +226,7 @@ impl<
             max_resume: ResumeLevel::Attributes,
             preserve: Preserve {
                 modification_times: true,
-                access_times: false,
+                ..Preserve::default()
             },
             capabilities: Capabilities {
                 max_datagram: largest,
@@ -287,6 +287,18 @@ const HELLO: u8 = 0x01;
 fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
     if hello.overwrite != OverwriteRule::Diff {
         let text = "this appliance only overwrites what differs";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.flags.saves_old || hello.flags.deletes {
+        let text = "this appliance neither keeps files that are replaced nor deletes others before";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.files.changes_sources() {
+        let text = "this appliance neither removes nor moves files after their transfer";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.files.stored.any() || hello.preserve.owners() {
+        let text = "this appliance has no owners, extended attributes and access lists";
         return Err(No::new(Fault::BadConfiguration, text));
     }
     if hello.flags.measures {

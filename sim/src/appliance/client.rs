@@ -403,6 +403,9 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         create_destination: false,
         measures: false,
         renames_again: false,
+        saves_old: false,
+        deletes: false,
+        files: fasp_core::control::FileWishes::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -6,6 +6,8 @@
 //! Source: names and meanings from the public option table; order and groups follow the public
 //! structure of the original help.
 
+mod overwrite;
+
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -59,6 +61,7 @@ pub(super) fn command() -> Command {
         .args_override_self(true)
         .args(general_args())
         .args(file_args())
+        .args(overwrite::args())
         .args(rate_args())
         .args(connection_args())
         .args(log_args())
@@ -85,6 +88,11 @@ fn value(id: &'static str, name: &'static str) -> Arg {
         .value_parser(value_parser!(OsString))
 }
 
+/// An option that only the long help shows.
+fn rare(arg: Arg) -> Arg {
+    arg.hide_short_help(true)
+}
+
 fn under(heading: &'static str, args: Vec<Arg>) -> Vec<Arg> {
     args.into_iter()
         .map(|arg| arg.help_heading(heading))
@@ -98,7 +106,7 @@ fn general_args() -> Vec<Arg> {
             Arg::new("help")
                 .short('h')
                 .long("help")
-                .action(ArgAction::Help)
+                .action(ArgAction::HelpShort)
                 .help("Show this help"),
             Arg::new("version")
                 .short('A')

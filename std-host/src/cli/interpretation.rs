@@ -5,6 +5,8 @@
 //!
 //! Source: ranges and meanings from the public option table.
 
+mod overwrite;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,7 +51,9 @@ pub(super) fn transfer(
         .collect();
     let route = route::route(&operands, &named(matches)?, measure.is_some())?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
+    let overwriting = overwrite::wishes(matches)?;
     Ok(TransferSettings {
+        notes: overwrite::notes(&overwriting, route.direction),
         direction: route.direction,
         remote: remote_host(&route, environment)?,
         sources: route.sources,
@@ -67,6 +71,7 @@ pub(super) fn transfer(
         policy: policy(matches)?,
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
+        overwriting,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
         preserve_times: matches.get_flag("preserve-times"),

@@ -12,7 +12,9 @@ use fasp_core::trains::Bandwidth;
 
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
-use crate::cli::settings::{Direction, MeasureWish, PolicyWish, RateWish, TransferSettings};
+use crate::cli::settings::{
+    Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, TransferSettings,
+};
 use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
@@ -68,6 +70,7 @@ async fn run(
         min_rate: RateWish::Bps(0),
         policy: PolicyWish::Fair,
         resume_level: 0,
+        overwriting: OverwriteWishes::default(),
         ..settings.clone()
     };
     let opening = async {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fasp_core::control::choices::{OverwriteRule, Preserve, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello};
 use fasp_core::crypto::CipherSuite;
@@ -53,6 +53,8 @@ pub(super) struct Opened {
     pub(super) peer: IpAddr,
     pub(super) work: Work,
     pub(super) program: String,
+    /// Files that are replaced are kept.
+    pub(super) saves_old: bool,
 }
 
 /// Reads what the client wants and answers it.
@@ -104,6 +106,7 @@ pub(super) async fn open(
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
+    let saves_old = proposal.hello().flags.saves_old;
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -130,6 +133,7 @@ pub(super) async fn open(
         peer,
         work,
         program,
+        saves_old,
     })
 }
 
@@ -156,11 +160,11 @@ async fn prepare(
     peer: IpAddr,
     local: IpAddr,
 ) -> Outcome<(Work, UdpPort)> {
-    if hello.overwrite != OverwriteRule::Diff {
-        return Err(Failure::new(
-            Fault::BadConfiguration,
-            "this server only overwrites what differs",
-        ));
+    let files = &hello.files;
+    if hello.flags.deletes || files.changes_sources() || files.stored.any() {
+        let text =
+            "this server neither deletes, moves nor keeps attributes besides times and modes";
+        return Err(Failure::new(Fault::BadConfiguration, text));
     }
     let port = if rights.udp_port == 0 {
         hello.udp_port

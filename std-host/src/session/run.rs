@@ -200,6 +200,7 @@ impl<'o> Session<'o> {
                 .name
                 .get(..report.name.len().min(4_096))
                 .unwrap_or_default(),
+            delivered: false,
         };
         let _ = self.writer.send(&ControlMessage::FileError(error)).await;
     }

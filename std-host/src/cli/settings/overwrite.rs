@@ -1,0 +1,28 @@
+//! What becomes of files that are at the destination already.
+
+pub use fasp_core::control::choices::OverwriteRule;
+
+use crate::storage::file_rules::FileRules;
+
+/// Options about what is at the destination already.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct OverwriteWishes {
+    /// When a file is replaced (`--overwrite`).
+    pub rule: OverwriteRule,
+    /// What a downloaded file has behind its name until it is complete (`--partial-file-suffix`).
+    pub partial_suffix: Option<Vec<u8>>,
+    /// Keep a file that is replaced under another name (`--save-before-overwrite`).
+    pub saves_old: bool,
+}
+
+impl OverwriteWishes {
+    /// The rules for files received here.
+    #[must_use]
+    pub fn file_rules(&self) -> FileRules {
+        FileRules {
+            overwrite: self.rule,
+            saves_old: self.saves_old,
+            partial_suffix: self.partial_suffix.clone(),
+        }
+    }
+}
