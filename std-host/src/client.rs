@@ -23,11 +23,13 @@ use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
-use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side};
+use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side, mirroring};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::mirror::Deletion;
 use crate::storage::waker::Waker;
+use crate::storage::walk::base_name;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
@@ -180,12 +182,43 @@ async fn session(
     local.opened_once = true;
     local.renames |= opened.renames;
     let rate_cap = opened.agreement.target_rate();
+    let (mut messages, mut writer, lifeline) = channel;
+    let deletion = tokio::select! {
+        deletion = mirror(settings, local, &opened, &mut messages, &mut writer) => deletion?,
+        () = &mut stop => return Err(Fault::UserCancelled.into()),
+    };
+    watch.mirrored(&deletion);
     let (transfer, side) = start(settings, local, opened)?;
-    let (messages, writer, lifeline) = channel;
-    let session = Session::new(side, rate_cap, transfer, messages, writer, watch);
+    let mut session = Session::new(side, rate_cap, transfer, messages, writer, watch);
+    session.note_trouble(deletion.failure);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)
+}
+
+/// What must be deleted before the transfer, here or there.
+async fn mirror(
+    settings: &TransferSettings,
+    local: &mut Local,
+    opened: &Opened,
+    messages: &mut Messages,
+    writer: &mut MessageWriter,
+) -> Outcome<Deletion> {
+    if !settings.overwriting.deletes {
+        return Ok(Deletion::default());
+    }
+    let source = settings
+        .sources
+        .first()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if settings.direction == Direction::Send {
+        let docroot = &local.docroot;
+        return mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await;
+    }
+    let tree = download_tree(settings, local)?;
+    let suffix = settings.overwriting.partial_suffix.clone();
+    mirroring::take_names(tree, base_name(source), suffix, messages, writer).await
 }
 
 /// What is needed of the local file system, looked at before anybody is called.
@@ -205,7 +238,16 @@ impl Local {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
         match settings.direction {
-            Direction::Send => check_sources(&docroot, &settings.sources)?,
+            Direction::Send => {
+                check_sources(&docroot, &settings.sources)?;
+                if settings.overwriting.deletes {
+                    server::check_mirror_source(&docroot, &settings.sources)?;
+                }
+            }
+            Direction::Receive if settings.overwriting.deletes => {
+                let create = settings.create_destination;
+                server::check_mirror(&docroot, &settings.destination, create)?;
+            }
             Direction::Receive => {
                 let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
                 server::check_destination(
@@ -261,7 +303,12 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
     }
     let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
     let create = settings.create_destination;
-    let tree = server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+    let (docroot, destination) = (&local.docroot, &settings.destination);
+    let tree = if settings.overwriting.deletes {
+        server::mirror_tree(docroot, destination, create)?
+    } else {
+        server::destination_tree(docroot, destination, sources, create)?
+    };
     Ok(Arc::clone(local.tree.insert(Arc::new(tree))))
 }
 

@@ -4,6 +4,7 @@
 //! client may reach is decided here, before the first file is touched.
 
 mod opening;
+pub mod permissions;
 mod watch;
 
 use std::net::SocketAddr;
@@ -20,13 +21,17 @@ use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, Session, Side, random};
+use crate::session::{MessageWriter, Messages, Session, Side, mirroring, random};
 use crate::storage::attributes::Preserve;
+use crate::storage::mirror::Deletion;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::{Opened, Work};
-pub(crate) use opening::{check_destination, destination_tree};
+pub(crate) use opening::{
+    check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
+};
+use permissions::Permissions;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -43,6 +48,8 @@ pub struct SessionRights {
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
+    /// What it may do to files.
+    pub permissions: Permissions,
 }
 
 /// Serves one client, whatever it sends, to the end.
@@ -77,6 +84,7 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             docroot: None,
             udp_port: 0,
             udp_advertise: None,
+            permissions: Permissions::default(),
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -118,6 +126,16 @@ async fn serve_until(
         }
     };
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
+    let mirrored = mirror(&opened, &mut messages, &mut writer).await;
+    let deletion = match mirrored {
+        Ok(deletion) => deletion,
+        Err(failure) => {
+            logger.error(&failure);
+            let _ = opening::refuse(&mut writer, &failure).await;
+            lifeline.finish(writer.into_inner(), 1).await;
+            return false;
+        }
+    };
     let started = start(opened);
     let (transfer, side) = match started {
         Ok(started) => started,
@@ -129,12 +147,33 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
+    watch.mirrored(&deletion);
     let session = Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
     lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
     ok
+}
+
+/// What must be deleted before the transfer.
+async fn mirror(
+    opened: &Opened,
+    messages: &mut Messages,
+    writer: &mut MessageWriter,
+) -> Outcome<Deletion> {
+    match &opened.work {
+        _ if !opened.deletes => Ok(Deletion::default()),
+        Work::Send { docroot, sources } => {
+            let source = sources.first().map(Vec::as_slice).unwrap_or_default();
+            mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await
+        }
+        Work::Receive { tree } => {
+            let name = tree.name().to_vec();
+            mirroring::take_names(Arc::clone(tree), &name, None, messages, writer).await
+        }
+        Work::Measure => Ok(Deletion::default()),
+    }
 }
 
 fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
@@ -161,7 +200,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
         Work::Receive { tree } => {
             let config = WriteConfig {
-                tree: Arc::new(tree),
+                tree,
                 threads: WRITER_THREADS,
                 resume_level,
                 rules,

@@ -19,6 +19,7 @@ pub mod file_rules;
 mod finishing;
 mod folders;
 mod hash_tree;
+pub mod mirror;
 mod partial_file;
 mod read_ahead;
 mod saved_copy;

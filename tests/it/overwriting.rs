@@ -14,7 +14,10 @@ bodies! {
     through_ascpd = Daemon:
         every_rule_with_every_level_holds_both_ways
         a_replaced_file_is_kept_both_ways
-        a_download_has_the_suffix_of_the_users_until_it_is_complete;
+        a_download_has_the_suffix_of_the_users_until_it_is_complete
+        what_the_source_has_not_is_deleted_first_both_ways
+        nothing_is_deleted_for_a_source_that_cannot_be_read_wholly
+        deleting_is_refused_where_it_could_hit_something_else;
 }
 
 /// Seconds since 1970 of every source.
@@ -207,4 +210,118 @@ fn a_download_has_the_suffix_of_the_users_until_it_is_complete(site: &Site) {
     run.succeeded();
     let note = "ascp: note: --partial-file-suffix changes nothing in an upload";
     assert!(run.err().contains(note), "{}", run.err());
+}
+
+/// `from/m` and what of it `to/m` had before.
+fn grow_mirror(from: &Path, to: &Path) {
+    for (seed, name) in (1..).zip(["m/a", "m/sub/b", "m/new/c"]) {
+        tree::write_file(&from.join(name), seed, 2_000);
+    }
+    for (seed, name) in (7..).zip(["m/a", "m/sub/b", "m/sub/gone", "m/gone/deep/x", "m/.hidden"]) {
+        tree::write_file(&to.join(name), seed, 900);
+    }
+    fs::create_dir_all(to.join("m/empty")).unwrap();
+    tree::write_file(&to.join("outside"), 99, 10);
+}
+
+fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
+    for (number, upload) in [true, false].into_iter().enumerate() {
+        for there_before in [true, false] {
+            let world = format!("del{number}{there_before}");
+            let (here, there) = (site.world.local(&world), site.world.remote(&world));
+            let (from, to) = if upload {
+                (&here, &there)
+            } else {
+                (&there, &here)
+            };
+            grow_mirror(from, to);
+            if !there_before {
+                fs::remove_dir_all(to.join("m")).unwrap();
+            }
+            fs::create_dir_all(&here).unwrap();
+            let option = ["--delete-before-transfer", "--delete-before"][number];
+            let ascp = site.ascp().args([option, "-L-", "-k1"]).current_dir(&here);
+            let remote = site.server.at(format!("{world}/m"));
+            let run = if upload {
+                ascp.arg("m/").arg(remote).run()
+            } else {
+                ascp.arg(remote).arg("./m").run()
+            };
+            run.succeeded();
+            tree::assert_same(&from.join("m"), &to.join("m"));
+            assert!(to.join("outside").exists());
+            let told = run.err().contains("deleted before the transfer: 6");
+            assert_eq!(told, there_before, "{}", run.words());
+        }
+    }
+}
+
+fn nothing_is_deleted_for_a_source_that_cannot_be_read_wholly(site: &Site) {
+    for upload in [true, false] {
+        let world = format!("broken{upload}");
+        let (here, there) = (site.world.local(&world), site.world.remote(&world));
+        let (from, to) = if upload {
+            (&here, &there)
+        } else {
+            (&there, &here)
+        };
+        grow_mirror(from, to);
+        std::os::unix::fs::symlink("nowhere", from.join("m/dangling")).unwrap();
+        let ascp = site
+            .ascp()
+            .arg("--delete-before-transfer")
+            .current_dir(&here);
+        let remote = site.server.at(format!("{world}/m"));
+        let run = if upload {
+            ascp.arg("m").arg(remote).run()
+        } else {
+            ascp.arg(remote).arg("m").run()
+        };
+        run.failed_with(&["nothing was deleted"]);
+        tree::assert_same(&from.join("m/new/c"), &to.join("m/new/c"));
+        for left in ["m/sub/gone", "m/gone/deep/x", "m/.hidden", "m/empty"] {
+            assert!(to.join(left).exists(), "{left}");
+        }
+    }
+}
+
+fn deleting_is_refused_where_it_could_hit_something_else(site: &Site) {
+    let (here, there) = (site.world.local("r"), site.world.remote("r"));
+    grow_mirror(&here, &there);
+    tree::write_file(&here.join("file"), 3, 10);
+    tree::write_file(&there.join("file"), 4, 10);
+    tree::write_file(&there.join("way/m"), 4, 10);
+    let before = tree::paths_below(&there);
+    let table: [(&[&str], &str, &str); 7] = [
+        (&["m"], "r", "must end with the same name"),
+        (&["m"], "r/m/sub", "must end with the same name"),
+        (&["m/."], "r/other/.", "must end with the same name"),
+        (&["."], "r", "must end with the same name"),
+        (&["m", "file"], "r/m", "needs one source"),
+        (&["file"], "r/file", "needs a source folder"),
+        (&["m"], "r/way/m", "Target must be a directory"),
+    ];
+    for (sources, destination, text) in table {
+        let ascp = site
+            .ascp()
+            .arg("--delete-before-transfer")
+            .current_dir(&here);
+        let run = ascp.args(sources).arg(site.server.at(destination)).run();
+        assert_eq!(run.code(), Some(1), "{destination}: {}", run.words());
+        assert!(run.err().contains(text), "{destination}: {}", run.words());
+    }
+    let ascp = site
+        .ascp()
+        .arg("--delete-before-transfer")
+        .current_dir(&here);
+    let run = ascp.arg(site.server.at("r/file")).arg("file").run();
+    run.failed_with(&["Target must be a directory"]);
+    fs::remove_file(here.join("file")).unwrap();
+    let ascp = site
+        .ascp()
+        .arg("--delete-before-transfer")
+        .current_dir(&here);
+    let run = ascp.arg(site.server.at("r/file")).arg("file").run();
+    run.failed_with(&["needs a source folder"]);
+    assert_eq!(tree::paths_below(&there), before);
 }

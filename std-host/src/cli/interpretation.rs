@@ -51,7 +51,7 @@ pub(super) fn transfer(
         .collect();
     let route = route::route(&operands, &named(matches)?, measure.is_some())?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
-    let overwriting = overwrite::wishes(matches)?;
+    let overwriting = overwrite::wishes(matches, &route)?;
     Ok(TransferSettings {
         notes: overwrite::notes(&overwriting, route.direction),
         direction: route.direction,

@@ -53,7 +53,7 @@ const LATER: &[LaterOption] = &[
     value("-g"), value("-t"), value("-u"), value("-x"),
     value_unless("-j", "0"), value_unless("-y", "0"),
     flag("--allow-password-prompt"), flag("--apply-local-docroot"),
-    flag("--delete-before-transfer"), flag("--delete-before"), flag("--dest64"),
+    flag("--dest64"),
     value("--exclude-newer-than"), value("--exclude-older-than"),
     flag("--fail-bad-filepass"), flag("--faspmgr-io"),
     value_unless("--file-checksum", "none"), value("--file-crypt"), value("--file-list"),

@@ -18,7 +18,7 @@ use crate::cli::settings::{
 use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::session::{Observer, Session, Side};
 
 /// Nobody watches the files of a session that has none.
@@ -26,6 +26,8 @@ struct NoFiles;
 
 impl Observer for NoFiles {
     fn connected(&mut self, _: SocketAddr) {}
+    fn trouble(&mut self, _failure: &Failure) {}
+
     fn started(&mut self, _: &[u8], _: u64) {}
     fn kept(&mut self, _: &KeptReport) {}
 

@@ -182,7 +182,7 @@ async fn say_hello(
         measures: settings.sources.is_empty(),
         renames_again,
         saves_old: settings.overwriting.saves_old,
-        deletes: false,
+        deletes: settings.overwriting.deletes,
         files: FileWishes::default(),
         sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
         capabilities: capabilities(max_datagram, settings.report_size),

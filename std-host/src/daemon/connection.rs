@@ -22,6 +22,7 @@ use super::{HardClose, Service, note};
 use crate::control_channel::address_of;
 use crate::control_channel::host_key::ALGORITHMS;
 use crate::server::SessionRights;
+use crate::server::permissions::Permissions;
 
 /// From accept to the started command.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -157,6 +158,7 @@ async fn host(
         docroot: Some(service.settings.docroot.clone()),
         udp_port: service.settings.udp_port,
         udp_advertise: service.settings.udp_advertise,
+        permissions: Permissions::default(),
     };
     let mut serving = tokio::spawn((service.serve)(channel, rights));
     let mut stopping = service.stopping.clone();

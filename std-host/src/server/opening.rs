@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, Hello};
+use fasp_core::control::{ControlMessage, Hello, HelloFlags};
 use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
 use fasp_core::negotiation::{Agreement, DEFAULT_TARGET_RATE, KeyInputs, RatePolicy};
+use rustix::fs::FileType;
 use tokio::time::timeout;
 
 use super::SessionRights;
 use crate::failure::{Failure, Outcome};
 use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
 use crate::storage::destination_tree::{DestinationTree, Placement};
-use crate::storage::disk_fault::{named, read_failure};
+use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
 use crate::udp::{UdpPort, largest_datagram};
 
@@ -39,7 +40,7 @@ pub(super) enum Work {
         sources: Vec<Vec<u8>>,
     },
     /// An upload.
-    Receive { tree: DestinationTree },
+    Receive { tree: Arc<DestinationTree> },
     /// Packet trains and no files.
     Measure,
 }
@@ -55,6 +56,8 @@ pub(super) struct Opened {
     pub(super) program: String,
     /// Files that are replaced are kept.
     pub(super) saves_old: bool,
+    /// What the source has not is deleted first.
+    pub(super) deletes: bool,
 }
 
 /// Reads what the client wants and answers it.
@@ -106,7 +109,9 @@ pub(super) async fn open(
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
-    let saves_old = proposal.hello().flags.saves_old;
+    let HelloFlags {
+        saves_old, deletes, ..
+    } = proposal.hello().flags;
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -134,6 +139,7 @@ pub(super) async fn open(
         work,
         program,
         saves_old,
+        deletes,
     })
 }
 
@@ -161,9 +167,12 @@ async fn prepare(
     local: IpAddr,
 ) -> Outcome<(Work, UdpPort)> {
     let files = &hello.files;
-    if hello.flags.deletes || files.changes_sources() || files.stored.any() {
-        let text =
-            "this server neither deletes, moves nor keeps attributes besides times and modes";
+    if hello.flags.deletes && !rights.permissions.deletes {
+        let text = "this server does not allow --delete-before-transfer";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if files.changes_sources() || files.stored.any() {
+        let text = "this server neither moves sources nor keeps attributes besides times and modes";
         return Err(Failure::new(Fault::BadConfiguration, text));
     }
     let port = if rights.udp_port == 0 {
@@ -180,20 +189,15 @@ async fn prepare(
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     });
     let work = match hello.direction {
-        TransferDirection::Upload if hello.flags.renames_again => Work::Receive {
-            tree: renamed_again(&docroot, hello)?,
-        },
         TransferDirection::Upload => Work::Receive {
-            tree: destination_tree(
-                &docroot,
-                hello.destination,
-                hello.sources,
-                hello.flags.create_destination,
-            )?,
+            tree: Arc::new(upload_tree(&docroot, hello)?),
         },
         TransferDirection::Download => {
             let sources = read_sources(messages).await?;
             check_sources(&docroot, &sources)?;
+            if hello.flags.deletes {
+                check_mirror_source(&docroot, &sources)?;
+            }
             Work::Send { docroot, sources }
         }
     };
@@ -224,6 +228,65 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// Where an upload goes.
+fn upload_tree(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+    let create = hello.flags.create_destination;
+    if hello.flags.deletes {
+        if hello.sources != 1 {
+            let text = "only a single source folder can be mirrored";
+            return Err(Failure::new(Fault::Protocol, text));
+        }
+        return mirror_tree(docroot, hello.destination, create);
+    }
+    if hello.flags.renames_again {
+        return renamed_again(docroot, hello);
+    }
+    destination_tree(docroot, hello.destination, hello.sources, create)
+}
+
+/// The destination of a session that deletes: it *is* the counterpart of the source folder, there or not.
+pub(crate) fn mirror_tree(
+    docroot: &Arc<Docroot>,
+    path: &[u8],
+    create: bool,
+) -> Outcome<DestinationTree> {
+    check_mirror(docroot, path, create)?;
+    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename);
+    tree.prepare(create)?;
+    Ok(tree)
+}
+
+/// Whether [`mirror_tree`] can be, with nothing changed yet.
+pub(crate) fn check_mirror(docroot: &Docroot, path: &[u8], create: bool) -> Outcome<()> {
+    let there = DestinationTree::examine(docroot, path)?;
+    if there.exists && !there.is_dir {
+        return Err(named(path, Fault::NotADirectory));
+    }
+    if !there.parent_exists && !create {
+        return Err(named(path, Fault::NoSuchFile));
+    }
+    Ok(())
+}
+
+/// Only a folder, and only one, has a counterpart.
+pub(crate) fn check_mirror_source(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
+    let [source] = sources else {
+        let text = "only a single source folder can be mirrored";
+        return Err(Failure::new(Fault::BadConfiguration, text));
+    };
+    let stat = docroot
+        .stat(source)
+        .map_err(|error| read_failure(source, error))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Ok(());
+    }
+    let text = format!(
+        "--delete-before-transfer needs a source folder; this is a file: {}",
+        shown(source)
+    );
+    Err(Failure::new(Fault::NotADirectory, text))
 }
 
 /// The destination of a session that goes on: what the lost one made there must not change what it means.

@@ -24,6 +24,8 @@ pub trait Observer: Send {
     fn started(&mut self, name: &[u8], size: u64);
     /// A part of a file, or all of it, was there before.
     fn kept(&mut self, report: &KeptReport);
+    /// Something besides the files went wrong, such as the removal of a source.
+    fn trouble(&mut self, failure: &Failure);
     /// A file is over.
     fn file(&mut self, report: &FileReport);
     /// Data is moving; called a few times a second.

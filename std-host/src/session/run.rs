@@ -86,6 +86,13 @@ impl<'o> Session<'o> {
         }
     }
 
+    /// Something went wrong before the transfer, which goes on: the session does not end well.
+    pub(crate) fn note_trouble(&mut self, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.first_failure.get_or_insert((None, failure));
+        }
+    }
+
     /// Runs to the end, or until `interrupt` resolves; gives the writer back for the farewell.
     pub(crate) async fn run(
         mut self,

@@ -17,6 +17,12 @@ pub(super) fn args() -> Vec<Arg> {
                 .action(ArgAction::Append)
                 .help("As scp: Overwrite=RULE is --overwrite=RULE"),
             rare(
+                flag("delete-before-transfer")
+                    .long("delete-before-transfer")
+                    .alias("delete-before")
+                    .help("First delete at the destination what the\nsource folder has not; SRC and DEST must be\nfolders of the same name"),
+            ),
+            rare(
                 flag("save-before-overwrite")
                     .long("save-before-overwrite")
                     .help("Keep a replaced FILE.EXT as\nFILE.DATE.INDEX.EXT"),

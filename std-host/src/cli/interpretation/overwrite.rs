@@ -8,9 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use clap::ArgMatches;
 
 use super::usage;
+use crate::cli::route::Route;
 use crate::cli::settings::{Direction, OverwriteRule, OverwriteWishes};
 use crate::cli::terminal::redacted;
 use crate::failure::Outcome;
+use crate::storage::walk::base_name;
 
 /// Bytes of a suffix: the name before it and a number must find room.
 const MOST_SUFFIX: usize = 64;
@@ -24,12 +26,35 @@ const RULES: [(&str, OverwriteRule); 5] = [
     ("older", OverwriteRule::Older),
 ];
 
-pub(super) fn wishes(matches: &ArgMatches) -> Outcome<OverwriteWishes> {
+pub(super) fn wishes(matches: &ArgMatches, route: &Route) -> Outcome<OverwriteWishes> {
     Ok(OverwriteWishes {
         rule: rule(matches)?,
         partial_suffix: partial_suffix(matches)?,
         saves_old: matches.get_flag("save-before-overwrite"),
+        deletes: deletes(matches, route)?,
     })
+}
+
+/// Deleting needs one source folder, and a destination that is surely meant for it.
+fn deletes(matches: &ArgMatches, route: &Route) -> Outcome<bool> {
+    if !matches.get_flag("delete-before-transfer") {
+        return Ok(false);
+    }
+    let [source] = route.sources.as_slice() else {
+        return Err(usage(
+            "option --delete-before-transfer needs one source, a folder",
+        ));
+    };
+    let (from, to) = (base_name(source), base_name(&route.destination));
+    if from.is_empty() || from != to {
+        return Err(usage(format!(
+            "option --delete-before-transfer: the source folder '{}' and the destination '{}' must \
+             end with the same name",
+            redacted(source),
+            redacted(&route.destination)
+        )));
+    }
+    Ok(true)
 }
 
 /// What is without effect, said once.

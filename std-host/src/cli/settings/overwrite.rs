@@ -13,6 +13,9 @@ pub struct OverwriteWishes {
     pub partial_suffix: Option<Vec<u8>>,
     /// Keep a file that is replaced under another name (`--save-before-overwrite`).
     pub saves_old: bool,
+    /// Delete first what the source folder has not (`--delete-before-transfer`); there is one source with a name then,
+    /// and the destination ends with the same name.
+    pub deletes: bool,
 }
 
 impl OverwriteWishes {

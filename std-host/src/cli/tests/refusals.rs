@@ -27,7 +27,7 @@ const VALUED: &[&str] = &[
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
-    "--allow-password-prompt", "--apply-local-docroot", "--delete-before-transfer", "--dest64",
+    "--allow-password-prompt", "--apply-local-docroot", "--dest64",
     "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
     "--no-write", "--precalculate-job-size", "--precalculate-disable", "--preserve-access-time",
     "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
