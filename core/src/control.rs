@@ -8,6 +8,7 @@
 
 pub(crate) mod cbor;
 pub mod choices;
+mod file_wishes;
 pub mod framing;
 mod opening;
 mod running;
@@ -20,8 +21,9 @@ use cbor::{MapReader, MapWriter};
 use framing::HEADER_LEN;
 
 pub use cbor::{DecodeError, Full};
+pub use file_wishes::{AfterTransfer, FileWishes, Store, StoredAttributes, Stores};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
-pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
+pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
 pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
 pub(crate) const HELLO: u8 = 0x01;
@@ -38,6 +40,8 @@ const KEEPALIVE: u8 = 0x0D;
 const SOURCES: u8 = 0x0E;
 const RULES: u8 = 0x0F;
 const SOURCES_WANTED: u8 = 0x10;
+const NAMES: u8 = 0x14;
+const DELETED: u8 = 0x15;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -94,6 +98,10 @@ pub enum ControlMessage<'a> {
         /// So many messages more.
         messages: u16,
     },
+    /// What a source folder holds, before anything is deleted.
+    Names(Names<'a>),
+    /// What was deleted.
+    Deleted(Deleted<'a>),
 }
 
 impl<'a> ControlMessage<'a> {
@@ -115,6 +123,8 @@ impl<'a> ControlMessage<'a> {
             Self::Sources { .. } => SOURCES,
             Self::Rules(_) => RULES,
             Self::SourcesWanted { .. } => SOURCES_WANTED,
+            Self::Names(_) => NAMES,
+            Self::Deleted(_) => DELETED,
         }
     }
 
@@ -143,6 +153,8 @@ impl<'a> ControlMessage<'a> {
             Self::Sources { paths, more } => paths.write(*more, &mut map)?,
             Self::Rules(rules) => rules.write(&mut map)?,
             Self::SourcesWanted { messages } => map.uint(0, (*messages).into())?,
+            Self::Names(names) => names.write(&mut map)?,
+            Self::Deleted(deleted) => deleted.write(&mut map)?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -187,6 +199,8 @@ impl<'a> ControlMessage<'a> {
             SOURCES_WANTED => Self::SourcesWanted {
                 messages: read_code(body)?,
             },
+            NAMES => Self::Names(Names::read(body)?),
+            DELETED => Self::Deleted(Deleted::read(body)?),
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

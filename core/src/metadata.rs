@@ -3,8 +3,11 @@
 //! Plain data here; bytes in `metadata::record`. No round trip belongs to any single file.
 //! Source: PROTOCOL.md chapter 6.
 
+pub mod attributes;
 pub mod check;
 pub mod record;
+
+use attributes::AttributesRecord;
 
 use crate::fault::Fault;
 use crate::units::ObjectId;
@@ -95,6 +98,8 @@ pub enum MetaRecord<'a> {
     Recheck(ObjectId),
     /// A symbolic link is offered.
     Link(LinkRecord<'a>),
+    /// Owners and stored attributes of the object that the next OPEN record offers.
+    Attributes(AttributesRecord<'a>),
 }
 
 /// A half-open range of byte offsets of one object.

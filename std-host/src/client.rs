@@ -27,13 +27,15 @@ use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
 use crate::session::{
-    MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side, SourceFeed,
+    MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side, SourceFeed, mirroring,
 };
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::mirror::Deletion;
 use crate::storage::source_list::SourceNames;
 use crate::storage::waker::Waker;
+use crate::storage::walk::base_name;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
@@ -68,6 +70,9 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
             return ExitStatus::Failed.into();
         }
     };
+    for note in &settings.notes {
+        terminal::print_stderr(&format!("ascp: note: {note}\n"));
+    }
     let status = runtime.block_on(async {
         guard_process();
         let mut watch = ClientWatch::new(&settings, logger);
@@ -187,6 +192,12 @@ async fn session(
     let agreement = &opened.agreement;
     let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let peer_max_body = agreement.peer_max_body();
+    let (mut messages, mut writer, lifeline) = channel;
+    let deletion = tokio::select! {
+        deletion = mirror(settings, local, &opened, &mut messages, &mut writer) => deletion?,
+        () = &mut stop => return Err(Fault::UserCancelled.into()),
+    };
+    watch.mirrored(&deletion);
     let (transfer, side) = start(settings, local, opened)?;
     let feed = match &mut local.list {
         Some(list) if settings.direction == Direction::Receive => {
@@ -194,11 +205,36 @@ async fn session(
         }
         _ => None,
     };
-    let (messages, writer, lifeline) = channel;
-    let session = Session::new(side, bounds, transfer, messages, writer, watch).feeding(feed);
+    let mut session = Session::new(side, bounds, transfer, messages, writer, watch).feeding(feed);
+    session.note_trouble(deletion.failure);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)
+}
+
+/// What must be deleted before the transfer, here or there.
+async fn mirror(
+    settings: &TransferSettings,
+    local: &mut Local,
+    opened: &Opened,
+    messages: &mut Messages,
+    writer: &mut MessageWriter,
+) -> Outcome<Deletion> {
+    if !settings.overwriting.deletes {
+        return Ok(Deletion::default());
+    }
+    let source = settings
+        .sources
+        .first()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if settings.direction == Direction::Send {
+        let docroot = &local.docroot;
+        return mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await;
+    }
+    let tree = download_tree(settings, local)?;
+    let suffix = settings.overwriting.partial_suffix.clone();
+    mirroring::take_names(tree, base_name(source), suffix, messages, writer).await
 }
 
 /// What is needed of the local file system, looked at before anybody is called.
@@ -220,7 +256,16 @@ impl Local {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
         match settings.direction {
-            Direction::Send => check_sources(&docroot, settings)?,
+            Direction::Send => {
+                check_sources(&docroot, settings)?;
+                if settings.overwriting.deletes {
+                    server::check_mirror_source(&docroot, &settings.sources)?;
+                }
+            }
+            Direction::Receive if settings.overwriting.deletes => {
+                let create = settings.create_destination;
+                server::check_mirror(&docroot, &settings.destination, create)?;
+            }
             Direction::Receive => {
                 server::check_destination(
                     &docroot,
@@ -279,8 +324,12 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
         return Ok(Arc::clone(tree));
     }
     let (sources, create) = (settings.source_count(), settings.makes_destination());
-    let mut tree =
-        server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
+    let (docroot, destination) = (&local.docroot, &settings.destination);
+    let mut tree = if settings.overwriting.deletes {
+        server::mirror_tree(docroot, destination, create)?
+    } else {
+        server::destination_tree(docroot, destination, sources, create)?
+    };
     if selecting::links_to_make(settings.selection.links) != LinkTreatment::Skip {
         // Links may lead anywhere then, and nothing may be written through them.
         tree = tree.closed()?;
@@ -293,7 +342,7 @@ fn start(
     local: &mut Local,
     opened: Opened,
 ) -> Outcome<(Transfer, Side)> {
-    let resume_level = opened.agreement.resume().number();
+    let resume_level = opened.agreement.resume();
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
@@ -309,6 +358,7 @@ fn start(
             tree: download_tree(settings, local)?,
             threads: WRITER_THREADS,
             resume_level,
+            rules: settings.overwriting.file_rules(),
             preserve: Preserve {
                 modified: times,
                 accessed: times,

@@ -4,9 +4,9 @@
 //! client may reach is decided here, before the first file is touched.
 
 mod opening;
+pub mod permissions;
 pub mod rules;
 mod selecting;
-mod settings;
 mod watch;
 
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fasp_core::crypto::Role;
+use fasp_core::negotiation::Agreement;
 use fasp_core::path::ChallengeSecret;
 use fasp_core::selection::links::{LinkMethod, uploaded};
 
@@ -23,15 +24,21 @@ use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, RateBounds, Session, Side, SourceQueue, random};
+use crate::session::{
+    MessageWriter, Messages, RateBounds, Session, Side, SourceQueue, mirroring, random,
+};
 use crate::storage::attributes::Preserve;
+use crate::storage::destination_tree::DestinationTree;
+use crate::storage::docroot::Docroot;
+use crate::storage::mirror::Deletion;
 use crate::storage::waker::Waker;
-use crate::storage::write_behind::{CheckpointRule, WriteConfig};
+use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::{Opened, Work};
-pub(crate) use opening::{check_destination, destination_tree};
+pub(crate) use opening::{
+    check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
+};
 use rules::SessionRules;
-use settings::ServerSettings;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -151,6 +158,19 @@ async fn serve_until(
     };
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
     let bounds = rate_bounds(&rights.rules, &opened);
+    let mirroring = Mirroring::of(&opened);
+    let mirrored = mirroring
+        .run(opened.agreement, &mut messages, &mut writer)
+        .await;
+    let deletion = match mirrored {
+        Ok(deletion) => deletion,
+        Err(failure) => {
+            logger.error(&failure);
+            let _ = opening::refuse(&mut writer, &failure).await;
+            lifeline.finish(writer.into_inner(), 1).await;
+            return false;
+        }
+    };
     let started = start(opened);
     let (transfer, side, queue) = match started {
         Ok(started) => started,
@@ -162,6 +182,7 @@ async fn serve_until(
         }
     };
     let mut stop = std::pin::pin!(stop);
+    watch.mirrored(&deletion);
     let session = Session::new(side, bounds, transfer, messages, writer, &mut watch).asking(queue);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
@@ -187,10 +208,50 @@ fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
     }
 }
 
+/// What must be deleted before the transfer, by whom.
+enum Mirroring {
+    No,
+    /// The client deletes what this folder has not.
+    Told(Arc<Docroot>, Vec<u8>),
+    /// This side deletes.
+    Here(Arc<DestinationTree>),
+}
+
+impl Mirroring {
+    fn of(opened: &Opened) -> Self {
+        match &opened.work {
+            _ if !opened.deletes => Self::No,
+            Work::Send {
+                docroot, mirrored, ..
+            } => Self::Told(Arc::clone(docroot), mirrored.clone().unwrap_or_default()),
+            Work::Receive { tree } => Self::Here(Arc::clone(tree)),
+            Work::Measure => Self::No,
+        }
+    }
+
+    async fn run(
+        self,
+        agreement: Agreement,
+        messages: &mut Messages,
+        writer: &mut MessageWriter,
+    ) -> Outcome<Deletion> {
+        match self {
+            Self::No => Ok(Deletion::default()),
+            Self::Told(docroot, source) => {
+                mirroring::tell_names(&docroot, &source, &agreement, messages, writer).await
+            }
+            Self::Here(tree) => {
+                let name = tree.name().to_vec();
+                mirroring::take_names(tree, &name, None, messages, writer).await
+            }
+        }
+    }
+}
+
 fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
-    let resume_level = opened.agreement.resume().number();
+    let resume_level = opened.agreement.resume();
     let lane = Lane {
         agreement: opened.agreement,
         keys: opened.keys,
@@ -202,6 +263,11 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         waker,
     };
     let sends = lane.agreement.is_sender();
+    let rules = FileRules {
+        overwrite: lane.agreement.overwrite(),
+        saves_old: opened.saves_old,
+        partial_suffix: None,
+    };
     let mut asking = None;
     let transfer = match opened.work {
         Work::Send {
@@ -209,24 +275,23 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
             sources,
             choice,
             queue,
+            mirrored: _,
         } => {
             asking = queue;
             Sending::start(lane, docroot, sources, choice)?
         }
         Work::Receive { tree } => {
             let config = WriteConfig {
-                tree: Arc::new(tree),
+                tree,
                 threads: WRITER_THREADS,
                 resume_level,
+                rules,
                 preserve: Preserve {
                     modified: preserve.modification_times,
                     accessed: preserve.access_times,
                 },
                 checkpoints: CheckpointRule::default(),
-                links: uploaded(
-                    LinkMethod::CopyForce,
-                    ServerSettings::default().symbolic_links,
-                ),
+                links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
             };
             Receiving::start(lane, config)?
         }

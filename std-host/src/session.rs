@@ -4,6 +4,7 @@
 //! outcome that both sides agree on, or with a failure that says who failed.
 
 mod channel;
+pub(crate) mod mirroring;
 mod outcome;
 mod rate_bounds;
 mod run;

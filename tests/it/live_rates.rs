@@ -177,6 +177,9 @@ pub(crate) fn wishes(rate: u64) -> ClientWishes<'static> {
         measures: false,
         renames_again: false,
         selects: false,
+        saves_old: false,
+        deletes: false,
+        files: fasp_core::control::FileWishes::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -24,6 +24,7 @@ mod house_rules;
 mod live_rates;
 mod logs;
 mod metadata;
+mod overwriting;
 mod rates;
 mod resume;
 mod secrets;

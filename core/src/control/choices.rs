@@ -179,6 +179,12 @@ pub struct Preserve {
     pub modification_times: bool,
     /// Access times.
     pub access_times: bool,
+    /// Access times of the sources: reading does not change them.
+    pub source_access_times: bool,
+    /// Numbers of owners.
+    pub owner_uids: bool,
+    /// Numbers of groups.
+    pub owner_gids: bool,
 }
 
 impl Preserve {
@@ -186,23 +192,48 @@ impl Preserve {
     pub const TIMES: Self = Self {
         modification_times: true,
         access_times: true,
+        source_access_times: false,
+        owner_uids: false,
+        owner_gids: false,
     };
+
+    /// Everything.
+    pub const ALL: Self = Self {
+        modification_times: true,
+        access_times: true,
+        source_access_times: true,
+        owner_uids: true,
+        owner_gids: true,
+    };
+
+    /// Whether owners or groups are kept.
+    #[must_use]
+    pub const fn owners(self) -> bool {
+        self.owner_uids || self.owner_gids
+    }
 
     /// Its bits in HELLO and ACCEPT.
     #[must_use]
     pub const fn number(self) -> u8 {
-        self.modification_times as u8 | (self.access_times as u8) << 1
+        self.modification_times as u8
+            | (self.access_times as u8) << 1
+            | (self.source_access_times as u8) << 2
+            | (self.owner_uids as u8) << 3
+            | (self.owner_gids as u8) << 4
     }
 
     /// The attributes with these bits; `None` if another bit is set.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number > 3 {
+        if number > 31 {
             return None;
         }
         Some(Self {
             modification_times: number & 1 != 0,
             access_times: number & 2 != 0,
+            source_access_times: number & 4 != 0,
+            owner_uids: number & 8 != 0,
+            owner_gids: number & 16 != 0,
         })
     }
 
@@ -212,6 +243,9 @@ impl Preserve {
         Self {
             modification_times: self.modification_times && other.modification_times,
             access_times: self.access_times && other.access_times,
+            source_access_times: self.source_access_times && other.source_access_times,
+            owner_uids: self.owner_uids && other.owner_uids,
+            owner_gids: self.owner_gids && other.owner_gids,
         }
     }
 }

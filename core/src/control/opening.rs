@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
+use super::file_wishes::FileWishes;
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -40,18 +41,27 @@ pub struct HelloFlags {
     pub renames_again: bool,
     /// RULES follow, and say more about the sources of a download.
     pub selects: bool,
+    /// A file that is replaced is kept under another name.
+    pub saves_old: bool,
+    /// What the source has not is deleted at the destination first; sources and destination are told with NAMES.
+    pub deletes: bool,
 }
 
 impl HelloFlags {
+    /// Every bit with a meaning.
+    const KNOWN: u8 = 0b11_1111;
+
     const fn number(self) -> u8 {
         self.create_destination as u8
             | (self.measures as u8) << 1
             | (self.renames_again as u8) << 2
             | (self.selects as u8) << 3
+            | (self.saves_old as u8) << 4
+            | (self.deletes as u8) << 5
     }
 
     const fn from_number(number: u8) -> Option<Self> {
-        if number > 15 {
+        if number & !Self::KNOWN != 0 {
             return None;
         }
         Some(Self {
@@ -59,6 +69,8 @@ impl HelloFlags {
             measures: number & 2 != 0,
             renames_again: number & 4 != 0,
             selects: number & 8 != 0,
+            saves_old: number & 16 != 0,
+            deletes: number & 32 != 0,
         })
     }
 }
@@ -112,6 +124,8 @@ pub struct Hello<'a> {
     pub program: &'a str,
     /// Bytes of the META or DECIDE stream the client can hold.
     pub metadata_window: u32,
+    /// What is wanted besides the bytes.
+    pub files: FileWishes<'a>,
 }
 
 impl<'a> Hello<'a> {
@@ -140,7 +154,8 @@ impl<'a> Hello<'a> {
         map.uint(19, self.packet_window.into())?;
         map.uint(20, self.max_body.into())?;
         map.text(21, self.program)?;
-        map.uint(22, self.metadata_window.into())
+        map.uint(22, self.metadata_window.into())?;
+        self.files.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -169,6 +184,7 @@ impl<'a> Hello<'a> {
             max_body: map.number(20)?,
             program: map.optional_text(21)?.unwrap_or(""),
             metadata_window: map.number(22)?,
+            files: FileWishes::read(&mut map)?,
         };
         map.finish()?;
         Ok(hello)
@@ -288,7 +304,7 @@ impl<'a> Accept<'a> {
             metadata_window: map.number(22)?,
             lanes: map.number(23)?,
             udp_address: map.optional_text(24)?,
-            renames: renames(&mut map, 25)?,
+            renames: switch(&mut map, 25)?,
         };
         map.finish()?;
         Ok(accept)
@@ -321,7 +337,8 @@ fn secret<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Secret<'a>, DecodeErr
         .map_err(|_| DecodeError::OutOfRange { key })
 }
 
-fn renames(map: &mut MapReader<'_>, key: u64) -> Result<bool, DecodeError> {
+/// A key that is there with the value 1, or not at all.
+pub(super) fn switch(map: &mut MapReader<'_>, key: u64) -> Result<bool, DecodeError> {
     match map.optional_number::<u8>(key)? {
         None => Ok(false),
         Some(1) => Ok(true),

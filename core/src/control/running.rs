@@ -4,7 +4,7 @@
 
 use super::cbor::{ByteStrings, DecodeError, Full, MapReader, MapWriter};
 use super::choices::RatePolicy;
-use super::opening::choice;
+use super::opening::{choice, switch};
 use crate::units::{BitRate, ObjectId};
 
 /// RATE: new rates for the running session.
@@ -49,6 +49,8 @@ pub struct FileError<'a> {
     pub text: &'a str,
     /// The path as the side that reports it names it; may be empty.
     pub path: &'a [u8],
+    /// The file is delivered: what failed came afterwards, such as the removal of its source.
+    pub delivered: bool,
 }
 
 impl<'a> FileError<'a> {
@@ -56,7 +58,11 @@ impl<'a> FileError<'a> {
         map.uint(0, self.object.map_or(0, |object| object.0).into())?;
         map.uint(1, self.code.into())?;
         map.text(2, self.text)?;
-        map.bytes(3, self.path)
+        map.bytes(3, self.path)?;
+        if self.delivered {
+            map.uint(4, 1)?;
+        }
+        Ok(())
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -66,6 +72,7 @@ impl<'a> FileError<'a> {
             code: map.number(1)?,
             text: map.text(2)?,
             path: map.bytes(3)?,
+            delivered: switch(&mut map, 4)?,
         };
         map.finish()?;
         Ok(failed)
@@ -115,6 +122,67 @@ impl<'a> Summary<'a> {
         };
         map.finish()?;
         Ok(summary)
+    }
+}
+
+/// NAMES, sender to receiver: what the source folder holds, the folder itself first, in order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Names<'a> {
+    /// Paths as OPEN records would have them.
+    pub paths: SourcePaths<'a>,
+    /// Another NAMES message follows.
+    pub more: bool,
+    /// Not everything could be looked at: nothing may be deleted.
+    pub incomplete: bool,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
+        map.byte_strings(0, self.paths.len(), self.paths.iter())?;
+        map.bool(1, self.more)?;
+        map.bool(2, self.incomplete)
+    }
+
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut map = MapReader::new(body)?;
+        let (count, items) = map.byte_strings(0)?;
+        let names = Self {
+            paths: SourcePaths(Paths::Encoded { count, items }),
+            more: map.bool(1)?,
+            incomplete: map.bool(2)?,
+        };
+        map.finish()?;
+        Ok(names)
+    }
+}
+
+/// DELETED, receiver to sender: the destination has nothing more that the source has not, or why it has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deleted<'a> {
+    /// Files and folders deleted.
+    pub count: u32,
+    /// Number of the fault of the first that could not be deleted; 0 if there is none.
+    pub code: u16,
+    /// What happened, for the user; may be empty.
+    pub text: &'a str,
+}
+
+impl<'a> Deleted<'a> {
+    pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
+        map.uint(0, self.count.into())?;
+        map.uint(1, self.code.into())?;
+        map.text(2, self.text)
+    }
+
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut map = MapReader::new(body)?;
+        let deleted = Self {
+            count: map.number(0)?,
+            code: map.number(1)?,
+            text: map.text(2)?,
+        };
+        map.finish()?;
+        Ok(deleted)
     }
 }
 

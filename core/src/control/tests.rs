@@ -66,6 +66,7 @@ fn hello() -> Hello<'static> {
             measures: false,
             renames_again: false,
             selects: false,
+            ..HelloFlags::default()
         },
         sources: 2,
         object_window: 4_096,
@@ -73,6 +74,7 @@ fn hello() -> Hello<'static> {
         max_body: 1 << 20,
         program: "ascp 0.1.0",
         metadata_window: 1 << 18,
+        files: FileWishes::default(),
     }
 }
 
@@ -151,6 +153,7 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
                 code: 35,
                 text: "Disk read error",
                 path: b"a/b\n",
+                delivered: false,
             }),
         ),
         (
@@ -160,6 +163,7 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
                 code: 4,
                 text: "No such file or directory",
                 path: b"gone",
+                delivered: false,
             }),
         ),
         (
@@ -317,6 +321,8 @@ prop_compose! {
                 measures: choices.6,
                 renames_again: choices.5 && !choices.6,
                 selects: choices.6,
+                saves_old: choices.5,
+                deletes: choices.6,
             },
             max_datagram: small[0],
             fixed_datagram: Some(small[1]).filter(|size| *size != 0),
@@ -410,6 +416,7 @@ proptest! {
                 code,
                 text,
                 path,
+                delivered: false,
             }),
             ControlMessage::Summary(Summary {
                 code,

@@ -5,6 +5,7 @@
 //!
 //! Source: PROTOCOL.md chapter 6.
 
+use super::attributes::{ATTRIBUTES, AttributesRecord};
 use super::{
     ByteRange, DecideRecord, LinkRecord, MAX_RESUME_RANGES, MAX_TARGET, MetaRecord, ObjectKind,
     OpenRecord, Ranges, RootHash,
@@ -81,6 +82,9 @@ pub enum RecordError {
 ///
 /// [`Full`] if `out` is too small or the record exceeds [`MAX_RECORD`].
 pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Full> {
+    if let MetaRecord::Attributes(attributes) = record {
+        return attributes.encode(out);
+    }
     let mut map = MapWriter::new(out, PREFIX_LEN)?;
     match record {
         MetaRecord::Open(open) => write_open(open, &mut map)?,
@@ -120,6 +124,8 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
                 map.uint(4, 1)?;
             }
         }
+        // Written above.
+        MetaRecord::Attributes(_) => return Err(Full),
     }
     let end = map.finish()?;
     write_prefix(end, out)
@@ -218,6 +224,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
         },
         RECHECK => MetaRecord::Recheck(read_object(&mut map, 1)?),
         LINK => MetaRecord::Link(read_link(&mut map)?),
+        ATTRIBUTES => MetaRecord::Attributes(AttributesRecord::read(&mut map)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
     map.finish()?;
@@ -237,6 +244,7 @@ pub fn decode_open(record: &[u8]) -> Result<OpenRecord<'_>, RecordError> {
         MetaRecord::Sending { .. } => Err(RecordError::UnknownKind(SENDING)),
         MetaRecord::Recheck(_) => Err(RecordError::UnknownKind(RECHECK)),
         MetaRecord::Link(_) => Err(RecordError::UnknownKind(LINK)),
+        MetaRecord::Attributes(_) => Err(RecordError::UnknownKind(ATTRIBUTES)),
     }
 }
 

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
 use crate::control::{
-    Accept, ControlMessage, DecodeError, Hello, HelloFlags, Secret, SuiteList, VersionList,
+    Accept, ControlMessage, DecodeError, FileWishes, Hello, HelloFlags, Secret, SuiteList,
+    VersionList,
 };
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
@@ -57,6 +58,12 @@ pub struct ClientWishes<'a> {
     pub renames_again: bool,
     /// RULES follow.
     pub selects: bool,
+    /// A file that is replaced is kept under another name.
+    pub saves_old: bool,
+    /// What the source folder has not is deleted at the destination first.
+    pub deletes: bool,
+    /// What is wanted besides the bytes.
+    pub files: FileWishes<'a>,
     /// Sources that the user named.
     pub sources: u32,
     /// How much the client can take.
@@ -93,7 +100,10 @@ impl<'a> ClientWishes<'a> {
                 measures: self.measures,
                 renames_again: self.renames_again,
                 selects: self.selects,
+                saves_old: self.saves_old,
+                deletes: self.deletes,
             },
+            files: self.files,
             sources: self.sources,
             object_window: self.capabilities.object_window,
             packet_window: self.capabilities.packet_window,

@@ -69,6 +69,9 @@ fn wishes() -> ClientWishes<'static> {
         measures: false,
         renames_again: false,
         selects: false,
+        saves_old: false,
+        deletes: false,
+        files: crate::control::FileWishes::default(),
         sources: 1,
         capabilities: HOST,
         program: "client",
@@ -288,7 +291,7 @@ fn attributes_that_the_server_cannot_preserve_are_left_out() {
     let limits = ServerLimits {
         preserve: Preserve {
             modification_times: true,
-            access_times: false,
+            ..Preserve::default()
         },
         ..LIMITS
     };

@@ -6,6 +6,7 @@ use super::Receiver;
 use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
+use crate::metadata::attributes::AttributesRecord;
 use crate::metadata::{LinkRecord, MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::path::Move;
 use crate::units::ObjectId;
@@ -17,6 +18,8 @@ use crate::units::ObjectId;
 pub enum ReceiverEvent<'r> {
     /// The first authentic datagram came from the sender.
     Connected,
+    /// Attributes of an object that is not offered yet; they are of the one that is offered next, or of none.
+    Attributes(AttributesRecord<'r>),
     /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
     Offered(OpenRecord<'r>),
     /// A symbolic link is offered: make it and give the result, or say [`Receiver::handle_skip`].
@@ -119,6 +122,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 .get(link.object)
                 .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::End { .. }) => true,
+            Ok(MetaRecord::Attributes(attributes)) => self
+                .objects
+                .get(attributes.object)
+                .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::Sending { object, .. } | MetaRecord::Recheck(object)) => self
                 .objects
                 .get(object)
@@ -166,6 +173,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             }
             MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
             MetaRecord::Link(link) => Some(ReceiverEvent::Linked(link)),
+            MetaRecord::Attributes(attributes) => Some(ReceiverEvent::Attributes(attributes)),
         }
     }
 }

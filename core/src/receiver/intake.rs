@@ -28,6 +28,7 @@ enum Fact {
     Ended(u32),
     Sending(ObjectId),
     Recheck(ObjectId),
+    Attributes,
 }
 
 /// What the blocks of one datagram take that were checked so far.
@@ -227,6 +228,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 MetaRecord::Recheck(object) => Fact::Recheck(object),
                 // It has no bytes either.
                 MetaRecord::Link(link) => Fact::Offered(link.object, 0, ObjectKind::Directory),
+                MetaRecord::Attributes(_) => Fact::Attributes,
             };
             if !self.on_fact(fact, start) {
                 self.fail(Fault::Protocol);
@@ -245,6 +247,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 self.on_sending(object, &ranges)
             }
             Fact::Recheck(object) => self.on_recheck(object),
+            Fact::Attributes => true,
             Fact::Offered(object, size, kind) => {
                 // After END comes only what was to travel in one frame and found no path that carries it.
                 self.ended.is_none_or(|objects| object.0 <= objects)

@@ -8,6 +8,7 @@ use super::{Blocked, Sender};
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::lane::PACKET_OVERHEAD;
+use crate::metadata::attributes::AttributesRecord;
 use crate::metadata::record::{self, MAX_RECORD, PREFIX_LEN};
 use crate::metadata::{LinkRecord, MetaRecord, ObjectKind, OpenRecord, RootHash};
 use crate::units::ObjectId;
@@ -50,6 +51,19 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     ///
     /// [`OfferError`]; nothing is offered then.
     pub fn offer(&mut self, record: &OpenRecord<'_>) -> Result<(), OfferError> {
+        self.offer_with(record, None)
+    }
+
+    /// As [`Self::offer`], with attributes of the object that its own record has no place for.
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`]; nothing is offered then. Attributes that no record holds are [`OfferError::Invalid`].
+    pub fn offer_with(
+        &mut self,
+        record: &OpenRecord<'_>,
+        attributes: Option<&AttributesRecord<'_>>,
+    ) -> Result<(), OfferError> {
         if self.offers_ended {
             return Err(OfferError::Ended);
         }
@@ -57,6 +71,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             return Err(OfferError::Full);
         }
         let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        if let Some(attributes) = attributes {
+            self.write_attributes(record, attributes, &mut bytes)?;
+        }
         let length = record::encode_meta(&MetaRecord::Open(*record), &mut bytes)
             .map_err(|_| OfferError::Invalid)?;
         let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
@@ -64,7 +81,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         if length > META || record::decode_open(body).is_err() {
             return Err(OfferError::Invalid);
         }
-        let whole = self.fits_whole(record, body.len());
+        let whole = attributes.is_none() && self.fits_whole(record, body.len());
         if !whole {
             self.meta.write(encoded).map_err(|_| OfferError::Full)?;
         }
@@ -120,6 +137,29 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         });
         self.blocked = Blocked::No;
         Ok(())
+    }
+
+    /// Writes the record that stands before that of its object, if both find room and are valid.
+    fn write_attributes(
+        &mut self,
+        record: &OpenRecord<'_>,
+        attributes: &AttributesRecord<'_>,
+        bytes: &mut [u8],
+    ) -> Result<(), OfferError> {
+        let open = record::encode_open(record, bytes).map_err(|_| OfferError::Invalid)?;
+        let is_valid = bytes
+            .get(..open)
+            .is_some_and(|body| record::decode_open(body).is_ok());
+        let length = attributes.encode(bytes).map_err(|_| OfferError::Invalid)?;
+        let both = length + PREFIX_LEN + open;
+        if !is_valid || attributes.object != record.object || both > META {
+            return Err(OfferError::Invalid);
+        }
+        if both > self.meta.room() {
+            return Err(OfferError::Full);
+        }
+        let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
+        self.meta.write(encoded).map_err(|_| OfferError::Full)
     }
 
     /// Nothing more will be offered.

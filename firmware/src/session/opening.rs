@@ -229,7 +229,7 @@ impl<
             max_resume: ResumeLevel::Attributes,
             preserve: Preserve {
                 modification_times: true,
-                access_times: false,
+                ..Preserve::default()
             },
             capabilities: Capabilities {
                 max_datagram: largest,
@@ -294,6 +294,18 @@ fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
     }
     if hello.flags.selects {
         let text = "this appliance sends what it is asked for whole: no filters, file lists, source base or -@";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.flags.saves_old || hello.flags.deletes {
+        let text = "this appliance neither keeps files that are replaced nor deletes others before";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.files.changes_sources() {
+        let text = "this appliance neither removes nor moves files after their transfer";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.files.stored.any() || hello.preserve.owners() {
+        let text = "this appliance has no owners, extended attributes and access lists";
         return Err(No::new(Fault::BadConfiguration, text));
     }
     if hello.flags.measures {

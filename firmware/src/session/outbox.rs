@@ -95,6 +95,7 @@ impl Outbox {
             code: fault.number(),
             text,
             path,
+            delivered: false,
         }));
     }
 }

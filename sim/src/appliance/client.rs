@@ -404,6 +404,9 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         measures: false,
         renames_again: false,
         selects: false,
+        saves_old: false,
+        deletes: false,
+        files: fasp_core::control::FileWishes::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -6,6 +6,7 @@
 //! Source: names and meanings from the public option table; order and groups follow the public
 //! structure of the original help.
 
+mod overwrite;
 mod selection;
 
 use std::ffi::OsString;
@@ -62,6 +63,7 @@ pub(super) fn command() -> Command {
         .args(general_args())
         .args(file_args())
         .args(selection::args())
+        .args(overwrite::args())
         .args(rate_args())
         .args(connection_args())
         .args(log_args())
@@ -88,6 +90,11 @@ fn value(id: &'static str, name: &'static str) -> Arg {
         .value_parser(value_parser!(OsString))
 }
 
+/// An option that only the long help shows.
+fn rare(arg: Arg) -> Arg {
+    arg.hide_short_help(true)
+}
+
 fn under(heading: &'static str, args: Vec<Arg>) -> Vec<Arg> {
     args.into_iter()
         .map(|arg| arg.help_heading(heading))
@@ -101,7 +108,7 @@ fn general_args() -> Vec<Arg> {
             Arg::new("help")
                 .short('h')
                 .long("help")
-                .action(ArgAction::Help)
+                .action(ArgAction::HelpShort)
                 .help("Show this help"),
             Arg::new("version")
                 .short('A')

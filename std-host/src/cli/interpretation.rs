@@ -5,6 +5,7 @@
 //!
 //! Source: ranges and meanings from the public option table.
 
+mod overwrite;
 mod selection;
 
 use std::ffi::{OsStr, OsString};
@@ -57,7 +58,14 @@ pub(super) fn transfer(
     let mut route = route::route(&operands, &named(matches)?, &needs)?;
     selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
+    let overwriting = overwrite::wishes(matches, &route)?;
+    if overwriting.deletes && selection.base.is_some() {
+        return Err(usage(
+            "options --delete-before-transfer and --src-base exclude each other",
+        ));
+    }
     Ok(TransferSettings {
+        notes: overwrite::notes(&overwriting, route.direction),
         direction: route.direction,
         remote: remote_host(&route, environment)?,
         sources: route.sources,
@@ -76,6 +84,7 @@ pub(super) fn transfer(
         policy: policy(matches)?,
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
+        overwriting,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
         preserve_times: matches.get_flag("preserve-times"),

@@ -6,12 +6,14 @@
 //! Source: defaults and ranges are those of the public option table; where it is silent, the
 //! field says so.
 
+mod overwrite;
 mod selection;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+pub use overwrite::{OverwriteRule, OverwriteWishes};
 pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
 /// The TCP port of SSH.
@@ -155,6 +157,10 @@ pub struct TransferSettings {
     pub cipher: CipherWish,
     /// Resume level 0 or 1 (`-k`).
     pub resume_level: u8,
+    /// What becomes of files that are at the destination already.
+    pub overwriting: OverwriteWishes,
+    /// Sentences for the user about options that change nothing here.
+    pub notes: Vec<String>,
     /// How long a lost session is tried again (`--retry-timeout`); zero = not at all.
     pub retry_timeout: Duration,
     /// Create the destination folder if it is missing (`-d`).

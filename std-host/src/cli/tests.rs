@@ -1,5 +1,6 @@
 //! Command lines as scripts write them, and what they must come to.
 
+mod overwriting;
 mod refusals;
 mod scripts;
 mod selecting;

@@ -13,12 +13,13 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    Direction, MeasureWish, PolicyWish, RateWish, SelectionWishes, TransferSettings,
+    Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, SelectionWishes,
+    TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::session::{Observer, RateBounds, Session, Side};
 
 /// Nobody watches the files of a session that has none.
@@ -26,6 +27,8 @@ struct NoFiles;
 
 impl Observer for NoFiles {
     fn connected(&mut self, _: SocketAddr) {}
+    fn trouble(&mut self, _failure: &Failure) {}
+
     fn started(&mut self, _: &[u8], _: u64) {}
     fn kept(&mut self, _: &KeptReport) {}
 
@@ -71,6 +74,7 @@ async fn run(
         min_rate: RateWish::Bps(0),
         policy: PolicyWish::Fair,
         resume_level: 0,
+        overwriting: OverwriteWishes::default(),
         ..settings.clone()
     };
     let opening = async {

@@ -3,11 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use fasp_core::control::choices::{
-    OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
-};
+use fasp_core::control::choices::{Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, SourcePaths};
+use fasp_core::control::{ControlMessage, FileWishes, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::{CipherWish as Wish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator};
@@ -172,7 +170,7 @@ async fn say_hello(
         minimum_rate,
         policy: rate_policy(settings.policy),
         resume: ResumeLevel::from_number(settings.resume_level).unwrap_or_default(),
-        overwrite: OverwriteRule::Diff,
+        overwrite: settings.overwriting.rule,
         preserve: if settings.preserve_times {
             Preserve::TIMES
         } else {
@@ -184,6 +182,9 @@ async fn say_hello(
         measures: settings.only_measures(),
         renames_again,
         selects: selecting::needs_rules(settings),
+        saves_old: settings.overwriting.saves_old,
+        deletes: settings.overwriting.deletes,
+        files: FileWishes::default(),
         sources: settings.source_count(),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::logging::Logger;
 use crate::logging::session_lines::{self, FileFacts, SessionFacts, SessionParameters, Status};
 use crate::session::{Observer, SessionOutcome, fresh_uuid};
+use crate::storage::mirror::Deletion;
 
 /// The client's terminal and log.
 #[derive(Debug)]
@@ -188,6 +189,19 @@ impl ClientWatch {
         self.logger.log(line);
     }
 
+    /// What was deleted before the transfer.
+    pub(super) fn mirrored(&mut self, deletion: &Deletion) {
+        if deletion.count > 0 {
+            let count = deletion.count;
+            self.logger.log(format!(
+                "files and folders deleted before the transfer: {count}"
+            ));
+        }
+        if let Some(failure) = &deletion.failure {
+            self.trouble(failure);
+        }
+    }
+
     /// The session is lost, or there was none this time, and it will be tried again.
     pub(super) fn session_lost(
         &mut self,
@@ -327,6 +341,13 @@ impl Observer for ClientWatch {
         };
         self.logger
             .log(session_lines::file_start(&self.facts.uuid, &facts));
+    }
+
+    fn trouble(&mut self, failure: &Failure) {
+        self.printer.close_line();
+        let text = terminal::printable(failure.text.as_bytes());
+        terminal::print_stderr(&format!("ascp: {text}\n"));
+        self.logger.error(text);
     }
 
     fn kept(&mut self, report: &KeptReport) {

@@ -190,7 +190,7 @@ pub const SESSION: &[Element] = &[
     element("file_system/ring_buf_units", Number(0, u64::MAX), "0", Unused),
     element("file_system/ring_buf_max_size", Number(0, u64::MAX), "0", Unused),
     element("file_system/resume_suffix", Suffix, ".aspx", Unused),
-    element("file_system/symbolic_links", Words(&["none", "create", "follow", "follow_wide"]), "create,follow", Guards(&[])),
+    element("file_system/symbolic_links", Words(&["none", "create", "follow", "follow_wide"]), "create,follow", Works("What becomes of links: followed in downloads (follow: inside the docroot, follow_wide: anywhere), made by uploads (create)")),
     element("file_system/mgmt_portfile_dir", Text, "", Unused),
     element("file_system/mgmt_port_connect_timeout_usec", Number(0, u64::MAX), "5000000", Unused),
     element("file_system/preserve_attributes", Word(&["use client setting", "none", "times"]), "use client setting", Guards(&["use client setting"])),

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant as HostInstant;
 
+use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
 use fasp_core::negotiation::Agreement;
@@ -103,8 +104,8 @@ impl Receiving {
         if let Some(secret) = lane.follow {
             receiver.follow_peer(secret, trusted(lane.trusted));
         }
-        let keep_partial = config.resume_level > 0;
-        let checks = config.resume_level > 1;
+        let keep_partial = config.resume_level > ResumeLevel::Restart;
+        let checks = config.resume_level > ResumeLevel::Attributes;
         let storage = WriteBehind::start(config, lane.waker.clone())?;
         Ok(Self {
             receiver,

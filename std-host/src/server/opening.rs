@@ -4,25 +4,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fasp_core::control::choices::{OverwriteRule, Preserve, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, Hello};
+use fasp_core::control::{ControlMessage, Hello, HelloFlags};
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
 use fasp_core::negotiation::{Agreement, KeyInputs};
+use fasp_core::selection::links::LinkSetting;
+use rustix::fs::FileType;
 use tokio::time::timeout;
 
 use super::SessionRights;
 use super::rules::FlowRules;
 use super::selecting;
-use super::settings::ServerSettings;
 use crate::failure::{Failure, Outcome};
 use crate::session::{
     Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
 };
 use crate::storage::destination_tree::{DestinationTree, Placement};
-use crate::storage::disk_fault::named;
+use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::Choice;
 use crate::storage::source_list::SourceNames;
@@ -41,9 +42,11 @@ pub(super) enum Work {
         choice: Choice,
         /// The client names its sources when it is asked.
         queue: Option<SourceQueue>,
+        /// The single source folder, in a session that deletes first.
+        mirrored: Option<Vec<u8>>,
     },
     /// An upload.
-    Receive { tree: DestinationTree },
+    Receive { tree: Arc<DestinationTree> },
     /// Packet trains and no files.
     Measure,
 }
@@ -57,6 +60,12 @@ pub(super) struct Opened {
     pub(super) peer: IpAddr,
     pub(super) work: Work,
     pub(super) program: String,
+    /// Files that are replaced are kept.
+    pub(super) saves_old: bool,
+    /// What the source has not is deleted first.
+    pub(super) deletes: bool,
+    /// What becomes of symbolic links.
+    pub(super) symbolic_links: LinkSetting,
 }
 
 /// Reads what the client wants and answers it.
@@ -109,6 +118,9 @@ pub(super) async fn open(
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
+    let HelloFlags {
+        saves_old, deletes, ..
+    } = proposal.hello().flags;
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -135,6 +147,9 @@ pub(super) async fn open(
         peer,
         work,
         program,
+        saves_old,
+        deletes,
+        symbolic_links: rights.rules.symbolic_links,
     })
 }
 
@@ -186,11 +201,14 @@ async fn prepare(
     peer: IpAddr,
     local: IpAddr,
 ) -> Outcome<(Work, UdpPort)> {
-    if hello.overwrite != OverwriteRule::Diff {
-        return Err(Failure::new(
-            Fault::BadConfiguration,
-            "this server only overwrites what differs",
-        ));
+    let files = &hello.files;
+    if hello.flags.deletes && !rights.rules.permissions.deletes {
+        let text = "this server does not allow --delete-before-transfer";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if files.changes_sources() || files.stored.any() {
+        let text = "this server neither moves sources nor keeps attributes besides times and modes";
+        return Err(Failure::new(Fault::BadConfiguration, text));
     }
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
     let port = match (rights.rules.bind_udp_port, rights.udp_port) {
@@ -209,19 +227,11 @@ async fn prepare(
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     };
     let work = match hello.direction {
-        TransferDirection::Upload if hello.flags.renames_again => Work::Receive {
-            tree: renamed_again(&Arc::new(docroot), hello)?,
-        },
         TransferDirection::Upload => Work::Receive {
-            tree: destination_tree(
-                &Arc::new(docroot),
-                hello.destination,
-                hello.sources,
-                hello.flags.create_destination,
-            )?,
+            tree: Arc::new(upload_tree(&Arc::new(docroot), hello)?),
         },
         TransferDirection::Download => {
-            selecting::download(hello, messages, docroot, ServerSettings::default()).await?
+            selecting::download(hello, messages, docroot, rights.rules.symbolic_links).await?
         }
     };
     Ok((work, bind()?))
@@ -251,6 +261,65 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// Where an upload goes.
+fn upload_tree(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+    let create = hello.flags.create_destination;
+    if hello.flags.deletes {
+        if hello.sources != 1 {
+            let text = "only a single source folder can be mirrored";
+            return Err(Failure::new(Fault::Protocol, text));
+        }
+        return mirror_tree(docroot, hello.destination, create);
+    }
+    if hello.flags.renames_again {
+        return renamed_again(docroot, hello);
+    }
+    destination_tree(docroot, hello.destination, hello.sources, create)
+}
+
+/// The destination of a session that deletes: it *is* the counterpart of the source folder, there or not.
+pub(crate) fn mirror_tree(
+    docroot: &Arc<Docroot>,
+    path: &[u8],
+    create: bool,
+) -> Outcome<DestinationTree> {
+    check_mirror(docroot, path, create)?;
+    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename);
+    tree.prepare(create)?;
+    Ok(tree)
+}
+
+/// Whether [`mirror_tree`] can be, with nothing changed yet.
+pub(crate) fn check_mirror(docroot: &Docroot, path: &[u8], create: bool) -> Outcome<()> {
+    let there = DestinationTree::examine(docroot, path)?;
+    if there.exists && !there.is_dir {
+        return Err(named(path, Fault::NotADirectory));
+    }
+    if !there.parent_exists && !create {
+        return Err(named(path, Fault::NoSuchFile));
+    }
+    Ok(())
+}
+
+/// Only a folder, and only one, has a counterpart.
+pub(crate) fn check_mirror_source(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
+    let [source] = sources else {
+        let text = "only a single source folder can be mirrored";
+        return Err(Failure::new(Fault::BadConfiguration, text));
+    };
+    let stat = docroot
+        .stat(source)
+        .map_err(|error| read_failure(source, error))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Ok(());
+    }
+    let text = format!(
+        "--delete-before-transfer needs a source folder; this is a file: {}",
+        shown(source)
+    );
+    Err(Failure::new(Fault::NotADirectory, text))
 }
 
 /// The destination of a session that goes on: what the lost one made there must not change what it means.

@@ -9,7 +9,10 @@ use fasp_core::fault::Fault;
 use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::negotiation::cipher_choice::CipherWish;
 use fasp_core::negotiation::responder::RateRules;
+use fasp_core::selection::links::LinkSetting;
 use fasp_core::units::BitRate;
+
+use super::permissions::Permissions;
 
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
@@ -50,6 +53,10 @@ pub struct SessionRules {
     pub bind_address: Option<IpAddr>,
     /// First UDP port tried.
     pub bind_udp_port: Option<u16>,
+    /// What becomes of symbolic links.
+    pub symbolic_links: LinkSetting,
+    /// What may be done to files besides reading and writing them.
+    pub permissions: Permissions,
 }
 
 impl Default for FlowRules {
@@ -88,6 +95,8 @@ impl Default for SessionRules {
             suites: CipherSuite::ALL.to_vec(),
             bind_address: None,
             bind_udp_port: None,
+            symbolic_links: LinkSetting::default(),
+            permissions: Permissions::default(),
         }
     }
 }
@@ -120,6 +129,12 @@ impl SessionRules {
                 .word("transfer/protocol_options/bind_ip_address")
                 .and_then(|text| text.parse().ok()),
             bind_udp_port: port.and_then(|port| port.parse().ok()),
+            symbolic_links: links(
+                settings
+                    .word("file_system/symbolic_links")
+                    .unwrap_or_default(),
+            ),
+            permissions: Permissions::default(),
         })
     }
 
@@ -182,6 +197,20 @@ fn policies(allowed: &str) -> Vec<RatePolicy> {
         .into_iter()
         .skip_while(|policy| *policy != most);
     rest.collect()
+}
+
+/// The setting behind `create,follow` and the like.
+fn links(words: &str) -> LinkSetting {
+    let says = |wanted: &str| {
+        words
+            .split(',')
+            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    LinkSetting {
+        create: says("create"),
+        follow: says("follow"),
+        follow_wide: says("follow_wide"),
+    }
 }
 
 /// The suites behind a name of `allowed_cipher`; longer keys too, unless the server is strict.

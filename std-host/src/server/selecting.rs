@@ -5,11 +5,10 @@ use std::sync::Arc;
 use fasp_core::control::{ControlMessage, Hello, Rules};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::ResumeLevel;
-use fasp_core::selection::links::{LinkTreatment, downloaded};
+use fasp_core::selection::links::{LinkSetting, LinkTreatment, downloaded};
 use tokio::time::timeout;
 
-use super::opening::{HELLO_TIMEOUT, Work};
-use super::settings::ServerSettings;
+use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
 use crate::storage::disk_fault::{read_failure, shown};
@@ -38,16 +37,17 @@ pub(super) async fn download(
     hello: &Hello<'_>,
     messages: &mut Messages,
     docroot: Docroot,
-    settings: ServerSettings,
+    setting: LinkSetting,
 ) -> Outcome<Work> {
     let (mut choice, mut delivery) = (Choice::default(), Delivery::default());
     if hello.flags.selects {
-        (choice, delivery) = read_rules(messages, settings).await?;
+        (choice, delivery) = read_rules(messages, setting).await?;
     } else {
-        choice.links = downloaded(
-            fasp_core::selection::links::LinkMethod::Follow,
-            settings.symbolic_links,
-        );
+        choice.links = downloaded(fasp_core::selection::links::LinkMethod::Follow, setting);
+    }
+    if hello.flags.deletes && delivery.on_demand {
+        let text = "--delete-before-transfer does not go with a list of sources";
+        return Err(Failure::new(Fault::Usage, text));
     }
     if choice.part.is_some() && hello.resume != ResumeLevel::Restart {
         let text = "a part of a file (-@) cannot be resumed (-k)";
@@ -58,12 +58,16 @@ pub(super) async fn download(
         _ => docroot,
     };
     let docroot = Arc::new(docroot);
+    let mut mirrored = None;
     let (queue, sources) = if delivery.on_demand {
         let (queue, sources) = source_queue(delivery.pairs);
         (Some(queue), sources)
     } else {
         let sources = read_sources(messages, delivery.pairs).await?;
         check_sources(&docroot, &sources, &choice)?;
+        if hello.flags.deletes {
+            mirrored = Some(only_source(&docroot, &sources, &choice)?);
+        }
         (None, SourceNames::new(sources.into_iter().map(Ok)))
     };
     Ok(Work::Send {
@@ -71,13 +75,23 @@ pub(super) async fn download(
         sources,
         choice,
         queue,
+        mirrored,
     })
 }
 
-async fn read_rules(
-    messages: &mut Messages,
-    settings: ServerSettings,
-) -> Outcome<(Choice, Delivery)> {
+/// The source folder of a session that deletes first.
+fn only_source(docroot: &Docroot, sources: &[NamedSource], choice: &Choice) -> Outcome<Vec<u8>> {
+    let paths: Vec<Vec<u8>> = sources.iter().map(|source| source.path.clone()).collect();
+    if choice.base.is_some() || sources.iter().any(|source| source.destination.is_some()) {
+        let text =
+            "--delete-before-transfer goes neither with a source base nor with a list of pairs";
+        return Err(Failure::new(Fault::Usage, text));
+    }
+    check_mirror_source(docroot, &paths)?;
+    Ok(paths.into_iter().next().unwrap_or_default())
+}
+
+async fn read_rules(messages: &mut Messages, setting: LinkSetting) -> Outcome<(Choice, Delivery)> {
     let mut list = RuleList::default();
     loop {
         let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
@@ -96,17 +110,17 @@ async fn read_rules(
             })?;
         }
         if !rules.more {
-            return Ok(settled(&rules, list, settings));
+            return Ok(settled(&rules, list, setting));
         }
     }
 }
 
-fn settled(rules: &Rules<'_>, list: RuleList, settings: ServerSettings) -> (Choice, Delivery) {
+fn settled(rules: &Rules<'_>, list: RuleList, setting: LinkSetting) -> (Choice, Delivery) {
     let choice = Choice {
         rules: list,
         newer_than_ns: rules.newer_than.map(nanoseconds),
         older_than_ns: rules.older_than.map(nanoseconds),
-        links: downloaded(rules.links, settings.symbolic_links),
+        links: downloaded(rules.links, setting),
         skip_special: rules.skip_special,
         base: rules.base.map(<[u8]>::to_vec),
         part: rules.part,

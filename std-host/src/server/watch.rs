@@ -5,9 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::opening::{Opened, Work};
 use crate::cli::terminal::printable;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
+use crate::failure::Failure;
 use crate::logging::Logger;
 use crate::logging::session_lines::file_totals;
 use crate::session::{Observer, SessionOutcome};
+use crate::storage::mirror::Deletion;
 
 /// Writes session and file lines.
 #[derive(Debug)]
@@ -30,6 +32,18 @@ impl ServerWatch {
             printable(opened.program.as_bytes()),
         ));
         Self { logger }
+    }
+
+    pub(super) fn mirrored(&self, deletion: &Deletion) {
+        if deletion.count > 0 {
+            let count = deletion.count;
+            self.logger.log(format!(
+                "files and folders deleted before the transfer: {count}"
+            ));
+        }
+        if let Some(failure) = &deletion.failure {
+            self.logger.error(failure);
+        }
     }
 
     pub(super) fn over(&self, outcome: &SessionOutcome) {
@@ -55,6 +69,10 @@ impl Observer for ServerWatch {
     fn moved(&mut self, from: SocketAddr, to: SocketAddr) {
         self.logger
             .log(format!("the client's address changed from {from} to {to}"));
+    }
+
+    fn trouble(&mut self, failure: &Failure) {
+        self.logger.error(failure);
     }
 
     fn started(&mut self, _name: &[u8], _size: u64) {}

@@ -26,6 +26,8 @@ pub trait Observer: Send {
     fn kept(&mut self, report: &KeptReport);
     /// A source is meant to be left out.
     fn passed_over(&mut self, _text: &str) {}
+    /// Something besides the files went wrong, such as the removal of a source.
+    fn trouble(&mut self, failure: &Failure);
     /// A file is over.
     fn file(&mut self, report: &FileReport);
     /// Data is moving; called a few times a second.

@@ -106,6 +106,13 @@ impl<'o> Session<'o> {
         self
     }
 
+    /// Something went wrong before the transfer, which goes on: the session does not end well.
+    pub(crate) fn note_trouble(&mut self, failure: Option<Failure>) {
+        if let Some(failure) = failure {
+            self.first_failure.get_or_insert((None, failure));
+        }
+    }
+
     /// Runs to the end, or until `interrupt` resolves; gives the writer back for the farewell.
     pub(crate) async fn run(
         mut self,
@@ -226,6 +233,7 @@ impl<'o> Session<'o> {
                 .name
                 .get(..report.name.len().min(4_096))
                 .unwrap_or_default(),
+            delivered: false,
         };
         let _ = self.writer.send(&ControlMessage::FileError(error)).await;
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use fasp_core::control::choices::ResumeLevel;
 use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
@@ -27,6 +28,7 @@ use super::control_file;
 use super::destination_tree::{DestinationTree, Placement};
 use super::disk::recording::{self, Change};
 use super::docroot::Docroot;
+use super::file_rules::FileRules;
 use super::finishing::Finishing;
 use super::waker::Waker;
 use super::write_behind::{
@@ -81,7 +83,8 @@ impl Session {
         let config = WriteConfig {
             tree: Arc::new(DestinationTree::new(docroot, b".", Placement::Into)),
             threads: 1,
-            resume_level,
+            resume_level: ResumeLevel::from_number(resume_level).unwrap(),
+            rules: FileRules::default(),
             preserve: Preserve::default(),
             links: LinkTreatment::CopyForce,
             checkpoints: CheckpointRule {

@@ -116,6 +116,12 @@ impl DestinationTree {
         self.placement == Placement::Rename
     }
 
+    /// The last component of the destination.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        last_name(&self.base)
+    }
+
     /// Makes sure that there is a folder to write to; with `create` (`-d`) makes it, parents included.
     ///
     /// # Errors

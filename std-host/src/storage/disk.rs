@@ -8,7 +8,7 @@ pub(super) mod recording;
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -125,6 +125,29 @@ pub(super) fn rename(folder: &OwnedFd, from: &[u8], to: &[u8]) -> Result<(), Err
     #[cfg(test)]
     recording::renamed(folder, from, to);
     Ok(())
+}
+
+/// As [`rename`], and an error (`EXIST`) if `to` means something already.
+pub(super) fn rename_new(folder: &OwnedFd, from: &[u8], to: &[u8]) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+        // A file system without that rule: as good as can be had.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            match rustix::fs::statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => return Err(Errno::EXIST),
+                Err(Errno::NOENT) => rustix::fs::renameat(folder, from, folder, to)?,
+                Err(error) => return Err(error),
+            }
+        }
+        outcome => outcome?,
+    }
+    #[cfg(test)]
+    recording::renamed(folder, from, to);
+    Ok(())
+}
+
+/// Gives what `from` means a second name.
+pub(super) fn link(folder: &OwnedFd, from: &[u8], to: &[u8]) -> Result<(), Errno> {
+    rustix::fs::linkat(folder, from, folder, to, AtFlags::empty())
 }
 
 /// Takes a name away.

@@ -120,7 +120,7 @@ fn finish(files: Vec<Finished>, shared: &Shared, folders: &mut Folders) {
     let tell = |object, result| shared.complete(Completion::Finished { object, result });
     let mut named = Vec::new();
     for (object, mut file, synced) in sync_bytes(files, folders) {
-        match synced.and_then(|()| file.take_name(folders)) {
+        match synced.and_then(|()| file.take_name(folders, &shared.saved_copies)) {
             Ok(()) => named.push((object, file)),
             Err(failure) => {
                 file.abandon(folders, true);

@@ -8,10 +8,13 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fasp_core::fault::Fault;
+use fasp_core::overwrite::Attributes;
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
-use super::attributes::{Preserve, folder_creation_mode, settle_folder, size_of_file, times};
+use super::attributes::{
+    Preserve, folder_creation_mode, modified_ns, settle_folder, size_of_file, times,
+};
 use super::destination_tree::{DestinationTree, joined, last_name, parent};
 use super::disk::sync_names;
 use super::disk_fault::{named, read_failure, write_failure};
@@ -71,8 +74,8 @@ pub(super) struct FolderWish {
 pub(super) struct Place {
     pub(super) folder_path: Vec<u8>,
     pub(super) name: Vec<u8>,
-    /// Size of the file that has the name now.
-    pub(super) existing_size: Option<u64>,
+    /// Size and time of the file that has the name now.
+    pub(super) existing: Option<Attributes>,
 }
 
 /// Open folders of one thread.
@@ -207,12 +210,14 @@ impl Folders {
                 return Err(named(path, Fault::IsADirectory));
             }
             let folder = self.open(&folder_path)?;
-            let existing_size = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW)
-            {
+            let existing = match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Err(Errno::NOENT) => None,
                 Err(error) => return Err(write_failure(path, error)),
                 Ok(stat) => match FileType::from_raw_mode(stat.st_mode) {
-                    FileType::RegularFile => Some(size_of_file(&stat)),
+                    FileType::RegularFile => Some(Attributes {
+                        size: size_of_file(&stat),
+                        modified_ns: modified_ns(&stat),
+                    }),
                     FileType::Directory => return Err(named(path, Fault::IsADirectory)),
                     FileType::Symlink => {
                         current = self.link_target(&folder, &folder_path, &name)?;
@@ -224,7 +229,7 @@ impl Folders {
             return Ok(Place {
                 folder_path,
                 name,
-                existing_size,
+                existing,
             });
         }
         Err(named(path, Fault::LinkLoop))

@@ -19,6 +19,7 @@ mod progress;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use fasp_core::control::choices::OverwriteRule;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ByteRange;
 use rustix::buffer::spare_capacity;
@@ -33,12 +34,12 @@ use super::disk;
 use super::disk_fault::{named, shown, write_failure};
 use super::folders::{Claim, Folders, Place};
 use super::hash_tree::HashTree;
-use super::write_behind::OwnedRecord;
+use super::saved_copy::SavedCopies;
+use super::write_behind::{OwnedRecord, WriteConfig};
 use crate::failure::{Failure, Outcome};
 pub use existing::Decision;
 pub(super) use existing::Present;
-pub(super) use names::temporary_name;
-use names::{control_name, part_name};
+pub(super) use names::{control_name, part_name, temporary_name};
 pub(super) use progress::Checkpoint;
 pub use progress::CheckpointRule;
 use progress::Progress;
@@ -63,6 +64,14 @@ pub(super) struct PartialFile {
     fresh: bool,
     /// The file system it lies in.
     device: u64,
+    /// Its number there: the name may come to mean another file.
+    inode: u64,
+    /// Where it may be found, as the user wants it.
+    suffix: Option<Vec<u8>>,
+    /// What has the final name may be replaced.
+    replaces: bool,
+    /// And is kept under another one.
+    saves_old: bool,
     chunks: Chunks,
     written: ByteRanges,
     hash: HashTree,
@@ -72,19 +81,23 @@ pub(super) struct PartialFile {
 }
 
 impl PartialFile {
-    /// With `claim` the file can be continued by a later session, which finds what `rule` had noted.
+    /// With `claim` the file can be continued by a later session.
     pub(super) fn new(
         place: Place,
         record: &OwnedRecord,
         claim: Option<Claim>,
-        rule: CheckpointRule,
+        config: &WriteConfig,
     ) -> Self {
-        let part_name = match claim {
-            Some(_) => part_name(&place.name),
-            None => temporary_name(&place.name),
+        let rule = config.checkpoints;
+        let suffix = config.rules.partial_suffix.clone();
+        let own = suffix.as_deref();
+        let part_name = if claim.is_some() || own.is_some() {
+            part_name(&place.name, own)
+        } else {
+            temporary_name(&place.name)
         };
         let chunks = Chunks::of(record.size, rule.least_chunk_log2);
-        let resume = claim.map(|claim| Progress::new(control_name(&place.name), claim, rule));
+        let resume = claim.map(|claim| Progress::new(control_name(&place.name, own), claim, rule));
         Self {
             path: joined(&place.folder_path, &place.name),
             folder_path: place.folder_path,
@@ -98,6 +111,10 @@ impl PartialFile {
             created: false,
             fresh: true,
             device: 0,
+            inode: 0,
+            suffix,
+            replaces: config.rules.overwrite != OverwriteRule::Never,
+            saves_old: config.rules.saves_old,
             chunks,
             written: ByteRanges::default(),
             hash: HashTree::new(record.size, chunks.log2()),
@@ -192,20 +209,26 @@ impl PartialFile {
         disk::sync_all(&file).map_err(|error| write_failure(&self.path, error))
     }
 
-    /// Puts the file, whose bytes are on the disk, under its final name.
-    pub(super) fn take_name(&mut self, folders: &mut Folders) -> Outcome<()> {
+    /// Puts the file, whose bytes are on the disk, under its final name. What has that name is among `copies` then, if
+    /// it is to be kept.
+    pub(super) fn take_name(&mut self, folders: &mut Folders, copies: &SavedCopies) -> Outcome<()> {
         self.wait_for_checkpoint();
         let folder = folders.open(&self.folder_path)?;
-        let replaced = self
-            .resume
-            .as_ref()
-            .is_some_and(|resume| !is_named(&folder, &self.part_name, resume.inode));
-        let outcome = if replaced {
+        let outcome = if self.is_lost(&folder) {
             Err(Errno::STALE)
+        } else if !self.replaces {
+            disk::rename_new(&folder, &self.part_name, &self.name)
         } else {
-            disk::rename(&folder, &self.part_name, &self.name)
+            let kept = match self.saves_old {
+                true => copies.keep(&folder, &self.name),
+                false => Ok(()),
+            };
+            kept.and_then(|()| disk::rename(&folder, &self.part_name, &self.name))
         };
-        outcome.map_err(|error| write_failure(&self.path, error))?;
+        outcome.map_err(|error| match error {
+            Errno::EXIST => named(&self.path, Fault::AlreadyExists),
+            error => write_failure(&self.path, error),
+        })?;
         self.created = false;
         self.file = None;
         Ok(())
@@ -251,13 +274,22 @@ impl PartialFile {
             return;
         };
         self.created = false;
+        if self.is_lost(&folder) {
+            return;
+        }
         if let Some(resume) = &self.resume {
-            if !is_named(&folder, &self.part_name, resume.inode) {
-                return;
-            }
             ControlFile::remove(&folder, &resume.control_name);
         }
         let _ = disk::unlink(&folder, &self.part_name);
+    }
+
+    /// Others can know the name: it is looked whether it still means this file.
+    const fn has_known_name(&self) -> bool {
+        self.resume.is_some() || self.suffix.is_some()
+    }
+
+    fn is_lost(&self, folder: &OwnedFd) -> bool {
+        self.has_known_name() && !is_named(folder, &self.part_name, self.inode)
     }
 
     fn checked_end(&self, offset: u64, length: u64) -> Outcome<u64> {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
@@ -21,10 +22,12 @@ use fasp_core::units::ObjectId;
 use super::attributes::Preserve;
 use super::checker;
 use super::destination_tree::DestinationTree;
+pub use super::file_rules::FileRules;
 use super::finishing;
 use super::folders::{FolderNotes, Folders};
 pub use super::links::OwnedLink;
 pub use super::partial_file::{CheckpointRule, Decision};
+use super::saved_copy::SavedCopies;
 use super::waker::Waker;
 use super::writer::Writer;
 use crate::failure::{Failure, Outcome};
@@ -42,9 +45,11 @@ pub struct WriteConfig {
     pub tree: Arc<DestinationTree>,
     /// Writer threads, at least 1; 2 serve a local disk.
     pub threads: usize,
-    /// Level of `-k`: 0 writes everything anew; from 1 complete files are skipped and partial
-    /// ones continued, at 2 after samples of them were compared, at 3 after all of them was.
-    pub resume_level: u8,
+    /// Level of `-k`: 0 goes on with nothing; from 1 partial files are continued, at 2 after samples of them were
+    /// compared, at 3 after all of them was; the same is how complete files are found to be different.
+    pub resume_level: ResumeLevel,
+    /// What happens to files that are there.
+    pub rules: FileRules,
     /// Times that files and folders take over.
     pub preserve: Preserve,
     /// When resumable files are noted.
@@ -219,6 +224,7 @@ pub struct WriteBehind {
 pub(super) struct Shared {
     pub(super) config: WriteConfig,
     pub(super) folder_notes: Arc<FolderNotes>,
+    pub(super) saved_copies: Arc<SavedCopies>,
     queues: Vec<Queue>,
     completions: Mutex<VecDeque<Completion>>,
     queued_bytes: AtomicUsize,
@@ -354,6 +360,7 @@ impl Shared {
         Arc::new(Self {
             config,
             folder_notes: Arc::default(),
+            saved_copies: Arc::default(),
             queues: (0..threads).map(|_| Queue::default()).collect(),
             completions: Mutex::default(),
             queued_bytes: AtomicUsize::new(0),

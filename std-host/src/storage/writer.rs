@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::units::ObjectId;
@@ -158,18 +159,26 @@ impl Writer {
             return Ok(Some(Decision::Go));
         }
         let place = self.folders.place(&path)?;
-        let existing_size = place.existing_size;
-        let resumable = self.shared.config.resume_level > 0;
+        let complete = place.existing;
+        let config = &self.shared.config;
+        let level = config.resume_level;
+        let resumable = level > ResumeLevel::Restart;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
-        let mut file = PartialFile::new(place, record, claim, self.shared.config.checkpoints);
-        let mut decision = file.decide(&mut self.folders, existing_size)?;
-        let level = self.shared.config.resume_level;
+        let mut file = PartialFile::new(place, record, claim, config);
+        let rules = (config.rules.overwrite, level);
+        let mut decision = file.decide(&mut self.folders, complete, rules)?;
         let present = match level {
-            2.. => file.present(&mut self.folders, &decision)?,
-            _ => None,
+            ResumeLevel::Sparse | ResumeLevel::Full => {
+                file.present(&mut self.folders, &decision)?
+            }
+            ResumeLevel::Restart | ResumeLevel::Attributes => None,
         };
-        if present.is_some() && decision == Decision::Skip {
-            decision = Decision::Compare;
+        if present.is_none() && decision == Decision::Compare {
+            // Of nothing there is nothing to compare, and what cannot be read cannot stay.
+            decision = match record.size {
+                0 => Decision::Skip,
+                _ => Decision::Go,
+            };
         }
         if decision != Decision::Skip {
             let opened = file.is_open();
@@ -181,7 +190,7 @@ impl Writer {
         let Some(present) = present else {
             return Ok(Some(decision));
         };
-        let ranges = if level > 2 {
+        let ranges = if level == ResumeLevel::Full {
             checker::everything(&present.kept, present.chunks)
         } else {
             let states = RandomState::new();
@@ -249,7 +258,7 @@ impl Writer {
         }
         let place = self.folders.place(&path)?;
         let config = &self.shared.config;
-        let mut file = PartialFile::new(place, record, None, config.checkpoints);
+        let mut file = PartialFile::new(place, record, None, config);
         let result = file
             .write(&mut self.folders, 0, bytes)
             .and_then(|()| file.complete(&mut self.folders, config.preserve, None, &|| true));

@@ -147,3 +147,15 @@ fn the_udp_port_has_its_address_and_number() {
         Some(4_000)
     );
 }
+
+#[test]
+fn links_are_treated_as_the_words_say() {
+    let links = |words| {
+        let links = rules("file_system/symbolic_links", words).symbolic_links;
+        (links.create, links.follow, links.follow_wide)
+    };
+    assert_eq!(links("none"), (false, false, false));
+    assert_eq!(links("create"), (true, false, false));
+    assert_eq!(links("create, follow"), (true, true, false));
+    assert_eq!(links("follow_wide"), (false, false, true));
+}

@@ -16,6 +16,8 @@ struct Nobody;
 
 impl Observer for Nobody {
     fn connected(&mut self, _: std::net::SocketAddr) {}
+    fn trouble(&mut self, _failure: &Failure) {}
+
     fn started(&mut self, _: &[u8], _: u64) {}
     fn kept(&mut self, _: &KeptReport) {}
 

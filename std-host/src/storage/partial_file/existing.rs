@@ -3,7 +3,9 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use fasp_core::control::choices::{OverwriteRule, ResumeLevel};
 use fasp_core::metadata::{ByteRange, MAX_RESUME_RANGES};
+use fasp_core::overwrite::{self, Attributes, Verdict};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -33,6 +35,19 @@ pub enum Decision {
     Compare,
 }
 
+/// What is under the partial name.
+#[derive(Debug)]
+enum Found {
+    /// No file.
+    Nothing,
+    /// Nothing that can be gone on with.
+    Useless,
+    /// Another session is at it, or a file of somebody else has the name of the note.
+    Taken,
+    /// What fits the source, and what its note says.
+    Partial(OwnedFd, Fingerprint, Notes),
+}
+
 /// A file to be checked before it is relied on.
 #[derive(Debug)]
 pub(in super::super) struct Present {
@@ -43,43 +58,81 @@ pub(in super::super) struct Present {
 }
 
 impl PartialFile {
-    /// What to ask of the sender; `existing_size` is that of the file under the final name.
+    /// What to ask of the sender, when a file like `complete` has the final name.
     pub(in super::super) fn decide(
         &mut self,
         folders: &mut Folders,
-        existing_size: Option<u64>,
+        complete: Option<Attributes>,
+        rules: (OverwriteRule, ResumeLevel),
     ) -> Outcome<Decision> {
+        let source = Attributes {
+            size: self.size,
+            modified_ns: self.modified_ns,
+        };
+        let (rule, level) = rules;
+        let found = match self.resume {
+            Some(_) => self.find(folders)?,
+            None => Found::Nothing,
+        };
+        let present = overwrite::Present {
+            complete,
+            partial: matches!(found, Found::Partial(..)),
+        };
+        Ok(
+            match (overwrite::decide(rule, level, source, present), found) {
+                (Verdict::Skip, found) => {
+                    if complete.is_some_and(|there| there.size == self.size) {
+                        self.clear_notes(folders, &found)?;
+                    }
+                    Decision::Skip
+                }
+                (Verdict::Compare(_), _) => Decision::Compare,
+                (Verdict::Continue, Found::Partial(part, facts, notes)) => {
+                    self.continue_with(part, facts, &notes)
+                }
+                (_, Found::Taken) => {
+                    self.give_up_resume();
+                    Decision::Go
+                }
+                _ => Decision::Go,
+            },
+        )
+    }
+
+    /// What an earlier session has left under the partial name.
+    fn find(&self, folders: &mut Folders) -> Outcome<Found> {
         let Some(resume) = &self.resume else {
-            return Ok(Decision::Go);
+            return Ok(Found::Nothing);
         };
         let folder = folders.open(&self.folder_path)?;
-        let part = rustix::fs::openat(&folder, &self.part_name, REOPEN, Mode::empty());
-        if existing_size == Some(self.size) {
-            if matches!(part, Err(Errno::NOENT)) {
-                // Left by an end between the rename and the removal; without its file it means nothing.
-                ControlFile::remove(&folder, &resume.control_name);
-            }
-            return Ok(Decision::Skip);
-        }
         if ControlFile::owner(&folder, &resume.control_name) == Owner::SomebodyElse {
-            self.give_up_resume();
-            return Ok(Decision::Go);
+            return Ok(Found::Taken);
         }
-        let Ok(part) = part else {
-            return Ok(Decision::Go);
+        let part = match rustix::fs::openat(&folder, &self.part_name, REOPEN, Mode::empty()) {
+            Ok(part) => part,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(_) => return Ok(Found::Useless),
         };
         if !lock(&part) {
-            self.give_up_resume();
-            return Ok(Decision::Go);
+            return Ok(Found::Taken);
         }
         let facts = rustix::fs::fstat(&part).map(|stat| Fingerprint::of(&stat));
         let notes = guard(&resume.control).load(&folder, self.chunks, self.modified_ns);
-        match (facts, notes) {
+        Ok(match (facts, notes) {
             (Ok(facts), Some(notes)) if facts.regular && facts.size == self.size => {
-                Ok(self.continue_with(part, facts, &notes))
+                Found::Partial(part, facts, notes)
             }
-            _ => Ok(Decision::Go),
+            _ => Found::Useless,
+        })
+    }
+
+    /// A note left by an end between the rename and the removal means nothing without its file.
+    fn clear_notes(&self, folders: &mut Folders, found: &Found) -> Outcome<()> {
+        if let (Some(resume), Found::Nothing) = (&self.resume, found) {
+            let folder = folders.open(&self.folder_path)?;
+            ControlFile::remove(&folder, &resume.control_name);
         }
+        Ok(())
     }
 
     /// What must be checked before `decision` may be relied on; `None` if nothing is there, or it cannot be read.
@@ -90,7 +143,7 @@ impl PartialFile {
     ) -> Outcome<Option<Present>> {
         let file = match decision {
             Decision::Resume { .. } => self.open(folders)?,
-            Decision::Skip if self.size > 0 => {
+            Decision::Compare => {
                 let folder = folders.open(&self.folder_path)?;
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 match rustix::fs::openat(&folder, &self.name, flags, Mode::empty()) {
@@ -101,7 +154,7 @@ impl PartialFile {
             _ => return Ok(None),
         };
         let kept = match decision {
-            Decision::Skip => vec![ByteRange {
+            Decision::Compare => vec![ByteRange {
                 start: 0,
                 end: self.size,
             }],
@@ -139,9 +192,9 @@ impl PartialFile {
         self.created = true;
         self.fresh = false;
         self.device = facts.device;
+        self.inode = facts.inode;
         self.file = Some(Arc::new(part));
         if let Some(resume) = &mut self.resume {
-            resume.inode = facts.inode;
             resume.name_is_safe = true;
         }
         for (index, hash) in &notes.durable {

@@ -8,14 +8,26 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 const NAME_MAX: usize = 255;
 
-/// The name of a file that can be continued by a later session.
-pub(super) fn part_name(name: &[u8]) -> Vec<u8> {
-    derived_name(b"", name, b".ascp-part")
+const PART_SUFFIX: &[u8] = b".ascp-part";
+const CONTROL_SUFFIX: &[u8] = b".aspx";
+
+/// The name of a file that can be continued by a later session; `suffix` is the user's, if there is one.
+pub(in super::super) fn part_name(name: &[u8], suffix: Option<&[u8]>) -> Vec<u8> {
+    derived_name(b"", name, suffix.unwrap_or(PART_SUFFIX))
 }
 
-/// The name of the note beside it.
-pub(super) fn control_name(name: &[u8]) -> Vec<u8> {
-    derived_name(b"", name, b".aspx")
+/// The name of the note beside it. With a suffix of the user's it says that suffix too: what has no note of ours may
+/// be a file of the user's.
+pub(in super::super) fn control_name(name: &[u8], suffix: Option<&[u8]>) -> Vec<u8> {
+    let suffix = [suffix.unwrap_or_default(), CONTROL_SUFFIX].concat();
+    derived_name(b"", name, &suffix)
+}
+
+/// As [`temporary_name`], with a suffix of the user's.
+pub(super) fn temporary_name_with(name: &[u8], suffix: &[u8]) -> Vec<u8> {
+    let random = RandomState::new().hash_one(name) & 0xFFFF_FFFF;
+    let suffix = [format!(".{random:08x}").as_bytes(), suffix].concat();
+    derived_name(b"", name, &suffix)
 }
 
 /// A name for a file that lives for one session.

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::PartialFile;
-use super::names::temporary_name;
+use super::names::{temporary_name, temporary_name_with};
 use crate::failure::{Failure, Outcome};
 use crate::storage::attributes::creation_mode;
 use crate::storage::control_file::{ControlFile, Owner};
@@ -58,14 +58,20 @@ impl PartialFile {
         if let Err(error) = self.clear_way(&folder) {
             return Ok(Err(error));
         }
-        let created = disk::create(&folder, &self.part_name, creation_mode(self.mode));
+        let mode = creation_mode(self.mode);
+        let mut created = disk::create(&folder, &self.part_name, mode);
+        if matches!(created, Err(Errno::EXIST)) && self.suffix.is_some() {
+            // Somebody's, who may need it.
+            self.part_name = self.other_name();
+            created = disk::create(&folder, &self.part_name, mode);
+        }
         Ok(created.and_then(|file| {
             self.created = true;
             let stat = rustix::fs::fstat(&file)?;
             self.device = stat.st_dev;
-            if let Some(resume) = &mut self.resume {
+            self.inode = stat.st_ino;
+            if self.resume.is_some() {
                 lock(&file);
-                resume.inode = stat.st_ino;
             }
             if extend && self.size > 0 {
                 disk::set_length(&file, self.size)?;
@@ -77,11 +83,9 @@ impl PartialFile {
     /// Opens the partial file again after its descriptor was given back.
     fn reopen(&self, folder: &OwnedFd) -> Result<OwnedFd, Errno> {
         let file = rustix::fs::openat(folder, &self.part_name, REOPEN, Mode::empty())?;
-        if let Some(resume) = &self.resume {
-            let same = rustix::fs::fstat(&file)?.st_ino == resume.inode;
-            if !same || !lock(&file) {
-                return Err(Errno::STALE);
-            }
+        let is_other = self.has_known_name() && rustix::fs::fstat(&file)?.st_ino != self.inode;
+        if is_other || (self.resume.is_some() && !lock(&file)) {
+            return Err(Errno::STALE);
         }
         Ok(file)
     }
@@ -97,8 +101,14 @@ impl PartialFile {
             return Ok(());
         }
         let is_free = matches!(old, Err(Errno::NOENT));
+        let owner = ControlFile::owner(folder, &resume.control_name);
+        if self.suffix.is_some() && !is_free && owner != Owner::Us {
+            // No note says that it is ours: with such a name it may be a file of the user's.
+            self.give_up_resume();
+            return Ok(());
+        }
         // The note goes first, and surely: it must never describe a file that it does not belong to.
-        if ControlFile::owner(folder, &resume.control_name) != Owner::Nobody {
+        if owner != Owner::Nobody {
             if !ControlFile::remove(folder, &resume.control_name) {
                 self.give_up_resume();
                 return Ok(());
@@ -114,7 +124,15 @@ impl PartialFile {
     /// The file is received by another session, or the name of its note is taken: from here on as without resume.
     pub(super) fn give_up_resume(&mut self) {
         self.resume = None;
-        self.part_name = temporary_name(&self.name);
+        self.part_name = self.other_name();
+    }
+
+    /// A name that nobody has.
+    fn other_name(&self) -> Vec<u8> {
+        match &self.suffix {
+            Some(suffix) => temporary_name_with(&self.name, suffix),
+            None => temporary_name(&self.name),
+        }
     }
 }
 

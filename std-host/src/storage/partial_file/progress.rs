@@ -50,8 +50,6 @@ pub(super) struct Progress {
     pub(super) control_name: Vec<u8>,
     /// Keeps other objects of the session away from the partial file.
     _claim: Claim,
-    /// The partial file's number: the name may come to mean another file.
-    pub(super) inode: u64,
     pub(super) control: Arc<Mutex<ControlFile>>,
     rule: CheckpointRule,
     wait: Duration,
@@ -86,7 +84,6 @@ impl Progress {
             control: Arc::new(Mutex::new(ControlFile::new(control_name.clone()))),
             control_name,
             _claim: claim,
-            inode: 0,
             rule,
             wait: rule.first.min(rule.interval),
             unsaved_bytes: 0,

@@ -16,6 +16,7 @@ use super::super::docroot::Docroot;
 use super::*;
 
 mod limits;
+mod replacing;
 mod resume;
 
 struct Fixture {
@@ -124,11 +125,22 @@ impl Fixture {
 }
 
 fn start(root: &Path, resume_level: u8, preserve: Preserve, waker: &Waker) -> WriteBehind {
+    start_with(root, resume_level, preserve, FileRules::default(), waker)
+}
+
+fn start_with(
+    root: &Path,
+    resume_level: u8,
+    preserve: Preserve,
+    rules: FileRules,
+    waker: &Waker,
+) -> WriteBehind {
     let docroot = Arc::new(Docroot::confined(root).unwrap());
     let config = WriteConfig {
         tree: Arc::new(DestinationTree::new(docroot, b".", Placement::Into)),
         threads: 2,
-        resume_level,
+        resume_level: ResumeLevel::from_number(resume_level).unwrap(),
+        rules,
         preserve,
         links: LinkTreatment::CopyForce,
         checkpoints: CheckpointRule {

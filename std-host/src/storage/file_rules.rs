@@ -1,0 +1,14 @@
+//! What a session does with files that are there already, and how it calls those on their way.
+
+use fasp_core::control::choices::OverwriteRule;
+
+/// The rules for one session's files.
+#[derive(Clone, Debug, Default)]
+pub struct FileRules {
+    /// When a file is replaced.
+    pub overwrite: OverwriteRule,
+    /// A file that is replaced is kept under another name.
+    pub saves_old: bool,
+    /// What a file is called while it is received: its name and this; without it as PROTOCOL.md §10.1 says.
+    pub partial_suffix: Option<Vec<u8>>,
+}
