@@ -69,7 +69,7 @@ const LATER: &[LaterOption] = &[
     flag("--preserve-modification-time"), flag("--preserve-source-access-time"),
     value("--proxy"), flag("--remove-after-transfer"), flag("--remove-empty-directories"),
     flag("--remove-empty-source-directory"), flag("--remove-skipped"),
-    flag("--save-before-overwrite"), flag("--skip-dir-traversal-dupes"),
+    flag("--save-before-overwrite"),
     flag("--ssh"), value("--ssh-arg"),
     value("--tags"), value("--tags64"), flag("--ws-connect"),
 ];

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fasp_core::control::{ControlMessage, Hello, Rules};
+use fasp_core::control::{ControlMessage, Hello, MOST_RULES, Rules};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::ResumeLevel;
 use fasp_core::selection::links::{LinkTreatment, downloaded};
@@ -78,9 +78,9 @@ async fn read_rules(
     messages: &mut Messages,
     settings: ServerSettings,
 ) -> Outcome<(Choice, Delivery)> {
+    let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
     let mut list = RuleList::default();
-    loop {
-        let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
+    for _ in 0..=MOST_RULES {
         let message = timeout(HELLO_TIMEOUT, messages.next())
             .await
             .ok()
@@ -99,6 +99,8 @@ async fn read_rules(
             return Ok(settled(&rules, list, settings));
         }
     }
+    // More messages than there may be rules in all of them.
+    Err(malformed())
 }
 
 fn settled(rules: &Rules<'_>, list: RuleList, settings: ServerSettings) -> (Choice, Delivery) {
@@ -131,7 +133,7 @@ async fn read_sources(messages: &mut Messages, pairs: bool) -> Outcome<Vec<Named
         let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
             return Err(malformed());
         };
-        bytes += paths.iter().map(|path| path.len() + 64).sum::<usize>();
+        bytes += 64 + paths.iter().map(|path| path.len() + 64).sum::<usize>();
         if bytes > MOST_SOURCE_BYTES {
             return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
         }

@@ -23,14 +23,14 @@ const VALUED: [&str; 34] = [
 ];
 
 #[rustfmt::skip]
-const FLAGS: [&str; 24] = [
+const FLAGS: [&str; 23] = [
     "--allow-password-prompt", "--apply-local-docroot", "--delete-before-transfer", 
     "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
     "--no-write", "--precalculate-job-size", "--precalculate-disable", "--preserve-access-time",
     "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
     "--preserve-file-owner-uid", "--preserve-file-owner-gid", "--remove-after-transfer",
     "--remove-empty-directories", "--remove-empty-source-directory", "--remove-skipped",
-    "--save-before-overwrite", "--skip-dir-traversal-dupes", 
+    "--save-before-overwrite", 
     "--ws-connect",
 ];
 
