@@ -226,8 +226,9 @@ fn assert_delivered(says: &str, outcome: &Outcome, destination: &Path, expected:
     let found = tree::paths_below(destination);
     assert_eq!(found, expected, "{says}: {}", outcome.words());
     let files = found.iter().filter(|path| {
-        let kind = fs::symlink_metadata(destination.join(path)).unwrap();
-        kind.is_file()
+        // A name that is shown with escapes is not found by what is shown.
+        let kind = fs::symlink_metadata(destination.join(path));
+        kind.map_or(true, |kind| kind.is_file())
     });
     let count = files.count();
     let noun = if count == 1 { "file" } else { "files" };

@@ -64,9 +64,8 @@ const LATER: &[LaterOption] = &[
     flag("--preserve-file-owner-gid"), flag("--preserve-file-owner-uid"),
     flag("--preserve-modification-time"), flag("--preserve-source-access-time"), value("--proxy"),
     flag("--remove-after-transfer"), flag("--remove-empty-directories"),
-    flag("--remove-empty-source-directory"), flag("--remove-skipped"),
-    flag("--skip-dir-traversal-dupes"), flag("--ssh"), value("--ssh-arg"), value("--tags"),
-    value("--tags64"), flag("--ws-connect"),
+    flag("--remove-empty-source-directory"), flag("--remove-skipped"), flag("--ssh"),
+    value("--ssh-arg"), value("--tags"), value("--tags64"), flag("--ws-connect"),
 ];
 
 /// Long options that are typed with a single dash, and what they are called here.

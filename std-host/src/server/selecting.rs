@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fasp_core::control::{ControlMessage, Hello, Rules};
+use fasp_core::control::{ControlMessage, Hello, MOST_RULES, Rules};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::ResumeLevel;
 use fasp_core::selection::links::{LinkSetting, LinkTreatment, downloaded};
@@ -92,9 +92,9 @@ fn only_source(docroot: &Docroot, sources: &[NamedSource], choice: &Choice) -> O
 }
 
 async fn read_rules(messages: &mut Messages, setting: LinkSetting) -> Outcome<(Choice, Delivery)> {
+    let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
     let mut list = RuleList::default();
-    loop {
-        let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
+    for _ in 0..=MOST_RULES {
         let message = timeout(HELLO_TIMEOUT, messages.next())
             .await
             .ok()
@@ -113,6 +113,8 @@ async fn read_rules(messages: &mut Messages, setting: LinkSetting) -> Outcome<(C
             return Ok(settled(&rules, list, setting));
         }
     }
+    // More messages than there may be rules in all of them.
+    Err(malformed())
 }
 
 fn settled(rules: &Rules<'_>, list: RuleList, setting: LinkSetting) -> (Choice, Delivery) {
@@ -145,7 +147,7 @@ async fn read_sources(messages: &mut Messages, pairs: bool) -> Outcome<Vec<Named
         let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
             return Err(malformed());
         };
-        bytes += paths.iter().map(|path| path.len() + 64).sum::<usize>();
+        bytes += 64 + paths.iter().map(|path| path.len() + 64).sum::<usize>();
         if bytes > MOST_SOURCE_BYTES {
             return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
         }

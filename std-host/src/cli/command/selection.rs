@@ -49,6 +49,9 @@ pub(super) fn args() -> Vec<Arg> {
             flag("skip-special-files")
                 .long("skip-special-files")
                 .help("Pass over devices, pipes and sockets"),
+            flag("skip-dir-traversal-dupes")
+                .long("skip-dir-traversal-dupes")
+                .help("Changes nothing: nobody looks for duplicates"),
             value("part", "START:END")
                 .short('@')
                 .help("Only these bytes, END included, of one file;\neither may be missing; downloads without -k"),

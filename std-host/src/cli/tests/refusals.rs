@@ -28,8 +28,7 @@ const FLAGS: &[&str] = &[
     "--precalculate-disable", "--preserve-access-time", "--preserve-modification-time",
     "--preserve-source-access-time", "--preserve-creation-time", "--preserve-file-owner-uid",
     "--preserve-file-owner-gid", "--remove-after-transfer", "--remove-empty-directories",
-    "--remove-empty-source-directory", "--remove-skipped", "--skip-dir-traversal-dupes",
-    "--ws-connect",
+    "--remove-empty-source-directory", "--remove-skipped", "--ws-connect",
 ];
 
 #[test]
@@ -62,10 +61,6 @@ fn an_accepted_value_does_not_cover_for_a_refused_one() {
 fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
     let table = [
         ("-T -l 300m -P33001 -k 2 -i k -M 9 u@h:/a .", "-M"),
-        (
-            "-i k --mode recv --host h --user u --file-list l.txt -k 1 -QT -l 200m /p",
-            "--file-list",
-        ),
         ("-d -k2 -Tr -Q -l 100M -L dir:1M f u@h:d", "-L DIR:SIZE"),
         (
             "-M 54321 -q -i K -k 2 --mode recv --user U --host H --dest64 --file-list=/t Lg==",

@@ -135,6 +135,7 @@ fn links_special_files_and_parts_are_what_they_say() {
         let line = format!("--symbolic-links={} f h:d", method.name());
         assert_eq!(settings(&line).selection.links, method);
     }
+    settings("--skip-dir-traversal-dupes f h:d");
     assert!(
         settings("--skip-special-files f h:d")
             .selection

@@ -52,6 +52,7 @@ fn rules_decide_on_paths_as_the_destination_sees_them() {
         ),
         (&[('E', "d/")], &["."], &["f"]),
         (&[], &["d/a"], &["a", "a/x"]),
+        (&[], &["f", "f", "d/b"], &["f", "f", "b"]),
     ] {
         assert_eq!(
             kept(root, sources, &rules(typed)),
