@@ -24,6 +24,7 @@ use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
 use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side, mirroring};
+use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
@@ -191,6 +192,9 @@ async fn session(
     let (transfer, side) = start(settings, local, opened)?;
     let mut session = Session::new(side, rate_cap, transfer, messages, writer, watch);
     session.note_trouble(deletion.failure);
+    if settings.direction == Direction::Receive && settings.afterwards.any() {
+        session.wait_for_sources();
+    }
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)
@@ -242,6 +246,9 @@ impl Local {
                 check_sources(&docroot, &settings.sources)?;
                 if settings.overwriting.deletes {
                     server::check_mirror_source(&docroot, &settings.sources)?;
+                }
+                if let Some(archive) = &settings.afterwards.archive {
+                    check_outside(&docroot, archive, &settings.sources)?;
                 }
             }
             Direction::Receive if settings.overwriting.deletes => {
@@ -321,7 +328,13 @@ fn start(
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
-        Sending::start(lane, Arc::clone(&local.docroot), settings.sources.clone())?
+        let wishes = SourceWishes {
+            afterwards: settings.afterwards.removed,
+            archive: settings.afterwards.archive.clone(),
+            base: None,
+        };
+        let docroot = Arc::clone(&local.docroot);
+        Sending::start(lane, docroot, settings.sources.clone(), wishes)?
     } else {
         let times = settings.preserve_times;
         let config = WriteConfig {

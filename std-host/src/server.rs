@@ -164,7 +164,9 @@ async fn mirror(
 ) -> Outcome<Deletion> {
     match &opened.work {
         _ if !opened.deletes => Ok(Deletion::default()),
-        Work::Send { docroot, sources } => {
+        Work::Send {
+            docroot, sources, ..
+        } => {
             let source = sources.first().map(Vec::as_slice).unwrap_or_default();
             mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await
         }
@@ -197,7 +199,11 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         partial_suffix: None,
     };
     let transfer = match opened.work {
-        Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
+        Work::Send {
+            docroot,
+            sources,
+            wishes,
+        } => Sending::start(lane, docroot, sources, wishes)?,
         Work::Receive { tree } => {
             let config = WriteConfig {
                 tree,

@@ -13,7 +13,8 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, TransferSettings,
+    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish,
+    TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
@@ -73,6 +74,7 @@ async fn run(
         policy: PolicyWish::Fair,
         resume_level: 0,
         overwriting: OverwriteWishes::default(),
+        afterwards: AfterTransferWishes::default(),
         ..settings.clone()
     };
     let opening = async {

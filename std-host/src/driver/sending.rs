@@ -1,6 +1,7 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
 mod judging;
+mod sources_after;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use super::wait::{precise_timers, wait};
 use super::{CHALLENGE_ROOM, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
+use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::source_files::SourceFiles;
 use crate::storage::waker::Waker;
@@ -110,19 +112,25 @@ pub struct Sending {
     last_byte: Option<HostInstant>,
     progress_at: Instant,
     unsent: Option<(usize, usize)>,
+    care: Option<SourceCare>,
     finished: bool,
 }
 
 impl Sending {
-    /// Starts sending `sources` below `docroot`.
+    /// Starts sending `sources` below `docroot`, with which `wishes` deal afterwards.
     ///
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn start(lane: Lane, docroot: Arc<Docroot>, sources: Vec<Vec<u8>>) -> Outcome<Transfer> {
+    pub fn start(
+        lane: Lane,
+        docroot: Arc<Docroot>,
+        sources: Vec<Vec<u8>>,
+        wishes: SourceWishes,
+    ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, ends) {
+            match Self::new(lane, docroot, sources, wishes, ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -136,6 +144,7 @@ impl Sending {
         lane: Lane,
         docroot: Arc<Docroot>,
         sources: Vec<Vec<u8>>,
+        wishes: SourceWishes,
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
@@ -151,6 +160,7 @@ impl Sending {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
         let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
+        let care = sources_after::start(&docroot, wishes, &sources, &lane.waker)?;
         Ok(Self {
             sender,
             udp: lane.udp,
@@ -174,6 +184,7 @@ impl Sending {
             last_byte: None,
             progress_at: clock.now(),
             unsent: None,
+            care,
             finished: false,
         })
     }
@@ -193,6 +204,7 @@ impl Sending {
             self.sender.handle_timeout(now);
             self.take_events();
             self.judge();
+            self.take_care_events();
             self.show_progress(now);
             let blocked = !self.transmit(&mut out);
             if !self.finished {
@@ -372,10 +384,7 @@ impl Sending {
                         self.judged.push(object);
                     }
                 }
-                SenderEvent::Settled => {
-                    let report = self.summary();
-                    self.ends.tell(TransferEvent::Settled(report));
-                }
+                SenderEvent::Settled => self.settle(),
                 SenderEvent::Failed(fault) => {
                     self.report
                         .failure
@@ -444,6 +453,7 @@ impl Sending {
             return;
         };
         let peer_gave_up = self.failed_there(object, &verdict);
+        self.care_for(object, &verdict);
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {

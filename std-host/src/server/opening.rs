@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::SessionRights;
 use crate::failure::{Failure, Outcome};
 use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
+use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
@@ -38,6 +39,8 @@ pub(super) enum Work {
     Send {
         docroot: Arc<Docroot>,
         sources: Vec<Vec<u8>>,
+        /// What becomes of them.
+        wishes: SourceWishes,
     },
     /// An upload.
     Receive { tree: Arc<DestinationTree> },
@@ -171,8 +174,16 @@ async fn prepare(
         let text = "this server does not allow --delete-before-transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() || files.stored.any() {
-        let text = "this server neither moves sources nor keeps attributes besides times and modes";
+    if files.changes_sources() && !rights.permissions.changes_sources {
+        let text = "this server lets nobody remove or move its files after their transfer";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if files.changes_sources() && hello.direction == TransferDirection::Upload {
+        let text = "the sources of an upload are not at the server";
+        return Err(Failure::new(Fault::Protocol, text));
+    }
+    if files.stored.any() {
+        let text = "this server keeps no attributes besides times and modes";
         return Err(Failure::new(Fault::BadConfiguration, text));
     }
     let port = if rights.udp_port == 0 {
@@ -198,7 +209,15 @@ async fn prepare(
             if hello.flags.deletes {
                 check_mirror_source(&docroot, &sources)?;
             }
-            Work::Send { docroot, sources }
+            let wishes = source_wishes(hello);
+            if let Some(archive) = &wishes.archive {
+                check_outside(&docroot, archive, &sources)?;
+            }
+            Work::Send {
+                docroot,
+                sources,
+                wishes,
+            }
         }
     };
     Ok((work, bind()?))
@@ -228,6 +247,15 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// What becomes of the sources of a download.
+fn source_wishes(hello: &Hello<'_>) -> SourceWishes {
+    SourceWishes {
+        afterwards: hello.files.afterwards,
+        archive: hello.files.archive.map(<[u8]>::to_vec),
+        base: None,
+    }
 }
 
 /// Where an upload goes.

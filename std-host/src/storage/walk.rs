@@ -16,7 +16,7 @@ use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
 use rustix::fs::{FileType, Stat};
 
-use super::attributes::{accessed_ns, modified_ns, size_of_file};
+use super::attributes::{accessed_ns, changed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure};
 use super::docroot::Docroot;
 use crate::failure::Failure;
@@ -49,6 +49,8 @@ pub struct SourceItem {
     pub inode: u64,
     /// The file system.
     pub device: u64,
+    /// When anything about it was changed last, nanoseconds since the Unix epoch.
+    pub changed_ns: i64,
 }
 
 /// Something that was named or found and cannot be sent.
@@ -178,6 +180,7 @@ impl SourceWalk {
             mode: stat.st_mode & 0o7777,
             inode: stat.st_ino,
             device: stat.st_dev,
+            changed_ns: changed_ns(stat),
         }
     }
 }

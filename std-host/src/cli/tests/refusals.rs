@@ -19,7 +19,7 @@ const VALUED: &[&str] = &[
     "--src-base64", "--symbolic-links", "--tags", "--tags64", "--proxy",
     "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
     "--file-checksum", "--file-crypt", "--exclude-newer-than", "--exclude-older-than",
-    "--move-after-transfer", "--multi-session-threshold",
+     "--multi-session-threshold",
     "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
     "--remote-preserve-xattrs", "--source-prefix", "--source-prefix64",
     "--ssh-arg",
@@ -31,8 +31,8 @@ const FLAGS: &[&str] = &[
     "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
     "--no-write", "--precalculate-job-size", "--precalculate-disable", "--preserve-access-time",
     "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
-    "--preserve-file-owner-uid", "--preserve-file-owner-gid", "--remove-after-transfer",
-    "--remove-empty-directories", "--remove-empty-source-directory", "--remove-skipped",
+    "--preserve-file-owner-uid", "--preserve-file-owner-gid", 
+      
     "--skip-dir-traversal-dupes", "--skip-special-files",
     "--ws-connect",
 ];
