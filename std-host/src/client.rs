@@ -29,6 +29,7 @@ use crate::server;
 use crate::session::{
     MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side, SourceFeed, mirroring,
 };
+use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
@@ -207,6 +208,9 @@ async fn session(
     };
     let mut session = Session::new(side, bounds, transfer, messages, writer, watch).feeding(feed);
     session.note_trouble(deletion.failure);
+    if settings.direction == Direction::Receive && settings.afterwards.any() {
+        session.wait_for_sources();
+    }
     let (outcome, writer) = session.run(stop.as_mut()).await;
     lifeline.finish(writer.into_inner(), 0).await;
     Ok(outcome)
@@ -260,6 +264,9 @@ impl Local {
                 check_sources(&docroot, settings)?;
                 if settings.overwriting.deletes {
                     server::check_mirror_source(&docroot, &settings.sources)?;
+                }
+                if let Some(archive) = &settings.afterwards.archive {
+                    check_outside(&docroot, archive, &settings.sources)?;
                 }
             }
             Direction::Receive if settings.overwriting.deletes => {
@@ -351,7 +358,14 @@ fn start(
             None => SourceNames::of(settings.sources.clone()),
         };
         let choice = selecting::choice(&settings.selection);
-        Sending::start(lane, Arc::clone(&local.docroot), names, choice)?
+        let wishes = SourceWishes {
+            afterwards: settings.afterwards.removed,
+            archive: settings.afterwards.archive.clone(),
+            base: settings.selection.base.clone(),
+            sources: settings.sources.clone(),
+        };
+        let docroot = Arc::clone(&local.docroot);
+        Sending::start(lane, docroot, names, choice, wishes)?
     } else {
         let times = settings.preserve_times;
         let config = WriteConfig {

@@ -276,9 +276,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
             choice,
             queue,
             mirrored: _,
+            wishes,
         } => {
             asking = queue;
-            Sending::start(lane, docroot, sources, choice)?
+            Sending::start(lane, docroot, sources, choice, wishes)?
         }
         Work::Receive { tree } => {
             let config = WriteConfig {

@@ -4,6 +4,7 @@
 //! reader thread fills ahead. Receiving: `write_behind` takes jobs and reports completions.
 //! Every path is resolved by `docroot`, which alone decides what can be reached.
 
+pub mod after_transfer;
 pub mod attributes;
 pub mod byte_ranges;
 mod checker;

@@ -9,6 +9,7 @@
 )]
 
 mod adversary;
+mod after_transfer;
 mod appliance;
 mod authentication;
 mod bulk;

@@ -349,14 +349,23 @@ proptest! {
         suites in prop::collection::vec(any::<u8>(), 0..=16),
         secret in any::<[u8; 32]>(),
         destination in prop::collection::vec(any::<u8>(), 0..600),
+        archive in prop::option::of(prop::collection::vec(any::<u8>(), 1..60)),
+        bits in (0_u8..16, any::<u8>()),
         program in ".{0,40}",
     ) {
+        let afterwards = AfterTransfer::from_number(bits.0).unwrap_or_default();
+        let files = FileWishes {
+            afterwards,
+            archive: archive.as_deref().filter(|_| !afterwards.remove_files),
+            stored: StoredAttributes::from_number(bits.1).unwrap_or_default(),
+        };
         let message = ControlMessage::Hello(Hello {
             versions: VersionList::from_slice(&versions).unwrap(),
             suites: SuiteList::from_slice(&suites).unwrap(),
             secret: Secret(&secret),
             destination: &destination,
             program: &program,
+            files,
             ..numbers
         });
         let bytes = encoded(&message);

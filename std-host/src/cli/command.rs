@@ -6,6 +6,7 @@
 //! Source: names and meanings from the public option table; order and groups follow the public
 //! structure of the original help.
 
+mod after_transfer;
 mod overwrite;
 mod selection;
 
@@ -64,6 +65,7 @@ pub(super) fn command() -> Command {
         .args(file_args())
         .args(selection::args())
         .args(overwrite::args())
+        .args(after_transfer::args())
         .args(rate_args())
         .args(connection_args())
         .args(log_args())

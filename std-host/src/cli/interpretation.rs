@@ -5,6 +5,7 @@
 //!
 //! Source: ranges and meanings from the public option table.
 
+mod after_transfer;
 mod overwrite;
 mod selection;
 
@@ -85,6 +86,7 @@ pub(super) fn transfer(
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
         overwriting,
+        afterwards: after_transfer::wishes(matches)?,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
         preserve_times: matches.get_flag("preserve-times"),

@@ -55,17 +55,14 @@ const LATER: &[LaterOption] = &[
     value_unless("--file-checksum", "none"), value("--file-crypt"),
     value_unless("--file-manifest", "none"), value("--file-manifest-path"),
     value("--file-manifest-inprogress-suffix"), flag("--ignore-host-key"), flag("--keepalive"),
-    value("--move-after-transfer"), value("--multi-session-threshold"),
-    flag("--no-mgmt-port-files"), flag("--no-read"), flag("--no-write"),
-    flag("--precalculate-job-size"), flag("--precalculate-disable"),
+    value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
+    flag("--no-write"), flag("--precalculate-job-size"), flag("--precalculate-disable"),
     value_unless("--preserve-acls", "none"), value_unless("--remote-preserve-acls", "none"),
     value_unless("--preserve-xattrs", "none"), value_unless("--remote-preserve-xattrs", "none"),
     flag("--preserve-access-time"), flag("--preserve-creation-time"),
     flag("--preserve-file-owner-gid"), flag("--preserve-file-owner-uid"),
     flag("--preserve-modification-time"), flag("--preserve-source-access-time"), value("--proxy"),
-    flag("--remove-after-transfer"), flag("--remove-empty-directories"),
-    flag("--remove-empty-source-directory"), flag("--remove-skipped"), flag("--ssh"),
-    value("--ssh-arg"), value("--tags"), value("--tags64"), flag("--ws-connect"),
+    flag("--ssh"), value("--ssh-arg"), value("--tags"), value("--tags64"), flag("--ws-connect"),
 ];
 
 /// Long options that are typed with a single dash, and what they are called here.

@@ -6,6 +6,7 @@
 //! Source: defaults and ranges are those of the public option table; where it is silent, the
 //! field says so.
 
+mod after_transfer;
 mod overwrite;
 mod selection;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use overwrite::{OverwriteRule, OverwriteWishes};
 pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
@@ -159,6 +161,8 @@ pub struct TransferSettings {
     pub resume_level: u8,
     /// What becomes of files that are at the destination already.
     pub overwriting: OverwriteWishes,
+    /// What becomes of the sources.
+    pub afterwards: AfterTransferWishes,
     /// Sentences for the user about options that change nothing here.
     pub notes: Vec<String>,
     /// How long a lost session is tried again (`--retry-timeout`); zero = not at all.

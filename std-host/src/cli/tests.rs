@@ -1,5 +1,6 @@
 //! Command lines as scripts write them, and what they must come to.
 
+mod after_transfer;
 mod overwriting;
 mod refusals;
 mod scripts;

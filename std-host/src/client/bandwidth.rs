@@ -13,7 +13,7 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, SelectionWishes,
+    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, SelectionWishes,
     TransferSettings,
 };
 use crate::cli::terminal;
@@ -75,6 +75,7 @@ async fn run(
         policy: PolicyWish::Fair,
         resume_level: 0,
         overwriting: OverwriteWishes::default(),
+        afterwards: AfterTransferWishes::default(),
         ..settings.clone()
     };
     let opening = async {

@@ -184,7 +184,7 @@ async fn say_hello(
         selects: selecting::needs_rules(settings),
         saves_old: settings.overwriting.saves_old,
         deletes: settings.overwriting.deletes,
-        files: FileWishes::default(),
+        files: file_wishes(settings),
         sources: settings.source_count(),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
@@ -208,6 +208,16 @@ async fn say_hello(
     }
     writer.send_bytes(&first).await?;
     Ok(initiator)
+}
+
+/// What the server does besides; an upload's sources are treated here.
+fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
+    let mut wishes = FileWishes::default();
+    if settings.direction == Direction::Receive {
+        wishes.afterwards = settings.afterwards.removed;
+        wishes.archive = settings.afterwards.archive.as_deref();
+    }
+    wishes
 }
 
 /// Target and minimum rate in bit/s; a target of 0 leaves it to the server.

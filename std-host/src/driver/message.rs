@@ -101,6 +101,8 @@ pub enum TransferEvent {
     PassedOver(String),
     /// A file is over.
     File(FileReport),
+    /// A file is delivered, and something went wrong afterwards: its path in the session and what.
+    Trouble(Vec<u8>, Failure),
     /// Every file has its result on this side; the peer may not know it yet.
     Settled(TransferReport),
     /// The thread has ended.

@@ -2,6 +2,7 @@
 
 mod judging;
 mod offering;
+mod sources_after;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use super::wait::{precise_timers, wait};
 use super::{CHALLENGE_ROOM, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
+use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::Choice;
 use crate::storage::source_files::SourceFiles;
@@ -110,11 +112,12 @@ pub struct Sending {
     last_byte: Option<HostInstant>,
     progress_at: Instant,
     unsent: Option<(usize, usize)>,
+    care: Option<SourceCare>,
     finished: bool,
 }
 
 impl Sending {
-    /// Starts sending `sources` below `docroot`, as far as `choice` wants them.
+    /// Starts sending `sources` below `docroot`, as far as `choice` wants them; `wishes` deal with them afterwards.
     ///
     /// # Errors
     ///
@@ -124,10 +127,11 @@ impl Sending {
         docroot: Arc<Docroot>,
         sources: SourceNames,
         choice: Choice,
+        wishes: SourceWishes,
     ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, choice, ends) {
+            match Self::new(lane, docroot, sources, choice, wishes, ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -142,6 +146,7 @@ impl Sending {
         docroot: Arc<Docroot>,
         sources: SourceNames,
         choice: Choice,
+        wishes: SourceWishes,
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
@@ -157,6 +162,7 @@ impl Sending {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
         let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
+        let care = sources_after::start(&docroot, wishes, &lane.waker)?;
         Ok(Self {
             sender,
             udp: lane.udp,
@@ -180,6 +186,7 @@ impl Sending {
             last_byte: None,
             progress_at: clock.now(),
             unsent: None,
+            care,
             finished: false,
         })
     }
@@ -199,6 +206,7 @@ impl Sending {
             self.sender.handle_timeout(now);
             self.take_events();
             self.judge();
+            self.take_care_events();
             self.show_progress(now);
             let blocked = !self.transmit(&mut out);
             if !self.finished {
@@ -300,10 +308,7 @@ impl Sending {
                         self.judged.push(object);
                     }
                 }
-                SenderEvent::Settled => {
-                    let report = self.summary();
-                    self.ends.tell(TransferEvent::Settled(report));
-                }
+                SenderEvent::Settled => self.settle(),
                 SenderEvent::Failed(fault) => {
                     self.report
                         .failure
@@ -372,6 +377,7 @@ impl Sending {
             return;
         };
         let peer_gave_up = self.failed_there(object, &verdict);
+        self.care_for(object, &verdict);
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {

@@ -22,6 +22,7 @@ use crate::failure::{Failure, Outcome};
 use crate::session::{
     Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
 };
+use crate::storage::after_transfer::SourceWishes;
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
@@ -44,6 +45,8 @@ pub(super) enum Work {
         queue: Option<SourceQueue>,
         /// The single source folder, in a session that deletes first.
         mirrored: Option<Vec<u8>>,
+        /// What becomes of the sources.
+        wishes: SourceWishes,
     },
     /// An upload.
     Receive { tree: Arc<DestinationTree> },
@@ -206,8 +209,16 @@ async fn prepare(
         let text = "this server does not allow --delete-before-transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() || files.stored.any() {
-        let text = "this server neither moves sources nor keeps attributes besides times and modes";
+    if files.changes_sources() && !rights.rules.permissions.changes_sources {
+        let text = "this server lets nobody remove or move its files after their transfer";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if files.changes_sources() && hello.direction == TransferDirection::Upload {
+        let text = "the sources of an upload are not at the server";
+        return Err(Failure::new(Fault::Protocol, text));
+    }
+    if files.stored.any() {
+        let text = "this server keeps no attributes besides times and modes";
         return Err(Failure::new(Fault::BadConfiguration, text));
     }
     authorize(hello.direction, rights.rules.flow(hello.direction))?;

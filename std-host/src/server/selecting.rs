@@ -12,6 +12,7 @@ use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
 use crate::storage::disk_fault::{read_failure, shown};
+use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::{Choice, RuleList, nanoseconds};
 use crate::storage::source_list::{NamedSource, SourceNames};
@@ -59,12 +60,21 @@ pub(super) async fn download(
     };
     let docroot = Arc::new(docroot);
     let mut mirrored = None;
+    let mut wishes = source_wishes(hello, choice.base.clone());
+    if delivery.on_demand && wishes.afterwards.remove_empty_folders && wishes.base.is_none() {
+        let text = "--remove-empty-directories needs --src-base with a list of sources";
+        return Err(Failure::new(Fault::Usage, text));
+    }
     let (queue, sources) = if delivery.on_demand {
         let (queue, sources) = source_queue(delivery.pairs);
         (Some(queue), sources)
     } else {
         let sources = read_sources(messages, delivery.pairs).await?;
         check_sources(&docroot, &sources, &choice)?;
+        wishes.sources = sources.iter().map(|source| source.path.clone()).collect();
+        if let Some(archive) = &wishes.archive {
+            check_outside(&docroot, archive, &wishes.sources)?;
+        }
         if hello.flags.deletes {
             mirrored = Some(only_source(&docroot, &sources, &choice)?);
         }
@@ -76,6 +86,7 @@ pub(super) async fn download(
         choice,
         queue,
         mirrored,
+        wishes,
     })
 }
 
@@ -89,6 +100,16 @@ fn only_source(docroot: &Docroot, sources: &[NamedSource], choice: &Choice) -> O
     }
     check_mirror_source(docroot, &paths)?;
     Ok(paths.into_iter().next().unwrap_or_default())
+}
+
+/// What becomes of the sources, as HELLO says.
+fn source_wishes(hello: &Hello<'_>, base: Option<Vec<u8>>) -> SourceWishes {
+    SourceWishes {
+        afterwards: hello.files.afterwards,
+        archive: hello.files.archive.map(<[u8]>::to_vec),
+        base,
+        sources: Vec::new(),
+    }
 }
 
 async fn read_rules(messages: &mut Messages, setting: LinkSetting) -> Outcome<(Choice, Delivery)> {

@@ -25,6 +25,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the last word of the peer is waited for.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// And where it still has its sources to treat, which it does as results come; it is there, or the channel ends.
+const LONG_FAREWELL: Duration = Duration::from_secs(900);
 /// Failed files whose words are told to the peer; the others go by number.
 const MOST_FILE_ERRORS: u32 = 1_000;
 
@@ -58,6 +60,7 @@ pub(crate) struct Session<'o> {
     summary_seen: bool,
     channel_ended: bool,
     farewell_at: Option<Instant>,
+    farewell: Duration,
     failure: Option<Failure>,
     report: Option<TransferReport>,
 }
@@ -89,6 +92,7 @@ impl<'o> Session<'o> {
             summary_seen: false,
             channel_ended: false,
             farewell_at: None,
+            farewell: FAREWELL,
             failure: None,
             report: None,
         }
@@ -104,6 +108,11 @@ impl<'o> Session<'o> {
     pub(crate) fn asking(mut self, queue: Option<SourceQueue>) -> Self {
         self.queue = queue;
         self
+    }
+
+    /// The peer treats its sources before it says its last word, which may take long.
+    pub(crate) fn wait_for_sources(&mut self) {
+        self.farewell = LONG_FAREWELL;
     }
 
     /// Something went wrong before the transfer, which goes on: the session does not end well.
@@ -186,6 +195,7 @@ impl<'o> Session<'o> {
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
             TransferEvent::Kept(report) => self.observer.kept(&report),
             TransferEvent::PassedOver(text) => self.observer.passed_over(&text),
+            TransferEvent::Trouble(name, failure) => self.on_trouble(&name, failure).await,
             TransferEvent::File(report) => self.on_file(report).await,
             TransferEvent::Settled(report) => self.on_settled(&report).await,
             TransferEvent::Over(report) => self.on_over(report).await,
@@ -238,9 +248,27 @@ impl<'o> Session<'o> {
         let _ = self.writer.send(&ControlMessage::FileError(error)).await;
     }
 
+    /// Something went wrong with a file that is delivered.
+    async fn on_trouble(&mut self, name: &[u8], failure: Failure) {
+        self.observer.trouble(&failure);
+        if self.file_errors_sent < MOST_FILE_ERRORS {
+            self.file_errors_sent += 1;
+            let text: String = failure.text.chars().take(1_000).collect();
+            let error = FileError {
+                object: None,
+                code: failure.fault.number(),
+                text: &text,
+                path: name.get(..name.len().min(4_096)).unwrap_or_default(),
+                delivered: true,
+            };
+            let _ = self.writer.send(&ControlMessage::FileError(error)).await;
+        }
+        self.note_trouble(Some(failure));
+    }
+
     async fn on_settled(&mut self, report: &TransferReport) {
         self.settled = true;
-        self.farewell_at = Some(Instant::now() + FAREWELL);
+        self.farewell_at = Some(Instant::now() + self.farewell);
         if !self.side.sends {
             let totals = report.totals;
             let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -400,6 +428,10 @@ impl<'o> Session<'o> {
         };
         let failure = Failure::new(Fault::from_number(error.code), self.attributed(&text));
         match error.object {
+            _ if error.delivered => {
+                self.observer.trouble(&failure);
+                self.note_trouble(Some(failure));
+            }
             Some(object) => {
                 if let Some((Some(known), words)) = &mut self.first_failure
                     && *known == object.0

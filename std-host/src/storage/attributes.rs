@@ -50,7 +50,7 @@ impl Fingerprint {
             modified_ns: modified_ns(stat),
             inode: stat.st_ino,
             device: stat.st_dev,
-            changed_ns: nanos(stat.st_ctime, stat.st_ctime_nsec),
+            changed_ns: changed_ns(stat),
         }
     }
 }
@@ -65,6 +65,10 @@ pub(super) fn modified_ns(stat: &Stat) -> i64 {
 
 pub(super) fn accessed_ns(stat: &Stat) -> i64 {
     nanos(stat.st_atime, stat.st_atime_nsec)
+}
+
+pub(super) fn changed_ns(stat: &Stat) -> i64 {
+    nanos(stat.st_ctime, stat.st_ctime_nsec)
 }
 
 fn nanos(seconds: i64, fraction: u64) -> i64 {

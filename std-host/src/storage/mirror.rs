@@ -234,7 +234,7 @@ fn is_cut(stem: &[u8]) -> bool {
 }
 
 /// Names in a folder, without `.` and `..`, and whether each is a folder itself; a link is none.
-fn read_entries(folder: &OwnedFd) -> Result<Vec<(Vec<u8>, bool)>, Errno> {
+pub(super) fn read_entries(folder: &OwnedFd) -> Result<Vec<(Vec<u8>, bool)>, Errno> {
     let mut buffer = vec![MaybeUninit::<u8>::uninit(); ENTRIES_BYTES];
     let mut entries = RawDir::new(folder.as_fd(), &mut buffer);
     let mut found = Vec::new();

@@ -19,7 +19,7 @@ use fasp_core::selection::links::LinkTreatment;
 use fasp_core::selection::{EntryKind, Rule};
 use rustix::fs::{FileType, Stat};
 
-use super::attributes::{accessed_ns, modified_ns, size_of_file};
+use super::attributes::{accessed_ns, changed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure, shown};
 use super::docroot::Docroot;
 use super::selection::{self, Choice};
@@ -62,6 +62,8 @@ pub struct SourceItem {
     pub inode: u64,
     /// The file system.
     pub device: u64,
+    /// When anything about it was changed last, nanoseconds since the Unix epoch.
+    pub changed_ns: i64,
 }
 
 /// A link that is sent as a link.
@@ -321,6 +323,7 @@ impl<'c> SourceWalk<'c> {
             mode: stat.st_mode & 0o7777,
             inode: stat.st_ino,
             device: stat.st_dev,
+            changed_ns: changed_ns(stat),
         }
     }
 

@@ -17,8 +17,8 @@ const VALUED: &[&str] = &[
     "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-f", "-M", "-u", "-y", "-j", "-t", "-x", "-I",
     "-Y", "--tags", "--tags64", "--proxy", "--file-manifest", "--file-manifest-path",
     "--file-manifest-inprogress-suffix", "--file-checksum", "--file-crypt",
-    "--move-after-transfer", "--multi-session-threshold", "--preserve-acls", "--preserve-xattrs",
-    "--remote-preserve-acls", "--remote-preserve-xattrs", "--ssh-arg",
+    "--multi-session-threshold", "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
+    "--remote-preserve-xattrs", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
@@ -27,8 +27,7 @@ const FLAGS: &[&str] = &[
     "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--precalculate-job-size",
     "--precalculate-disable", "--preserve-access-time", "--preserve-modification-time",
     "--preserve-source-access-time", "--preserve-creation-time", "--preserve-file-owner-uid",
-    "--preserve-file-owner-gid", "--remove-after-transfer", "--remove-empty-directories",
-    "--remove-empty-source-directory", "--remove-skipped", "--ws-connect",
+    "--preserve-file-owner-gid", "--ws-connect",
 ];
 
 #[test]
@@ -61,6 +60,10 @@ fn an_accepted_value_does_not_cover_for_a_refused_one() {
 fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
     let table = [
         ("-T -l 300m -P33001 -k 2 -i k -M 9 u@h:/a .", "-M"),
+        (
+            "-i k --mode recv --host h --user u --file-list l.txt -k 1 -QT -l 200m /p",
+            "--file-list",
+        ),
         ("-d -k2 -Tr -Q -l 100M -L dir:1M f u@h:d", "-L DIR:SIZE"),
         (
             "-M 54321 -q -i K -k 2 --mode recv --user U --host H --dest64 --file-list=/t Lg==",
