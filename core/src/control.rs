@@ -10,6 +10,7 @@ pub(crate) mod cbor;
 pub mod choices;
 pub mod framing;
 mod opening;
+mod record_terms;
 mod running;
 
 #[cfg(test)]
@@ -20,6 +21,9 @@ use framing::HEADER_LEN;
 
 pub use cbor::{DecodeError, Full};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
+pub use record_terms::{
+    ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
+};
 pub use running::{FileError, Rate, SourcePathIter, SourcePaths, Summary};
 
 pub(crate) const HELLO: u8 = 0x01;
@@ -34,6 +38,8 @@ const SUMMARY: u8 = 0x0A;
 const SUMMARY_ACK: u8 = 0x0B;
 const KEEPALIVE: u8 = 0x0D;
 const SOURCES: u8 = 0x0E;
+const LABEL: u8 = 0x11;
+const JOB_SIZE: u8 = 0x12;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -83,6 +89,10 @@ pub enum ControlMessage<'a> {
         /// Another SOURCES message follows.
         more: bool,
     },
+    /// Words for the log.
+    Label(Label<'a>),
+    /// How much there is to do.
+    JobSize(JobSize),
 }
 
 impl<'a> ControlMessage<'a> {
@@ -102,6 +112,8 @@ impl<'a> ControlMessage<'a> {
             Self::SummaryAck { .. } => SUMMARY_ACK,
             Self::KeepAlive => KEEPALIVE,
             Self::Sources { .. } => SOURCES,
+            Self::Label(_) => LABEL,
+            Self::JobSize(_) => JOB_SIZE,
         }
     }
 
@@ -128,6 +140,8 @@ impl<'a> ControlMessage<'a> {
             Self::Summary(summary) => summary.write(&mut map)?,
             Self::SummaryAck { code } => map.uint(0, (*code).into())?,
             Self::Sources { paths, more } => paths.write(*more, &mut map)?,
+            Self::Label(label) => label.write(&mut map)?,
+            Self::JobSize(size) => size.write(&mut map)?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -168,6 +182,8 @@ impl<'a> ControlMessage<'a> {
                 let (paths, more) = SourcePaths::read(body)?;
                 Self::Sources { paths, more }
             }
+            LABEL => Self::Label(Label::read(body)?),
+            JOB_SIZE => Self::JobSize(JobSize::read(body)?),
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

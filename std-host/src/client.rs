@@ -1,8 +1,12 @@
 //! The client's run, top to bottom: log in, agree, transfer, log in again if that was lost, say how it went.
 
 mod bandwidth;
+mod labels;
+mod manifest;
 mod opening;
 mod retry;
+mod stdio;
+mod tally;
 mod watch;
 
 use std::future::Future;
@@ -27,11 +31,14 @@ use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
+use crate::storage::source_list;
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::Opened;
 use retry::Retry;
+use stdio::Stdio;
 use watch::ClientWatch;
 
 /// Threads that write files.
@@ -39,13 +46,20 @@ const WRITER_THREADS: usize = 2;
 
 /// Runs one transfer and reports it.
 #[must_use]
-pub fn run(settings: TransferSettings) -> ExitCode {
+pub fn run(mut settings: TransferSettings) -> ExitCode {
     crate::session::warm_up_randomness();
     let log = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
     let logger = match log {
         Ok(logger) => logger,
         Err(failure) => {
             terminal::print_stderr(&terminal::exiting_text(&failure));
+            return ExitStatus::Failed.into();
+        }
+    };
+    let stdio = match Stdio::prepare(&mut settings, &mut std::io::stdin().lock()) {
+        Ok(stdio) => stdio,
+        Err(failure) => {
+            terminal::report_session_failure(&failure, settings.quiet);
             return ExitStatus::Failed.into();
         }
     };
@@ -62,7 +76,13 @@ pub fn run(settings: TransferSettings) -> ExitCode {
     };
     let status = runtime.block_on(async {
         guard_process();
-        let mut watch = ClientWatch::new(&settings, logger);
+        let mut watch = match ClientWatch::new(&settings, logger, stdio) {
+            Ok(watch) => watch,
+            Err(failure) => {
+                terminal::report_session_failure(&failure, settings.quiet);
+                return ExitStatus::Failed;
+            }
+        };
         let mut stop = std::pin::pin!(interrupted());
         let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
         if settings.sources.is_empty() && measured.is_ok() {
@@ -202,7 +222,8 @@ impl Local {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
         match settings.direction {
-            Direction::Send => check_sources(&docroot, &settings.sources)?,
+            Direction::Send => source_list::check(&docroot, &settings.sources)?,
+            Direction::Receive if is_faux(&settings.destination) => {}
             Direction::Receive => {
                 let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
                 server::check_destination(
@@ -222,24 +243,17 @@ impl Local {
     }
 }
 
-/// If no source is there, nobody needs to be called.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
-    let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first
-                    .get_or_insert_with(|| crate::storage::disk_fault::read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
-}
-
 /// The data plane of an agreed session.
-fn lane(opened: Opened) -> Outcome<Lane> {
+fn lane(settings: &TransferSettings, opened: Opened) -> Outcome<Lane> {
+    let sends = settings.direction == Direction::Send;
+    let records = &settings.records;
     Ok(Lane {
+        block_size: if sends {
+            records.read_size
+        } else {
+            records.write_size
+        },
+        counts_job: sends && records.job_size,
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Client,
@@ -256,6 +270,9 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
     if let Some(tree) = &local.tree {
         return Ok(Arc::clone(tree));
     }
+    if is_faux(&settings.destination) {
+        return Ok(Arc::new(DestinationTree::of_nothing(&local.docroot)));
+    }
     let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
     let create = settings.create_destination;
     let tree = server::destination_tree(&local.docroot, &settings.destination, sources, create)?;
@@ -268,7 +285,8 @@ fn start(
     opened: Opened,
 ) -> Outcome<(Transfer, Side)> {
     let resume_level = opened.agreement.resume().number();
-    let lane = lane(opened)?;
+    let checksum = opened.agreement.checksum();
+    let lane = lane(settings, opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
         Sending::start(lane, Arc::clone(&local.docroot), settings.sources.clone())?
@@ -283,6 +301,8 @@ fn start(
                 accessed: times,
             },
             checkpoints: CheckpointRule::default(),
+            checksum,
+            keeps_nothing: is_faux(&settings.destination),
         };
         Receiving::start(lane, config)?
     };

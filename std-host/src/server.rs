@@ -3,7 +3,9 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+mod labels;
 mod opening;
+mod record_rules;
 mod watch;
 
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 
 use opening::{Opened, Work};
 pub(crate) use opening::{check_destination, destination_tree};
+pub use record_rules::RecordRules;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -43,6 +46,8 @@ pub struct SessionRights {
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
+    /// Checksums and logs.
+    pub records: RecordRules,
 }
 
 /// Serves one client, whatever it sends, to the end.
@@ -77,6 +82,7 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             docroot: None,
             udp_port: 0,
             udp_advertise: None,
+            records: RecordRules::default(),
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -105,7 +111,7 @@ async fn serve_until(
     } = channel;
     let mut messages = Messages::read(reader);
     let mut writer = MessageWriter::new(writer);
-    let opened = opening::open(&mut messages, &mut writer, &rights, peer, local).await;
+    let opened = opening::open(&mut messages, &mut writer, &rights, logger, (peer, local)).await;
     let opened = match opened {
         Ok(opened) => opened,
         Err(failure) => {
@@ -117,6 +123,7 @@ async fn serve_until(
             return false;
         }
     };
+    let logger = opened.logger.clone();
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
     let started = start(opened);
     let (transfer, side) = match started {
@@ -141,7 +148,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
     let resume_level = opened.agreement.resume().number();
+    let checksum = opened.agreement.checksum();
     let lane = Lane {
+        block_size: opened.block_size,
+        counts_job: opened.counts_job,
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Server,
@@ -154,7 +164,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
     let sends = lane.agreement.is_sender();
     let transfer = match opened.work {
         Work::Send { docroot, sources } => Sending::start(lane, docroot, sources)?,
-        Work::Receive { tree } => {
+        Work::Receive {
+            tree,
+            keeps_nothing,
+        } => {
             let config = WriteConfig {
                 tree: Arc::new(tree),
                 threads: WRITER_THREADS,
@@ -164,6 +177,8 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                     accessed: preserve.access_times,
                 },
                 checkpoints: CheckpointRule::default(),
+                checksum,
+                keeps_nothing,
             };
             Receiving::start(lane, config)?
         }

@@ -7,7 +7,7 @@ mod channel;
 mod outcome;
 mod run;
 
-pub(crate) use channel::{MessageWriter, Messages};
+pub(crate) use channel::{Message, MessageWriter, Messages};
 pub use outcome::{Observer, SessionOutcome};
 pub(crate) use run::{Session, Side};
 

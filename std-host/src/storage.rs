@@ -7,6 +7,7 @@
 pub mod attributes;
 pub mod byte_ranges;
 mod checker;
+pub mod checksum;
 mod chunks;
 mod control_file;
 #[cfg(test)]
@@ -15,12 +16,14 @@ pub mod destination_tree;
 mod disk;
 pub mod disk_fault;
 pub mod docroot;
+pub mod faux;
 mod finishing;
 mod folders;
 mod hash_tree;
 mod partial_file;
 mod read_ahead;
 pub mod source_files;
+pub mod source_list;
 pub mod waker;
 pub mod walk;
 pub mod write_behind;

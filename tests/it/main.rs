@@ -24,6 +24,7 @@ mod live_rates;
 mod logs;
 mod metadata;
 mod rates;
+mod records;
 mod resume;
 mod secrets;
 mod site;

@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
+use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -106,6 +107,8 @@ pub struct Hello<'a> {
     pub program: &'a str,
     /// Bytes of the META or DECIDE stream the client can hold.
     pub metadata_window: u32,
+    /// Checksums, totals and labels.
+    pub records: RecordTerms,
 }
 
 impl<'a> Hello<'a> {
@@ -134,7 +137,8 @@ impl<'a> Hello<'a> {
         map.uint(19, self.packet_window.into())?;
         map.uint(20, self.max_body.into())?;
         map.text(21, self.program)?;
-        map.uint(22, self.metadata_window.into())
+        map.uint(22, self.metadata_window.into())?;
+        self.records.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -163,6 +167,7 @@ impl<'a> Hello<'a> {
             max_body: map.number(20)?,
             program: map.optional_text(21)?.unwrap_or(""),
             metadata_window: map.number(22)?,
+            records: RecordTerms::read(&mut map)?,
         };
         map.finish()?;
         Ok(hello)
@@ -225,6 +230,8 @@ pub struct Accept<'a> {
     pub udp_address: Option<&'a str>,
     /// The destination takes the name of the single source.
     pub renames: bool,
+    /// The checksum that is computed of every file.
+    pub checksum: Option<ChecksumKind>,
 }
 
 impl<'a> Accept<'a> {
@@ -255,7 +262,7 @@ impl<'a> Accept<'a> {
         if self.renames {
             map.uint(25, 1)?;
         }
-        Ok(())
+        write_checksum(self.checksum, map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -283,6 +290,7 @@ impl<'a> Accept<'a> {
             lanes: map.number(23)?,
             udp_address: map.optional_text(24)?,
             renames: renames(&mut map, 25)?,
+            checksum: read_checksum(&mut map)?,
         };
         map.finish()?;
         Ok(accept)

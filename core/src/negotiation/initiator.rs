@@ -13,7 +13,8 @@ use super::{
 };
 use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
 use crate::control::{
-    Accept, ControlMessage, DecodeError, Hello, HelloFlags, Secret, SuiteList, VersionList,
+    Accept, ChecksumKind, ControlMessage, DecodeError, Hello, HelloFlags, RecordTerms, Secret,
+    SuiteList, VersionList,
 };
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
@@ -57,6 +58,8 @@ pub struct ClientWishes<'a> {
     pub renames_again: bool,
     /// Sources that the user named.
     pub sources: u32,
+    /// Checksums, totals and labels.
+    pub records: RecordTerms,
     /// How much the client can take.
     pub capabilities: Capabilities,
     /// Program name and version, for the server's log.
@@ -97,6 +100,7 @@ impl<'a> ClientWishes<'a> {
             max_body: self.capabilities.max_body,
             program: self.program,
             metadata_window: self.capabilities.metadata_window,
+            records: self.records,
         }
     }
 }
@@ -169,6 +173,7 @@ pub struct Initiator {
     resume: ResumeLevel,
     overwrite: OverwriteRule,
     preserve: Preserve,
+    checksum: Option<ChecksumKind>,
     capabilities: Capabilities,
 }
 
@@ -208,6 +213,7 @@ impl Initiator {
             resume: wishes.resume,
             overwrite: wishes.overwrite,
             preserve: wishes.preserve,
+            checksum: wishes.records.checksum,
             capabilities: wishes.capabilities,
         };
         Ok((initiator, len))
@@ -258,6 +264,7 @@ impl Initiator {
             metadata_window: accept.metadata_window,
             peer_max_body: accept.max_body,
             lanes: accept.lanes,
+            checksum: accept.checksum,
         })?;
         self.transcript.absorb(body);
         Ok(Opened {
@@ -306,6 +313,10 @@ impl Initiator {
             (
                 Term::Preserve,
                 accept.preserve.common(self.preserve) == accept.preserve,
+            ),
+            (
+                Term::Checksum,
+                self.checksum.is_none() || accept.checksum == self.checksum,
             ),
             (Term::UdpPort, accept.udp_port != 0),
             (

@@ -12,7 +12,7 @@ use super::initiator::*;
 use super::responder::*;
 use super::*;
 use crate::control::framing::{HEADER_LEN, RawMessage};
-use crate::control::{ControlMessage, Hello};
+use crate::control::{ControlMessage, Hello, RecordTerms};
 use crate::crypto::CipherSuite;
 use crate::fault::Fault;
 use crate::units::ConnectionId;
@@ -46,6 +46,8 @@ const LIMITS: ServerLimits<'static> = ServerLimits {
     default_target_rate: DEFAULT_TARGET_RATE,
     max_resume: ResumeLevel::Attributes,
     preserve: Preserve::TIMES,
+    checksums: true,
+    default_checksum: None,
     capabilities: HOST,
 };
 
@@ -67,6 +69,7 @@ fn wishes() -> ClientWishes<'static> {
         measures: false,
         renames_again: false,
         sources: 1,
+        records: RecordTerms::default(),
         capabilities: HOST,
         program: "client",
     }

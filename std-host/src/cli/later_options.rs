@@ -48,21 +48,18 @@ const fn value_unless(name: &'static str, no_change: &'static str) -> LaterOptio
 
 #[rustfmt::skip]
 const LATER: &[LaterOption] = &[
-    value("-@"), value("-C"), value("-E"), value("-G"), value("-I"), value("-M"),
-    value("-N"), value("-R"), value("-S"), value("-W"), value("-Y"), value("-e"), value("-f"),
-    value("-g"), value("-o"), value("-t"), value("-u"), value("-x"),
+    value("-@"), value("-C"), value("-E"), value("-I"), value("-M"),
+    value("-N"), value("-W"), value("-Y"), value("-e"), value("-f"),
+    value("-o"), value("-t"), value("-x"),
     value_unless("-j", "0"), value_unless("-y", "0"),
     flag("--allow-password-prompt"), flag("--apply-local-docroot"),
     flag("--delete-before-transfer"), flag("--delete-before"), flag("--dest64"),
     value("--exclude-newer-than"), value("--exclude-older-than"),
     flag("--fail-bad-filepass"), flag("--faspmgr-io"),
-    value_unless("--file-checksum", "none"), value("--file-crypt"), value("--file-list"),
-    value_unless("--file-manifest", "none"), value("--file-manifest-path"),
-    value("--file-manifest-inprogress-suffix"), value("--file-pair-list"),
+    value("--file-crypt"), value("--file-list"), value("--file-pair-list"),
     flag("--ignore-host-key"), flag("--keepalive"), value("--move-after-transfer"),
     value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
     flag("--no-write"), value("--overwrite"), value("--partial-file-suffix"),
-    flag("--precalculate-job-size"), flag("--precalculate-disable"),
     value_unless("--preserve-acls", "none"), value_unless("--remote-preserve-acls", "none"),
     value_unless("--preserve-xattrs", "none"), value_unless("--remote-preserve-xattrs", "none"),
     flag("--preserve-access-time"), flag("--preserve-creation-time"),
@@ -73,7 +70,7 @@ const LATER: &[LaterOption] = &[
     flag("--save-before-overwrite"), flag("--skip-dir-traversal-dupes"),
     flag("--skip-special-files"), value("--source-prefix"), value("--source-prefix64"),
     value("--src-base"), value("--src-base64"), flag("--ssh"), value("--ssh-arg"),
-    value("--symbolic-links"), value("--tags"), value("--tags64"), flag("--ws-connect"),
+    value("--symbolic-links"), flag("--ws-connect"),
 ];
 
 /// Long options that are typed with a single dash, and what they are called here.

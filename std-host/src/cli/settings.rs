@@ -6,10 +6,15 @@
 //! Source: defaults and ranges are those of the public option table; where it is silent, the
 //! field says so.
 
+mod records;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::Secret;
+pub use records::{
+    DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
+};
 
 /// The TCP port of SSH.
 pub const DEFAULT_SSH_PORT: u16 = 22;
@@ -92,6 +97,9 @@ pub enum CipherWish {
     Aes256Gcm,
 }
 
+/// Bytes of a log file when `-L` names no size.
+pub const DEFAULT_LOG_BYTES: u64 = 10 << 20;
+
 /// Where the log goes (`-L`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum LogTarget {
@@ -101,7 +109,12 @@ pub enum LogTarget {
     /// `-L-`: standard error.
     Stderr,
     /// `-L DIR`: the file `aspera-scp-transfer.log` in this folder.
-    Directory(PathBuf),
+    Directory {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes at which the file is renamed and a new one begun.
+        most_bytes: u64,
+    },
 }
 
 /// The other computer and how to log in there.
@@ -170,6 +183,8 @@ pub struct TransferSettings {
     pub report_size: u16,
     /// IPv6 was asked for (`-6`) or the host is an IPv6 address.
     pub ipv6: bool,
+    /// Checksums, manifest, labels and block sizes.
+    pub records: RecordWishes,
 }
 
 impl TransferSettings {

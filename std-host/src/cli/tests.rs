@@ -1,5 +1,6 @@
 //! Command lines as scripts write them, and what they must come to.
 
+mod records;
 mod refusals;
 mod scripts;
 mod texts;

@@ -84,7 +84,7 @@ async fn run(
     watch.say(&opening_line(&opened, wish.direction));
     let rate_cap = opened.agreement.target_rate();
     let sends = wish.direction == Direction::Send;
-    let lane = super::lane(opened)?;
+    let lane = super::lane(&settings, opened)?;
     let transfer = if sends {
         Measuring::send(lane)?
     } else {

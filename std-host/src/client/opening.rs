@@ -7,7 +7,7 @@ use fasp_core::control::choices::{
     OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
 };
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, SourcePaths};
+use fasp_core::control::{ControlMessage, RecordTerms, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::{CipherWish as Wish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator};
@@ -16,7 +16,7 @@ use fasp_core::units::BitRate;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::SessionChannel;
+use super::{SessionChannel, labels};
 use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
@@ -56,6 +56,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
         key_text: remote.key_text.as_ref().map(secret),
         check_sshfp: settings.check_sshfp,
         ipv6_only: settings.ipv6,
+        remote_command: format!("{} --server", settings.records.remote_program),
         ..SshTarget::new(remote.host.clone(), remote.user.clone())
     }
 }
@@ -184,6 +185,7 @@ async fn say_hello(
         measures: settings.sources.is_empty(),
         renames_again,
         sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
+        records: record_terms(settings, upload),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
     };
@@ -197,11 +199,28 @@ async fn say_hello(
         })?;
     let mut first = PREAMBLE.to_vec();
     first.extend_from_slice(bytes.get(..length).unwrap_or_default());
+    labels::push(&settings.records, &mut first)?;
     if !upload {
         push_sources(&settings.sources, &mut first)?;
     }
     writer.send_bytes(&first).await?;
     Ok(initiator)
+}
+
+/// What HELLO says of checksums, labels and block sizes. The size is that of the side at the server.
+fn record_terms(settings: &TransferSettings, upload: bool) -> RecordTerms {
+    let records = &settings.records;
+    let size = if upload {
+        records.write_size
+    } else {
+        records.read_size
+    };
+    RecordTerms {
+        checksum: records.checksum,
+        labels: labels::count(records),
+        job_size: records.job_size && !upload,
+        block_size: size.unwrap_or(0),
+    }
 }
 
 /// Target and minimum rate in bit/s; a target of 0 leaves it to the server.

@@ -22,6 +22,7 @@ use super::write_runs::WriteRuns;
 use super::{CHALLENGE_ROOM, HostReceiver, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
+use crate::storage::checksum::Checksum;
 use crate::storage::write_behind::{Completion, Job, OwnedRecord, WriteBehind, WriteConfig};
 use crate::udp::{ReceiveBatch, UdpPort};
 
@@ -42,6 +43,10 @@ struct InHand {
     present: u64,
     received: u64,
     root: Option<[u8; 32]>,
+    /// The checksum at the sender; empty if it told none.
+    told_checksum: Vec<u8>,
+    /// The checksum here.
+    checksum: Option<Checksum>,
     /// It is complete, if what is there is right.
     compares: bool,
 }
@@ -110,7 +115,7 @@ impl Receiving {
             peer: lane.peer,
             lane_waker: lane.waker,
             storage,
-            runs: WriteRuns::default(),
+            runs: WriteRuns::of(lane.block_size),
             ends,
             clock,
             in_hand: HashMap::new(),
@@ -225,10 +230,15 @@ impl Receiving {
                     let (object, record) = (record.object, OwnedRecord::from(record));
                     self.offered(object, record);
                 }
-                ReceiverEvent::Root { object, root } => {
-                    let root = *root;
+                ReceiverEvent::Root {
+                    object,
+                    root,
+                    checksum,
+                } => {
+                    let (root, checksum) = (*root, checksum.to_vec());
                     if let Some(in_hand) = self.in_hand.get_mut(&object) {
                         in_hand.root = Some(root);
+                        in_hand.told_checksum = checksum;
                     }
                 }
                 ReceiverEvent::Sending { object, ranges } => {
@@ -290,6 +300,8 @@ impl Receiving {
             present: 0,
             received: 0,
             root: None,
+            told_checksum: Vec::new(),
+            checksum: None,
             compares: false,
         };
         self.in_hand.insert(object, in_hand);
@@ -354,13 +366,17 @@ impl Receiving {
     }
 
     fn complete(&mut self, object: ObjectId) {
-        let in_hand = self.in_hand.get(&object);
-        if let Some(root) = in_hand
+        let in_hand = self.in_hand.get_mut(&object);
+        if let Some((root, checksum)) = in_hand
             .filter(|in_hand| !in_hand.is_folder)
-            .map(|in_hand| in_hand.root)
+            .map(|in_hand| (in_hand.root, std::mem::take(&mut in_hand.told_checksum)))
         {
             self.runs.flush_object(&self.storage, object);
-            self.storage.submit(Job::Commit { object, root });
+            self.storage.submit(Job::Commit {
+                object,
+                root,
+                checksum,
+            });
         }
     }
 
@@ -387,6 +403,11 @@ impl Receiving {
                 Completion::Written { bytes, .. } => self.receiver.handle_written(bytes),
                 Completion::Checked { object, checks } => self.answers.check(object, checks),
                 Completion::Decided { object, decision } => self.decided(object, decision),
+                Completion::Summed { object, checksum } => {
+                    if let Some(in_hand) = self.in_hand.get_mut(&object) {
+                        in_hand.checksum = Some(checksum);
+                    }
+                }
                 Completion::Finished { object, result } => self.file_finished(object, result),
                 Completion::FoldersSettled { failures } => {
                     for failure in failures {
@@ -399,6 +420,7 @@ impl Receiving {
                             verdict: FileVerdict::Failed(failure),
                             peer_gave_up: false,
                             is_folder: true,
+                            checksum: None,
                         }));
                         self.report.totals.failed += 1;
                     }
@@ -444,6 +466,9 @@ impl Receiving {
             size: in_hand.size,
             start_byte: in_hand.present,
             elapsed: Some(in_hand.started.elapsed()),
+            checksum: in_hand
+                .checksum
+                .filter(|_| verdict == FileVerdict::Delivered),
             verdict,
             peer_gave_up,
             is_folder: in_hand.is_folder,

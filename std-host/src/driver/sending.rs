@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::{MAX_CHECKSUM, ObjectKind, OpenRecord};
 use fasp_core::rate_control::RateLimits;
 use fasp_core::sender::{
     FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent,
@@ -18,6 +18,7 @@ use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
 use super::clock::Clock;
+use super::job_count::JobCount;
 use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
@@ -25,9 +26,10 @@ use super::{CHALLENGE_ROOM, HostSender, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::docroot::Docroot;
-use crate::storage::source_files::SourceFiles;
+use crate::storage::source_files::{ReadRules, SourceFiles};
+use crate::storage::source_list;
 use crate::storage::waker::Waker;
-use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
+use crate::storage::walk::{SourceItem, SourceProblem};
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// Bytes of one batch to the kernel.
@@ -84,6 +86,10 @@ impl ObjectSource for Observed {
         self.files.finish(object)
     }
 
+    fn checksum(&mut self, object: ObjectId, out: &mut [u8; MAX_CHECKSUM]) -> usize {
+        self.files.checksum(object, out)
+    }
+
     fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
         self.files.describe(object)
     }
@@ -100,6 +106,7 @@ pub struct Sending {
     /// Objects whose checks are compared.
     judged: Vec<ObjectId>,
     walk: Items<Result<SourceItem, SourceProblem>>,
+    job_count: Option<JobCount>,
     next_item: Option<SourceItem>,
     walk_ended: bool,
     ends: ThreadEnds,
@@ -150,11 +157,22 @@ impl Sending {
         if let Some(secret) = lane.follow {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
-        let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
+        let rules = ReadRules {
+            checksum: lane.agreement.checksum(),
+            read_size: lane.block_size,
+            ..ReadRules::default()
+        };
+        let files = SourceFiles::with_rules(Arc::clone(&docroot), lane.waker.clone(), rules)?;
+        let count = || {
+            let (docroot, waker) = (Arc::clone(&docroot), lane.waker.clone());
+            JobCount::start(docroot, sources.clone(), waker)
+        };
+        let job_count = lane.counts_job.then(count).flatten();
         Ok(Self {
             sender,
             udp: lane.udp,
             peer: lane.peer,
+            job_count,
             walk: walk_ahead(docroot, sources, lane.waker.clone())?,
             waker: lane.waker,
             source: Observed {
@@ -188,6 +206,9 @@ impl Sending {
                 self.take_batch(&mut batch);
             }
             self.waker.drain();
+            if let Some(size) = JobCount::take(&mut self.job_count) {
+                self.ends.tell(TransferEvent::JobSize(size));
+            }
             self.offer();
             let now = self.clock.now();
             self.sender.handle_timeout(now);
@@ -319,6 +340,7 @@ impl Sending {
             verdict: FileVerdict::Failed(failure),
             peer_gave_up: false,
             is_folder: false,
+            checksum: None,
         }));
     }
 
@@ -444,6 +466,10 @@ impl Sending {
             return;
         };
         let peer_gave_up = self.failed_there(object, &verdict);
+        let checksum = match verdict {
+            FileVerdict::Delivered => self.source.files.checksum_of(object),
+            FileVerdict::Skipped | FileVerdict::Failed(_) => None,
+        };
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
@@ -466,6 +492,7 @@ impl Sending {
             verdict,
             peer_gave_up,
             is_folder: offered.is_folder,
+            checksum,
         }));
     }
 
@@ -564,7 +591,7 @@ fn walk_ahead(
 ) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
     let (sink, items) = sync_channel(WALK_AHEAD);
     let walk = move || {
-        for item in SourceWalk::new(docroot, sources) {
+        for item in source_list::items(docroot, sources) {
             if sink.send(item).is_err() {
                 return;
             }

@@ -16,11 +16,17 @@ use fasp_core::negotiation::{Agreement, DEFAULT_TARGET_RATE, KeyInputs, RatePoli
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::labels::{self, ClientLabels};
 use crate::failure::{Failure, Outcome};
-use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
+use crate::logging::Logger;
+use crate::session::{
+    Message, MessageWriter, Messages, capabilities, fresh_connection, fresh_secret,
+};
 use crate::storage::destination_tree::{DestinationTree, Placement};
-use crate::storage::disk_fault::{named, read_failure};
+use crate::storage::disk_fault::named;
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
+use crate::storage::source_list;
 use crate::udp::{UdpPort, largest_datagram};
 
 /// How long a client may take to say what it wants.
@@ -39,7 +45,11 @@ pub(super) enum Work {
         sources: Vec<Vec<u8>>,
     },
     /// An upload.
-    Receive { tree: DestinationTree },
+    Receive {
+        tree: DestinationTree,
+        /// What arrives is counted and thrown away.
+        keeps_nothing: bool,
+    },
     /// Packet trains and no files.
     Measure,
 }
@@ -53,6 +63,12 @@ pub(super) struct Opened {
     pub(super) peer: IpAddr,
     pub(super) work: Work,
     pub(super) program: String,
+    pub(super) labels: ClientLabels,
+    /// Where the session is logged.
+    pub(super) logger: Logger,
+    /// Bytes that move to or from the disk at a time.
+    pub(super) block_size: Option<u32>,
+    pub(super) counts_job: bool,
 }
 
 /// Reads what the client wants and answers it.
@@ -64,25 +80,11 @@ pub(super) async fn open(
     messages: &mut Messages,
     writer: &mut MessageWriter,
     rights: &SessionRights,
-    peer: IpAddr,
-    local: IpAddr,
+    logger: &Logger,
+    (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<Opened> {
     writer.send_bytes(&PREAMBLE).await?;
-    let hello_message = match timeout(HELLO_TIMEOUT, messages.next()).await {
-        Ok(Some(message)) => message?,
-        Ok(None) => {
-            return Err(Failure::new(
-                Fault::ConnectionLost,
-                "the client closed without a word",
-            ));
-        }
-        Err(_) => {
-            return Err(Failure::new(
-                Fault::ConnectionTimeout,
-                "the client said nothing for 30 seconds",
-            ));
-        }
-    };
+    let hello_message = first_message(messages).await?;
     let suites = CipherSuite::ALL;
     let limits = ServerLimits {
         suites: &suites,
@@ -91,6 +93,8 @@ pub(super) async fn open(
         default_target_rate: DEFAULT_TARGET_RATE,
         max_resume: ResumeLevel::Full,
         preserve: Preserve::TIMES,
+        checksums: true,
+        default_checksum: rights.records.checksum,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
     };
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
@@ -99,8 +103,17 @@ pub(super) async fn open(
             return refused(writer, Failure::new(refusal.fault(), refusal.to_string())).await;
         }
     };
+    let records = proposal.hello().records;
+    let labels = match labels::read(messages, records.labels).await {
+        Ok(labels) => labels,
+        Err(failure) => return refused(writer, failure).await,
+    };
     let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
         Ok(prepared) => prepared,
+        Err(failure) => return refused(writer, failure).await,
+    };
+    let logger = match labels::log_of_session(logger, &labels, rights) {
+        Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
@@ -114,7 +127,7 @@ pub(super) async fn open(
         udp_port: port,
         udp_address: address.as_deref(),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
-        renames: matches!(&work, Work::Receive { tree } if tree.renames()),
+        renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
     let mut bytes = vec![0; 4_096];
     let accepted = proposal
@@ -130,7 +143,26 @@ pub(super) async fn open(
         peer,
         work,
         program,
+        labels,
+        logger,
+        block_size: Some(records.block_size).filter(|size| *size > 0),
+        counts_job: records.job_size,
     })
+}
+
+/// What the client says first.
+async fn first_message(messages: &mut Messages) -> Outcome<Message> {
+    match timeout(HELLO_TIMEOUT, messages.next()).await {
+        Ok(Some(message)) => message,
+        Ok(None) => Err(Failure::new(
+            Fault::ConnectionLost,
+            "the client closed without a word",
+        )),
+        Err(_) => Err(Failure::new(
+            Fault::ConnectionTimeout,
+            "the client said nothing for 30 seconds",
+        )),
+    }
 }
 
 async fn refused(writer: &mut MessageWriter, failure: Failure) -> Outcome<Opened> {
@@ -176,8 +208,13 @@ async fn prepare(
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     });
     let work = match hello.direction {
+        TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
+            tree: DestinationTree::of_nothing(&docroot),
+            keeps_nothing: true,
+        },
         TransferDirection::Upload if hello.flags.renames_again => Work::Receive {
             tree: renamed_again(&docroot, hello)?,
+            keeps_nothing: false,
         },
         TransferDirection::Upload => Work::Receive {
             tree: destination_tree(
@@ -186,10 +223,13 @@ async fn prepare(
                 hello.sources,
                 hello.flags.create_destination,
             )?,
+            keeps_nothing: false,
         },
         TransferDirection::Download => {
             let sources = read_sources(messages).await?;
-            check_sources(&docroot, &sources)?;
+            if sources.len() <= SOURCES_CHECKED {
+                source_list::check(&docroot, &sources)?;
+            }
             Work::Send { docroot, sources }
         }
     };
@@ -282,21 +322,4 @@ async fn read_sources(messages: &mut Messages) -> Outcome<Vec<Vec<u8>>> {
     } else {
         Ok(sources)
     }
-}
-
-/// If nothing of what was asked for is there, the session is refused at once.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
-    if sources.len() > SOURCES_CHECKED {
-        return Ok(());
-    }
-    let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first.get_or_insert_with(|| read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
 }

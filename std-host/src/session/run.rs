@@ -152,6 +152,10 @@ impl<'o> Session<'o> {
             }
             TransferEvent::Moved(moved) => self.observer.moved(moved.from, moved.to),
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
+            TransferEvent::JobSize(size) => {
+                self.observer.job_size(size);
+                let _ = self.writer.send(&ControlMessage::JobSize(size)).await;
+            }
             TransferEvent::Kept(report) => self.observer.kept(&report),
             TransferEvent::File(report) => self.on_file(report).await,
             TransferEvent::Settled(report) => self.on_settled(&report).await,
@@ -293,6 +297,9 @@ impl<'o> Session<'o> {
             }
             Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
             Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
+            Ok(Some(ControlMessage::JobSize(size))) if !self.side.sends => {
+                self.observer.job_size(size);
+            }
             Ok(Some(ControlMessage::Rate(rate))) => match rate_within(&rate, self.rate_cap) {
                 Ok(rate) => self.transfer.command(Command::Limits(rate)),
                 Err(error) => {
@@ -366,6 +373,7 @@ impl<'o> Session<'o> {
             verdict: FileVerdict::Failed(failure),
             peer_gave_up: true,
             is_folder: false,
+            checksum: None,
         });
     }
 

@@ -82,6 +82,8 @@ impl Session {
             threads: 1,
             resume_level,
             preserve: Preserve::default(),
+            checksum: None,
+            keeps_nothing: false,
             checkpoints: CheckpointRule {
                 bytes: UNSAVED,
                 interval: Duration::from_secs(3_600),
@@ -161,7 +163,11 @@ impl Session {
 
     fn commit(&mut self, source: &[u8]) {
         let root = Some(*blake3::hash(source).as_bytes());
-        self.writer.carry_out(Job::Commit { object: FILE, root });
+        self.writer.carry_out(Job::Commit {
+            object: FILE,
+            root,
+            checksum: Vec::new(),
+        });
         match self.shared.next_completion() {
             Some(Completion::Finished { result, .. }) => assert_eq!(result, Ok(())),
             other => panic!("{other:?}"),

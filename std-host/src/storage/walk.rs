@@ -19,6 +19,7 @@ use rustix::fs::{FileType, Stat};
 use super::attributes::{accessed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure};
 use super::docroot::Docroot;
+use super::faux::Fill;
 use crate::failure::Failure;
 use folder::Folder;
 
@@ -49,6 +50,8 @@ pub struct SourceItem {
     pub inode: u64,
     /// The file system.
     pub device: u64,
+    /// Its bytes are made up, and nothing of it is on a disk.
+    pub made: Option<Fill>,
 }
 
 /// Something that was named or found and cannot be sent.
@@ -178,6 +181,7 @@ impl SourceWalk {
             mode: stat.st_mode & 0o7777,
             inode: stat.st_ino,
             device: stat.st_dev,
+            made: None,
         }
     }
 }

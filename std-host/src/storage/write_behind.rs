@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
@@ -19,6 +20,7 @@ use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
 use super::checker;
+use super::checksum::Checksum;
 use super::destination_tree::DestinationTree;
 use super::finishing;
 use super::folders::{FolderNotes, Folders};
@@ -47,6 +49,10 @@ pub struct WriteConfig {
     pub preserve: Preserve,
     /// When resumable files are noted.
     pub checkpoints: CheckpointRule,
+    /// The checksum that every file gets.
+    pub checksum: Option<ChecksumKind>,
+    /// Nothing of it comes to a disk: everything is taken and thrown away.
+    pub keeps_nothing: bool,
 }
 
 /// An OPEN record that owns its path.
@@ -126,6 +132,8 @@ pub enum Job {
         object: ObjectId,
         /// The BLAKE3 hash of the file at its sender, if it told one.
         root: Option<[u8; 32]>,
+        /// Its checksum at its sender, of the kind configured; empty if it told none.
+        checksum: Vec<u8>,
     },
     /// A whole small file or a folder at once, without a decision: answered by [`Completion::Written`]
     /// and [`Completion::Finished`].
@@ -172,6 +180,13 @@ pub enum Completion {
         object: ObjectId,
         /// Bytes as submitted; for a run of zeros its length.
         bytes: u64,
+    },
+    /// The checksum of an object that is complete and will get its name.
+    Summed {
+        /// Which object.
+        object: ObjectId,
+        /// The checksum.
+        checksum: Checksum,
     },
     /// An object is under its final name, or failed.
     Finished {

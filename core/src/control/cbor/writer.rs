@@ -6,10 +6,12 @@ use minicbor::encode::write::{Cursor, EndOfSlice};
 
 use super::Full;
 
-/// Most entries a map may have here, so that its head is one byte.
-const MAX_ENTRIES: u8 = 23;
+/// Most entries of a map whose head is one byte.
+const SMALL_MAP: u8 = 23;
 /// Head of an empty map; the number of entries is added to it.
 const EMPTY_MAP: u8 = 0xA0;
+/// Head of a map whose number of entries is in the next byte.
+const LARGE_MAP: u8 = 0xB8;
 
 /// What a wrong count is told.
 const MISCOUNTED: &str = "an array has as many items as its head says";
@@ -48,8 +50,8 @@ impl<'b> MapWriter<'b> {
             "keys of a message must be written in ascending order"
         );
         self.last_key = Some(key);
-        self.entries += 1;
-        assert!(self.entries <= MAX_ENTRIES, "a map has one byte of head");
+        // Keys ascend, so there are at most 256; the largest is not in use.
+        self.entries = self.entries.saturating_add(1);
         self.encoder.u8(key).map_err(full)
     }
 
@@ -137,9 +139,19 @@ impl<'b> MapWriter<'b> {
     pub(crate) fn finish(self) -> Result<usize, Full> {
         let cursor = self.encoder.into_writer();
         let end = cursor.position();
-        let head = cursor.into_inner().get_mut(self.map_at).ok_or(Full)?;
-        *head = EMPTY_MAP + self.entries;
-        Ok(end)
+        let out = cursor.into_inner();
+        if self.entries <= SMALL_MAP {
+            *out.get_mut(self.map_at).ok_or(Full)? = EMPTY_MAP + self.entries;
+            return Ok(end);
+        }
+        // The head takes one byte more than was left for it.
+        let map = out.get_mut(self.map_at..=end).ok_or(Full)?;
+        let length = map.len() - 1;
+        map.copy_within(1..length, 2);
+        if let Some(head) = map.first_chunk_mut() {
+            *head = [LARGE_MAP, self.entries];
+        }
+        Ok(end + 1)
     }
 }
 
