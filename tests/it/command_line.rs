@@ -68,7 +68,7 @@ fn options_of_later_versions_are_refused_by_name() {
         "--remove-after-transfer",
         "-W@token",
         "-Ef*",
-        "--file-checksum=md5",
+        "--file-crypt=encrypt",
         "--keepalive",
     ];
     for option in options {

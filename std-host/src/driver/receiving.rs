@@ -1,6 +1,7 @@
 //! The thread that receives: datagrams in, blocks to the writer threads, results back.
 
 mod deciding;
+mod machine;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,11 +9,11 @@ use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
-use fasp_core::negotiation::Agreement;
-use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
+use fasp_core::receiver::{Block, ReceiverEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use self::machine::{Agreed, machine};
 use super::answers::Answers;
 use super::clock::Clock;
 use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
@@ -567,30 +568,5 @@ impl Receiving {
         let keep_partial = self.keep_partial;
         let _ = self.storage.stop(keep_partial);
         report
-    }
-}
-
-struct Agreed {
-    receiver: Box<HostReceiver>,
-    decides: bool,
-}
-
-fn machine(
-    agreement: Agreement,
-    keys: fasp_core::negotiation::KeyInputs,
-    role: fasp_core::crypto::Role,
-    now: Instant,
-) -> Agreed {
-    let (sealer, opener) = Lane::protection(keys, &agreement, role);
-    let receiver = Box::new(Receiver::new(
-        &agreement,
-        sealer,
-        opener,
-        LEAST_CAPACITY,
-        now,
-    ));
-    Agreed {
-        receiver,
-        decides: agreement.decides_each_object(),
     }
 }

@@ -1,6 +1,7 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
 mod judging;
+mod observed;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,14 +10,13 @@ use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::{MAX_CHECKSUM, ObjectKind, OpenRecord};
+use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::rate_control::RateLimits;
-use fasp_core::sender::{
-    FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent,
-};
+use fasp_core::sender::{OfferError, PathTrust, Sender, SenderEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use self::observed::Observed;
 use super::clock::Clock;
 use super::job_count::JobCount;
 use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
@@ -53,46 +53,6 @@ struct Offered {
     present: u64,
     /// The receiver wants nothing or everything.
     compares: bool,
-}
-
-/// The files, and where in them the sender is.
-#[derive(Debug)]
-struct Observed {
-    files: SourceFiles,
-    latest: Option<(ObjectId, u64)>,
-    begun: Vec<ObjectId>,
-    last_begun: ObjectId,
-}
-
-impl ObjectSource for Observed {
-    fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
-        let outcome = self.files.read(object, offset, buffer);
-        if outcome == ReadOutcome::Filled {
-            if object > self.last_begun {
-                self.last_begun = object;
-                self.begun.push(object);
-            }
-            let end = offset + buffer.len() as u64;
-            match &mut self.latest {
-                Some((latest, furthest)) if *latest == object => *furthest = end.max(*furthest),
-                Some((latest, _)) if *latest > object => {}
-                latest => *latest = Some((object, end)),
-            }
-        }
-        outcome
-    }
-
-    fn finish(&mut self, object: ObjectId) -> FinishOutcome {
-        self.files.finish(object)
-    }
-
-    fn checksum(&mut self, object: ObjectId, out: &mut [u8; MAX_CHECKSUM]) -> usize {
-        self.files.checksum(object, out)
-    }
-
-    fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
-        self.files.describe(object)
-    }
 }
 
 /// The sending thread.
@@ -175,12 +135,7 @@ impl Sending {
             job_count,
             walk: walk_ahead(docroot, sources, lane.waker.clone())?,
             waker: lane.waker,
-            source: Observed {
-                files,
-                latest: None,
-                begun: Vec::new(),
-                last_begun: ObjectId(0),
-            },
+            source: Observed::new(files),
             judged: Vec::new(),
             next_item: None,
             walk_ended: false,
