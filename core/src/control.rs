@@ -11,6 +11,7 @@ pub mod choices;
 mod file_wishes;
 pub mod framing;
 mod opening;
+mod record_terms;
 mod running;
 mod selecting;
 
@@ -23,6 +24,9 @@ use framing::HEADER_LEN;
 pub use cbor::{DecodeError, Full};
 pub use file_wishes::{AfterTransfer, FileWishes, Store, StoredAttributes, Stores};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
+pub use record_terms::{
+    ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
+};
 pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
 pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
@@ -42,6 +46,8 @@ const RULES: u8 = 0x0F;
 const SOURCES_WANTED: u8 = 0x10;
 const NAMES: u8 = 0x14;
 const DELETED: u8 = 0x15;
+const LABEL: u8 = 0x11;
+const JOB_SIZE: u8 = 0x12;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -102,6 +108,10 @@ pub enum ControlMessage<'a> {
     Names(Names<'a>),
     /// What was deleted.
     Deleted(Deleted<'a>),
+    /// Words for the log.
+    Label(Label<'a>),
+    /// How much there is to do.
+    JobSize(JobSize),
 }
 
 impl<'a> ControlMessage<'a> {
@@ -125,6 +135,8 @@ impl<'a> ControlMessage<'a> {
             Self::SourcesWanted { .. } => SOURCES_WANTED,
             Self::Names(_) => NAMES,
             Self::Deleted(_) => DELETED,
+            Self::Label(_) => LABEL,
+            Self::JobSize(_) => JOB_SIZE,
         }
     }
 
@@ -155,6 +167,8 @@ impl<'a> ControlMessage<'a> {
             Self::SourcesWanted { messages } => map.uint(0, (*messages).into())?,
             Self::Names(names) => names.write(&mut map)?,
             Self::Deleted(deleted) => deleted.write(&mut map)?,
+            Self::Label(label) => label.write(&mut map)?,
+            Self::JobSize(size) => size.write(&mut map)?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -201,6 +215,8 @@ impl<'a> ControlMessage<'a> {
             },
             NAMES => Self::Names(Names::read(body)?),
             DELETED => Self::Deleted(Deleted::read(body)?),
+            LABEL => Self::Label(Label::read(body)?),
+            JOB_SIZE => Self::JobSize(JobSize::read(body)?),
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

@@ -64,6 +64,9 @@ pub const MAX_TARGET: usize = 4_095;
 /// The BLAKE3 hash of an object.
 pub type RootHash<'a> = &'a [u8; 32];
 
+/// Most bytes of a checksum.
+pub const MAX_CHECKSUM: usize = 64;
+
 /// A record of the META stream, sender to receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -79,6 +82,8 @@ pub enum MetaRecord<'a> {
         fault: Option<Fault>,
         /// BLAKE3 hash of all bytes that its sender read; a sender that cannot hash tells none.
         root: Option<RootHash<'a>>,
+        /// Checksum of all bytes, of the kind that was agreed; 16 to 64 bytes, or none.
+        checksum: Option<&'a [u8]>,
     },
     /// Nothing more will be offered.
     End {

@@ -1,10 +1,14 @@
 //! The client's run, top to bottom: log in, agree, transfer, log in again if that was lost, say how it went.
 
 mod bandwidth;
+mod labels;
+mod manifest;
 mod opening;
 mod retry;
 mod selecting;
 mod source_names;
+mod stdio;
+mod tally;
 mod watch;
 
 use std::future::Future;
@@ -33,8 +37,9 @@ use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
 use crate::storage::mirror::Deletion;
-use crate::storage::source_list::SourceNames;
+use crate::storage::source_list::{self, SourceNames};
 use crate::storage::waker::Waker;
 use crate::storage::walk::base_name;
 use crate::storage::write_behind::{CheckpointRule, WriteConfig};
@@ -42,6 +47,7 @@ use crate::storage::write_behind::{CheckpointRule, WriteConfig};
 use opening::Opened;
 use retry::Retry;
 use source_names::OpenList;
+use stdio::Stdio;
 use watch::ClientWatch;
 
 /// Threads that write files.
@@ -57,6 +63,13 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
         Ok(logger) => logger,
         Err(failure) => {
             terminal::print_stderr(&terminal::exiting_text(&failure));
+            return ExitStatus::Failed.into();
+        }
+    };
+    let stdio = match Stdio::prepare(&mut settings, &mut std::io::stdin().lock()) {
+        Ok(stdio) => stdio,
+        Err(failure) => {
+            terminal::report_session_failure(&failure, settings.quiet);
             return ExitStatus::Failed.into();
         }
     };
@@ -76,7 +89,13 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
     }
     let status = runtime.block_on(async {
         guard_process();
-        let mut watch = ClientWatch::new(&settings, logger);
+        let mut watch = match ClientWatch::new(&settings, logger, stdio) {
+            Ok(watch) => watch,
+            Err(failure) => {
+                terminal::report_session_failure(&failure, settings.quiet);
+                return ExitStatus::Failed;
+            }
+        };
         let mut stop = std::pin::pin!(interrupted());
         let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
         if settings.only_measures() && measured.is_ok() {
@@ -261,7 +280,8 @@ impl Local {
         let docroot = Arc::new(Docroot::unconfined(&here)?);
         match settings.direction {
             Direction::Send => {
-                check_sources(&docroot, settings)?;
+                let follows = settings.selection.links == LinkMethod::Follow;
+                source_list::check(&docroot, &settings.sources, follows)?;
                 if settings.overwriting.deletes {
                     server::check_mirror_source(&docroot, &settings.sources)?;
                 }
@@ -273,6 +293,7 @@ impl Local {
                 let create = settings.create_destination;
                 server::check_mirror(&docroot, &settings.destination, create)?;
             }
+            Direction::Receive if is_faux(&settings.destination) => {}
             Direction::Receive => {
                 server::check_destination(
                     &docroot,
@@ -292,28 +313,17 @@ impl Local {
     }
 }
 
-/// If no source is there, nobody needs to be called.
-fn check_sources(docroot: &Docroot, settings: &TransferSettings) -> Outcome<()> {
-    let mut first = None;
-    for source in &settings.sources {
-        let stat = match settings.selection.links {
-            LinkMethod::Follow => docroot.stat(source),
-            _ => docroot.stat_itself(source),
-        };
-        match stat {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first
-                    .get_or_insert_with(|| crate::storage::disk_fault::read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
-}
-
 /// The data plane of an agreed session.
-fn lane(opened: Opened) -> Outcome<Lane> {
+fn lane(settings: &TransferSettings, opened: Opened) -> Outcome<Lane> {
+    let sends = settings.direction == Direction::Send;
+    let records = &settings.records;
     Ok(Lane {
+        block_size: if sends {
+            records.read_size
+        } else {
+            records.write_size
+        },
+        counts_job: sends && records.job_size && settings.selection.list.is_none(),
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Client,
@@ -329,6 +339,9 @@ fn lane(opened: Opened) -> Outcome<Lane> {
 fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<DestinationTree>> {
     if let Some(tree) = &local.tree {
         return Ok(Arc::clone(tree));
+    }
+    if is_faux(&settings.destination) {
+        return Ok(Arc::new(DestinationTree::of_nothing(&local.docroot)));
     }
     let (sources, create) = (settings.source_count(), settings.makes_destination());
     let (docroot, destination) = (&local.docroot, &settings.destination);
@@ -350,7 +363,8 @@ fn start(
     opened: Opened,
 ) -> Outcome<(Transfer, Side)> {
     let resume_level = opened.agreement.resume();
-    let lane = lane(opened)?;
+    let checksum = opened.agreement.checksum();
+    let lane = lane(settings, opened)?;
     let sends = settings.direction == Direction::Send;
     let transfer = if sends {
         let names = match &mut local.list {
@@ -379,6 +393,8 @@ fn start(
             },
             checkpoints: CheckpointRule::default(),
             links: selecting::links_to_make(settings.selection.links),
+            checksum,
+            keeps_nothing: is_faux(&settings.destination),
         };
         Receiving::start(lane, config)?
     };

@@ -3,8 +3,10 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+mod labels;
 mod opening;
 pub mod permissions;
+mod record_rules;
 pub mod rules;
 mod selecting;
 mod watch;
@@ -38,6 +40,7 @@ use opening::{Opened, Work};
 pub(crate) use opening::{
     check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
 };
+pub use record_rules::RecordRules;
 use rules::SessionRules;
 use watch::ServerWatch;
 
@@ -56,6 +59,8 @@ pub struct SessionRights {
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
+    /// Checksums and logs.
+    pub records: RecordRules,
 }
 
 /// Serves one client, whatever it sends, to the end.
@@ -97,6 +102,7 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             rules,
             udp_port: 0,
             udp_advertise: None,
+            records: RecordRules::default(),
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -144,7 +150,7 @@ async fn serve_until(
     } = channel;
     let mut messages = Messages::read(reader);
     let mut writer = MessageWriter::new(writer);
-    let opened = opening::open(&mut messages, &mut writer, &rights, peer, local).await;
+    let opened = opening::open(&mut messages, &mut writer, &rights, logger, (peer, local)).await;
     let opened = match opened {
         Ok(opened) => opened,
         Err(failure) => {
@@ -156,6 +162,7 @@ async fn serve_until(
             return false;
         }
     };
+    let logger = opened.logger.clone();
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
     let bounds = rate_bounds(&rights.rules, &opened);
     let mirroring = Mirroring::of(&opened);
@@ -224,7 +231,7 @@ impl Mirroring {
             Work::Send {
                 docroot, mirrored, ..
             } => Self::Told(Arc::clone(docroot), mirrored.clone().unwrap_or_default()),
-            Work::Receive { tree } => Self::Here(Arc::clone(tree)),
+            Work::Receive { tree, .. } => Self::Here(Arc::clone(tree)),
             Work::Measure => Self::No,
         }
     }
@@ -252,7 +259,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
     let resume_level = opened.agreement.resume();
+    let checksum = opened.agreement.checksum();
     let lane = Lane {
+        block_size: opened.block_size,
+        counts_job: opened.counts_job,
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Server,
@@ -281,7 +291,10 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
             asking = queue;
             Sending::start(lane, docroot, sources, choice, wishes)?
         }
-        Work::Receive { tree } => {
+        Work::Receive {
+            tree,
+            keeps_nothing,
+        } => {
             let config = WriteConfig {
                 tree,
                 threads: WRITER_THREADS,
@@ -293,6 +306,8 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 },
                 checkpoints: CheckpointRule::default(),
                 links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
+                checksum,
+                keeps_nothing,
             };
             Receiving::start(lane, config)?
         }

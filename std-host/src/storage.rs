@@ -8,6 +8,7 @@ pub mod after_transfer;
 pub mod attributes;
 pub mod byte_ranges;
 mod checker;
+pub mod checksum;
 mod chunks;
 pub(crate) mod control_file;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub mod destination_tree;
 mod disk;
 pub mod disk_fault;
 pub mod docroot;
+pub mod faux;
 pub mod file_rules;
 mod finishing;
 mod folders;

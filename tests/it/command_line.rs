@@ -66,7 +66,7 @@ fn options_of_later_versions_are_refused_by_name() {
         "-C1:2",
         "--remove-after-transfer",
         "-W@token",
-        "--file-checksum=md5",
+        "--file-crypt=encrypt",
         "--keepalive",
     ];
     for option in options {

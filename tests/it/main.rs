@@ -27,6 +27,7 @@ mod logs;
 mod metadata;
 mod overwriting;
 mod rates;
+mod records;
 mod resume;
 mod secrets;
 mod selection;

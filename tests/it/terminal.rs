@@ -225,12 +225,9 @@ fn help_lists_the_options_and_is_a_success() {
             "-q",
             "-L",
             "-k",
-            "-Z",
-            "-X",
             "--mode",
             "--host",
             "--user",
-            "--check-sshfp",
             "-i",
         ] {
             assert!(out.contains(word), "{word} is missing in {out}");

@@ -8,6 +8,7 @@ use core::fmt;
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
+use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -126,6 +127,8 @@ pub struct Hello<'a> {
     pub metadata_window: u32,
     /// What is wanted besides the bytes.
     pub files: FileWishes<'a>,
+    /// Checksums, totals and labels.
+    pub records: RecordTerms,
 }
 
 impl<'a> Hello<'a> {
@@ -155,7 +158,8 @@ impl<'a> Hello<'a> {
         map.uint(20, self.max_body.into())?;
         map.text(21, self.program)?;
         map.uint(22, self.metadata_window.into())?;
-        self.files.write(map)
+        self.files.write(map)?;
+        self.records.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -185,6 +189,7 @@ impl<'a> Hello<'a> {
             program: map.optional_text(21)?.unwrap_or(""),
             metadata_window: map.number(22)?,
             files: FileWishes::read(&mut map)?,
+            records: RecordTerms::read(&mut map)?,
         };
         map.finish()?;
         Ok(hello)
@@ -247,6 +252,8 @@ pub struct Accept<'a> {
     pub udp_address: Option<&'a str>,
     /// The destination takes the name of the single source.
     pub renames: bool,
+    /// The checksum that is computed of every file.
+    pub checksum: Option<ChecksumKind>,
 }
 
 impl<'a> Accept<'a> {
@@ -277,7 +284,7 @@ impl<'a> Accept<'a> {
         if self.renames {
             map.uint(25, 1)?;
         }
-        Ok(())
+        write_checksum(self.checksum, map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -305,6 +312,7 @@ impl<'a> Accept<'a> {
             lanes: map.number(23)?,
             udp_address: map.optional_text(24)?,
             renames: switch(&mut map, 25)?,
+            checksum: read_checksum(&mut map)?,
         };
         map.finish()?;
         Ok(accept)

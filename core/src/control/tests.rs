@@ -75,6 +75,7 @@ fn hello() -> Hello<'static> {
         program: "ascp 0.1.0",
         metadata_window: 1 << 18,
         files: FileWishes::default(),
+        records: RecordTerms::default(),
     }
 }
 
@@ -102,6 +103,7 @@ fn accept() -> Accept<'static> {
         lanes: 1,
         udp_address: None,
         renames: false,
+        checksum: None,
     }
 }
 
@@ -334,6 +336,12 @@ prop_compose! {
             packet_window: large[3],
             max_body: large[4],
             metadata_window: large[5],
+            records: RecordTerms {
+                checksum: ChecksumKind::from_number((small[0] % 6) as u8),
+                labels: (small[1] % 5) as u8,
+                job_size: choices.5,
+                block_size: large[0],
+            },
             target_rate: BitRate(rates[0]),
             minimum_rate: BitRate(rates[1]),
             ..hello()
@@ -400,6 +408,7 @@ proptest! {
             max_body: numbers.max_body,
             metadata_window: numbers.metadata_window,
             renames: address.is_some(),
+            checksum: numbers.records.checksum,
             udp_address: address.as_deref(),
             ..accept()
         });
@@ -417,6 +426,8 @@ proptest! {
     ) {
         let (code, text, path) = (code, text.as_str(), path.as_slice());
         for message in [
+            ControlMessage::Label(Label { kind: LabelKind::Tags, words: path }),
+            ControlMessage::JobSize(JobSize { files: counts[0].into(), bytes }),
             ControlMessage::Reject { code, text },
             ControlMessage::Cancel { code, text },
             ControlMessage::SummaryAck { code },

@@ -7,8 +7,8 @@
 
 use super::attributes::{ATTRIBUTES, AttributesRecord};
 use super::{
-    ByteRange, DecideRecord, LinkRecord, MAX_RESUME_RANGES, MAX_TARGET, MetaRecord, ObjectKind,
-    OpenRecord, Ranges, RootHash,
+    ByteRange, DecideRecord, LinkRecord, MAX_CHECKSUM, MAX_RESUME_RANGES, MAX_TARGET, MetaRecord,
+    ObjectKind, OpenRecord, Ranges, RootHash,
 };
 use crate::control::cbor::{DecodeError, MapReader, MapWriter, head_len, int_magnitude};
 use crate::destination::{PathError, split_relative};
@@ -92,12 +92,16 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
             object,
             fault,
             root,
+            checksum,
         } => {
             map.uint(0, CLOSE.into())?;
             map.uint(1, object.0.into())?;
             write_fault(2, *fault, &mut map)?;
             if let Some(root) = root {
                 map.bytes(3, *root)?;
+            }
+            if let Some(checksum) = checksum {
+                map.bytes(4, checksum)?;
             }
         }
         MetaRecord::End { objects, bytes } => {
@@ -213,6 +217,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
             object: read_object(&mut map, 1)?,
             fault: read_fault(&mut map, 2)?,
             root: read_root(&mut map, 3)?,
+            checksum: read_checksum(&mut map, 4)?,
         },
         END => MetaRecord::End {
             objects: map.number(1)?,
@@ -433,6 +438,14 @@ fn read_root<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<RootHash<'a
     let root = map.optional_bytes(key)?;
     root.map(|root| root.try_into().map_err(|_| RecordError::BadRoot))
         .transpose()
+}
+
+fn read_checksum<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<&'a [u8]>, RecordError> {
+    let checksum = map.optional_bytes(key)?;
+    match checksum.map(<[u8]>::len) {
+        None | Some(16..=MAX_CHECKSUM) => Ok(checksum),
+        Some(_) => Err(RecordError::BadRoot),
+    }
 }
 
 pub(super) fn read_ranges(

@@ -15,7 +15,7 @@ use super::{
     TransferDirection,
 };
 use crate::control::framing::{HEADER_LEN, RawMessage};
-use crate::control::{Accept, ControlMessage, DecodeError, Full, Hello, Secret};
+use crate::control::{Accept, ChecksumKind, ControlMessage, DecodeError, Full, Hello, Secret};
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
 use crate::units::{BitRate, ConnectionId};
@@ -63,6 +63,10 @@ pub struct ServerLimits<'a> {
     pub max_resume: ResumeLevel,
     /// Attributes that can be preserved; others are left out of the agreement.
     pub preserve: Preserve,
+    /// Whether checksums of files can be computed and compared.
+    pub checksums: bool,
+    /// The checksum that is computed where the client asks for none.
+    pub default_checksum: Option<ChecksumKind>,
     /// How much the server can take.
     pub capabilities: Capabilities,
 }
@@ -93,6 +97,9 @@ pub enum Refusal {
     /// A resume level that the server does not offer.
     #[error("the server does not offer resume level {level}; choose a lower one with -k", level = .0.number())]
     Resume(ResumeLevel),
+    /// Checksums of files, which the server cannot compute.
+    #[error("the server does not compute checksums of files; leave out --file-checksum")]
+    Checksum,
 }
 
 impl Refusal {
@@ -103,7 +110,7 @@ impl Refusal {
             Self::NotHello(_) | Self::Malformed(_) | Self::Version(_) | Self::OutOfRange(_) => {
                 Fault::Protocol
             }
-            Self::NoCommonCipher | Self::Resume(_) => Fault::BadConfiguration,
+            Self::NoCommonCipher | Self::Resume(_) | Self::Checksum => Fault::BadConfiguration,
             Self::Policy(_) => Fault::Unauthorized,
         }
     }
@@ -148,6 +155,9 @@ pub fn read_hello<'a>(
     }
     if hello.resume > limits.max_resume {
         return Err(Refusal::Resume(hello.resume));
+    }
+    if hello.records.checksum.is_some() && !limits.checksums {
+        return Err(Refusal::Checksum);
     }
     let mut transcript = Transcript::new();
     transcript.absorb(message.body);
@@ -195,6 +205,7 @@ fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLi
         metadata_window: hello.metadata_window.min(can.metadata_window),
         peer_max_body: hello.max_body,
         lanes: LANES,
+        checksum: hello.records.checksum.or(limits.default_checksum),
     }
 }
 
@@ -279,6 +290,7 @@ impl<'a> Proposal<'a> {
             lanes: terms.lanes,
             udp_address: server.udp_address,
             renames: server.renames,
+            checksum: terms.checksum,
         };
         let len = ControlMessage::Accept(accept).encode(out)?;
         self.transcript

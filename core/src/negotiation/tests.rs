@@ -13,7 +13,7 @@ use super::responder::RateRules;
 use super::responder::*;
 use super::*;
 use crate::control::framing::{HEADER_LEN, RawMessage};
-use crate::control::{ControlMessage, Hello};
+use crate::control::{ControlMessage, Hello, RecordTerms};
 use crate::crypto::CipherSuite;
 use crate::fault::Fault;
 use crate::units::ConnectionId;
@@ -48,6 +48,8 @@ const LIMITS: ServerLimits<'static> = ServerLimits {
     rate_rules: RateRules::FREE,
     max_resume: ResumeLevel::Attributes,
     preserve: Preserve::TIMES,
+    checksums: true,
+    default_checksum: None,
     capabilities: HOST,
 };
 
@@ -73,6 +75,7 @@ fn wishes() -> ClientWishes<'static> {
         deletes: false,
         files: crate::control::FileWishes::default(),
         sources: 1,
+        records: RecordTerms::default(),
         capabilities: HOST,
         program: "client",
     }

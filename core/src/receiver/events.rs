@@ -31,6 +31,8 @@ pub enum ReceiverEvent<'r> {
         object: ObjectId,
         /// BLAKE3 hash of all its bytes.
         root: RootHash<'r>,
+        /// Checksum of all its bytes, of the kind agreed; empty if the sender told none.
+        checksum: &'r [u8],
     },
     /// The sender compared the checks of an object: these ranges come, and nothing else. Where the host compared
     /// the whole object and none comes, it now says [`Receiver::handle_skip`].
@@ -134,6 +136,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 object,
                 fault: None,
                 root,
+                ..
             }) => {
                 root.is_some()
                     && self
@@ -158,9 +161,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 object,
                 fault: None,
                 root,
+                checksum,
             } => Some(ReceiverEvent::Root {
                 object,
                 root: root?,
+                checksum: checksum.unwrap_or_default(),
             }),
             MetaRecord::Close {
                 object,

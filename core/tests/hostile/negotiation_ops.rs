@@ -7,6 +7,7 @@ use fasp_core::control::choices::{
     OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
 };
 use fasp_core::control::framing::{HEADER_LEN, RawMessage};
+use fasp_core::control::{ChecksumKind, RecordTerms};
 use fasp_core::crypto::{CipherSuite, SessionSecret};
 use fasp_core::negotiation::cipher_choice::{CipherWish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator, Opened};
@@ -57,6 +58,8 @@ pub fn run(bytes: &[u8]) -> Ending {
         rate_rules: RateRules::FREE,
         max_resume: level(&mut choices),
         preserve: Preserve::default(),
+        checksums: choices.below(2) == 1,
+        default_checksum: choices.pick(&[None, Some(ChecksumKind::Sha1)]),
         capabilities: capabilities(&mut choices),
     };
     play(&mut choices, &wishes, &limits)
@@ -225,6 +228,12 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
         sources: choices.number() as u32,
+        records: RecordTerms {
+            checksum: choices.pick(&[None, Some(ChecksumKind::Md5)]),
+            labels: choices.below(5),
+            job_size: choices.below(2) == 1,
+            block_size: choices.u32(),
+        },
         capabilities: capabilities(choices),
         program: "client",
     }

@@ -236,6 +236,7 @@ impl<'c> Attack<'c> {
                 object: self.object(),
                 fault,
                 root: self.choices.below(2).eq(&0).then_some(&[7; 32]),
+                checksum: self.choices.below(4).eq(&0).then_some(&[9; 16]),
             },
             118 => MetaRecord::End {
                 objects: self.choices.number() as u32,

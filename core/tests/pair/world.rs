@@ -187,6 +187,7 @@ fn terms(options: &Options, sends: bool) -> Terms {
         metadata_window: options.metadata_window,
         peer_max_body: 1 << 20,
         lanes: 1,
+        checksum: None,
     }
 }
 

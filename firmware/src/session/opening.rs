@@ -136,7 +136,8 @@ impl<
         ground: &mut Ground<'_, '_, S, H>,
     ) {
         let outcome = match message.decode() {
-            Ok(Some(ControlMessage::KeepAlive) | None) => Ok(()),
+            // An appliance has no log that could keep labels.
+            Ok(Some(ControlMessage::KeepAlive | ControlMessage::Label(_)) | None) => Ok(()),
             Ok(Some(ControlMessage::Sources { paths, more })) => {
                 let all_fit = paths.iter().all(|path| self.sources.push(path));
                 if !all_fit {
@@ -231,6 +232,8 @@ impl<
                 modification_times: true,
                 ..Preserve::default()
             },
+            checksums: false,
+            default_checksum: None,
             capabilities: Capabilities {
                 max_datagram: largest,
                 report_size: largest.min(1_440),

@@ -48,21 +48,18 @@ const fn value_unless(name: &'static str, no_change: &'static str) -> LaterOptio
 
 #[rustfmt::skip]
 const LATER: &[LaterOption] = &[
-    value("-C"), value("-G"), value("-I"), value("-M"), value("-R"), value("-S"), value("-W"),
-    value("-Y"), value("-e"), value("-f"), value("-g"), value("-t"), value("-u"), value("-x"),
-    value_unless("-j", "0"), value_unless("-y", "0"), flag("--allow-password-prompt"),
-    flag("--apply-local-docroot"), flag("--fail-bad-filepass"), flag("--faspmgr-io"),
-    value_unless("--file-checksum", "none"), value("--file-crypt"),
-    value_unless("--file-manifest", "none"), value("--file-manifest-path"),
-    value("--file-manifest-inprogress-suffix"), flag("--ignore-host-key"), flag("--keepalive"),
+    value("-C"), value("-I"), value("-M"), value("-W"), value("-Y"), value("-e"), value("-f"),
+    value("-t"), value("-x"), value_unless("-j", "0"), value_unless("-y", "0"),
+    flag("--allow-password-prompt"), flag("--apply-local-docroot"), flag("--fail-bad-filepass"),
+    flag("--faspmgr-io"), value("--file-crypt"), flag("--ignore-host-key"), flag("--keepalive"),
     value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
-    flag("--no-write"), flag("--precalculate-job-size"), flag("--precalculate-disable"),
-    value_unless("--preserve-acls", "none"), value_unless("--remote-preserve-acls", "none"),
-    value_unless("--preserve-xattrs", "none"), value_unless("--remote-preserve-xattrs", "none"),
-    flag("--preserve-access-time"), flag("--preserve-creation-time"),
-    flag("--preserve-file-owner-gid"), flag("--preserve-file-owner-uid"),
-    flag("--preserve-modification-time"), flag("--preserve-source-access-time"), value("--proxy"),
-    flag("--ssh"), value("--ssh-arg"), value("--tags"), value("--tags64"), flag("--ws-connect"),
+    flag("--no-write"), value_unless("--preserve-acls", "none"),
+    value_unless("--remote-preserve-acls", "none"), value_unless("--preserve-xattrs", "none"),
+    value_unless("--remote-preserve-xattrs", "none"), flag("--preserve-access-time"),
+    flag("--preserve-creation-time"), flag("--preserve-file-owner-gid"),
+    flag("--preserve-file-owner-uid"), flag("--preserve-modification-time"),
+    flag("--preserve-source-access-time"), value("--proxy"), flag("--ssh"), value("--ssh-arg"),
+    flag("--ws-connect"),
 ];
 
 /// Long options that are typed with a single dash, and what they are called here.

@@ -8,6 +8,7 @@
 
 mod after_transfer;
 mod overwrite;
+mod records;
 mod selection;
 
 use std::path::PathBuf;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use overwrite::{OverwriteRule, OverwriteWishes};
+pub use records::{
+    DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
+};
 pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
 /// The TCP port of SSH.
@@ -99,6 +103,9 @@ pub enum CipherWish {
     Aes256Gcm,
 }
 
+/// Bytes of a log file when `-L` names no size.
+pub const DEFAULT_LOG_BYTES: u64 = 10 << 20;
+
 /// Where the log goes (`-L`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum LogTarget {
@@ -108,7 +115,12 @@ pub enum LogTarget {
     /// `-L-`: standard error.
     Stderr,
     /// `-L DIR`: the file `aspera-scp-transfer.log` in this folder.
-    Directory(PathBuf),
+    Directory {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes at which the file is renamed and a new one begun.
+        most_bytes: u64,
+    },
 }
 
 /// The other computer and how to log in there.
@@ -185,6 +197,8 @@ pub struct TransferSettings {
     pub report_size: u16,
     /// IPv6 was asked for (`-6`) or the host is an IPv6 address.
     pub ipv6: bool,
+    /// Checksums, manifest, labels and block sizes.
+    pub records: RecordWishes,
 }
 
 impl TransferSettings {

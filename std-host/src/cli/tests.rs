@@ -2,6 +2,7 @@
 
 mod after_transfer;
 mod overwriting;
+mod records;
 mod refusals;
 mod scripts;
 mod selecting;

@@ -13,8 +13,8 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish, SelectionWishes,
-    TransferSettings,
+    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish,
+    SelectionWishes, TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
@@ -93,7 +93,7 @@ async fn run(
     let agreement = &opened.agreement;
     let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let sends = wish.direction == Direction::Send;
-    let lane = super::lane(opened)?;
+    let lane = super::lane(&settings, opened)?;
     let transfer = if sends {
         Measuring::send(lane)?
     } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, FileWishes, SourcePaths};
+use fasp_core::control::{ControlMessage, FileWishes, RecordTerms, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::{CipherWish as Wish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator};
@@ -14,7 +14,7 @@ use fasp_core::units::BitRate;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{SessionChannel, selecting};
+use super::{SessionChannel, labels, selecting};
 use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
@@ -54,6 +54,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
         key_text: remote.key_text.as_ref().map(secret),
         check_sshfp: settings.check_sshfp,
         ipv6_only: settings.ipv6,
+        remote_command: format!("{} --server", settings.records.remote_program),
         ..SshTarget::new(remote.host.clone(), remote.user.clone())
     }
 }
@@ -186,6 +187,7 @@ async fn say_hello(
         deletes: settings.overwriting.deletes,
         files: file_wishes(settings),
         sources: settings.source_count(),
+        records: record_terms(settings, upload),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
     };
@@ -199,6 +201,7 @@ async fn say_hello(
         })?;
     let mut first = PREAMBLE.to_vec();
     first.extend_from_slice(bytes.get(..length).unwrap_or_default());
+    labels::push(&settings.records, &mut first)?;
     if wishes.selects {
         selecting::push_rules(&settings.selection, &mut first)?;
     }
@@ -218,6 +221,23 @@ fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
         wishes.archive = settings.afterwards.archive.as_deref();
     }
     wishes
+}
+
+/// What HELLO says of checksums, labels and block sizes. The size is that of the side at the server.
+fn record_terms(settings: &TransferSettings, upload: bool) -> RecordTerms {
+    let records = &settings.records;
+    let size = if upload {
+        records.write_size
+    } else {
+        records.read_size
+    };
+    RecordTerms {
+        checksum: records.checksum,
+        labels: labels::count(records),
+        // A list is read once: its sources cannot be counted first.
+        job_size: records.job_size && !upload && settings.selection.list.is_none(),
+        block_size: size.unwrap_or(0),
+    }
 }
 
 /// Target and minimum rate in bit/s; a target of 0 leaves it to the server.

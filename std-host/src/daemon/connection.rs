@@ -21,7 +21,7 @@ use super::visitor::{Admitted, Visitor};
 use super::{HardClose, Service, note};
 use crate::control_channel::address_of;
 use crate::control_channel::host_key::ALGORITHMS;
-use crate::server::SessionRights;
+use crate::server::{RecordRules, SessionRights};
 
 /// From accept to the started command.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -161,6 +161,7 @@ async fn host(
     };
     note(&format!("{peer}: user {user}: session started"));
     let rights = SessionRights {
+        records: RecordRules::default(),
         user: user.clone(),
         rules,
         udp_port: service.settings.udp_port,

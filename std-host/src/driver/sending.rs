@@ -1,6 +1,7 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
 mod judging;
+mod observed;
 mod offering;
 mod sources_after;
 
@@ -11,13 +12,14 @@ use std::sync::mpsc::Receiver as Items;
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::OpenRecord;
 use fasp_core::rate_control::RateLimits;
-use fasp_core::sender::{FinishOutcome, ObjectSource, PathTrust, ReadOutcome, Sender, SenderEvent};
+use fasp_core::sender::{PathTrust, Sender, SenderEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use self::observed::Observed;
 use super::clock::Clock;
+use super::job_count::JobCount;
 use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
@@ -27,7 +29,7 @@ use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::Choice;
-use crate::storage::source_files::SourceFiles;
+use crate::storage::source_files::{ReadRules, SourceFiles};
 use crate::storage::source_list::SourceNames;
 use crate::storage::waker::Waker;
 use crate::storage::walk::{SourceItem, SourceProblem};
@@ -55,42 +57,6 @@ struct Offered {
     compares: bool,
 }
 
-/// The files, and where in them the sender is.
-#[derive(Debug)]
-struct Observed {
-    files: SourceFiles,
-    latest: Option<(ObjectId, u64)>,
-    begun: Vec<ObjectId>,
-    last_begun: ObjectId,
-}
-
-impl ObjectSource for Observed {
-    fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
-        let outcome = self.files.read(object, offset, buffer);
-        if outcome == ReadOutcome::Filled {
-            if object > self.last_begun {
-                self.last_begun = object;
-                self.begun.push(object);
-            }
-            let end = offset + buffer.len() as u64;
-            match &mut self.latest {
-                Some((latest, furthest)) if *latest == object => *furthest = end.max(*furthest),
-                Some((latest, _)) if *latest > object => {}
-                latest => *latest = Some((object, end)),
-            }
-        }
-        outcome
-    }
-
-    fn finish(&mut self, object: ObjectId) -> FinishOutcome {
-        self.files.finish(object)
-    }
-
-    fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
-        self.files.describe(object)
-    }
-}
-
 /// The sending thread.
 #[derive(Debug)]
 pub struct Sending {
@@ -102,6 +68,7 @@ pub struct Sending {
     /// Objects whose checks are compared.
     judged: Vec<ObjectId>,
     walk: Items<Result<SourceItem, SourceProblem>>,
+    job_count: Option<JobCount>,
     next_item: Option<SourceItem>,
     walk_ended: bool,
     ends: ThreadEnds,
@@ -161,20 +128,26 @@ impl Sending {
         if let Some(secret) = lane.follow {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
-        let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
+        let rules = ReadRules {
+            checksum: lane.agreement.checksum(),
+            read_size: lane.block_size,
+            ..ReadRules::default()
+        };
+        let files = SourceFiles::with_rules(Arc::clone(&docroot), lane.waker.clone(), rules)?;
+        let count = || {
+            let (docroot, waker) = (Arc::clone(&docroot), lane.waker.clone());
+            JobCount::start(docroot, wishes.sources.clone(), choice.clone(), waker)
+        };
+        let job_count = lane.counts_job.then(count).flatten();
         let care = sources_after::start(&docroot, wishes, &lane.waker)?;
         Ok(Self {
             sender,
             udp: lane.udp,
             peer: lane.peer,
+            job_count,
             walk: offering::walk_ahead(docroot, sources, choice, lane.waker.clone())?,
             waker: lane.waker,
-            source: Observed {
-                files,
-                latest: None,
-                begun: Vec::new(),
-                last_begun: ObjectId(0),
-            },
+            source: Observed::new(files),
             judged: Vec::new(),
             next_item: None,
             walk_ended: false,
@@ -201,6 +174,9 @@ impl Sending {
                 self.take_batch(&mut batch);
             }
             self.waker.drain();
+            if let Some(size) = JobCount::take(&mut self.job_count) {
+                self.ends.tell(TransferEvent::JobSize(size));
+            }
             self.offer();
             let now = self.clock.now();
             self.sender.handle_timeout(now);
@@ -378,6 +354,10 @@ impl Sending {
         };
         let peer_gave_up = self.failed_there(object, &verdict);
         self.care_for(object, &verdict);
+        let checksum = match verdict {
+            FileVerdict::Delivered => self.source.files.checksum_of(object),
+            FileVerdict::Skipped | FileVerdict::Failed(_) => None,
+        };
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
@@ -400,6 +380,7 @@ impl Sending {
             verdict,
             peer_gave_up,
             is_folder: offered.is_folder,
+            checksum,
         }));
     }
 

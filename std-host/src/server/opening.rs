@@ -16,9 +16,11 @@ use rustix::fs::FileType;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
 use crate::failure::{Failure, Outcome};
+use crate::logging::Logger;
 use crate::session::{
     Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
 };
@@ -26,6 +28,7 @@ use crate::storage::after_transfer::SourceWishes;
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
 use crate::storage::selection::Choice;
 use crate::storage::source_list::SourceNames;
 use crate::udp::{UdpPort, largest_datagram};
@@ -49,7 +52,11 @@ pub(super) enum Work {
         wishes: SourceWishes,
     },
     /// An upload.
-    Receive { tree: Arc<DestinationTree> },
+    Receive {
+        tree: Arc<DestinationTree>,
+        /// What arrives is counted and thrown away.
+        keeps_nothing: bool,
+    },
     /// Packet trains and no files.
     Measure,
 }
@@ -69,6 +76,12 @@ pub(super) struct Opened {
     pub(super) deletes: bool,
     /// What becomes of symbolic links.
     pub(super) symbolic_links: LinkSetting,
+    pub(super) labels: ClientLabels,
+    /// Where the session is logged.
+    pub(super) logger: Logger,
+    /// Bytes that move to or from the disk at a time.
+    pub(super) block_size: Option<u32>,
+    pub(super) counts_job: bool,
 }
 
 /// Reads what the client wants and answers it.
@@ -80,25 +93,11 @@ pub(super) async fn open(
     messages: &mut Messages,
     writer: &mut MessageWriter,
     rights: &SessionRights,
-    peer: IpAddr,
-    local: IpAddr,
+    logger: &Logger,
+    (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<Opened> {
     writer.send_bytes(&PREAMBLE).await?;
-    let hello_message = match timeout(HELLO_TIMEOUT, messages.next()).await {
-        Ok(Some(message)) => message?,
-        Ok(None) => {
-            return Err(Failure::new(
-                Fault::ConnectionLost,
-                "the client closed without a word",
-            ));
-        }
-        Err(_) => {
-            return Err(Failure::new(
-                Fault::ConnectionTimeout,
-                "the client said nothing for 30 seconds",
-            ));
-        }
-    };
+    let hello_message = first_message(messages).await?;
     let flow = rights.rules.flow(direction_of(&hello_message));
     let limits = ServerLimits {
         suites: &rights.rules.suites,
@@ -108,6 +107,8 @@ pub(super) async fn open(
         rate_rules: flow.rate_rules(),
         max_resume: ResumeLevel::Full,
         preserve: Preserve::TIMES,
+        checksums: true,
+        default_checksum: rights.records.checksum,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
     };
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
@@ -116,8 +117,17 @@ pub(super) async fn open(
             return refused(writer, Failure::new(refusal.fault(), refusal.to_string())).await;
         }
     };
+    let records = proposal.hello().records;
+    let labels = match labels::read(messages, records.labels).await {
+        Ok(labels) => labels,
+        Err(failure) => return refused(writer, failure).await,
+    };
     let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
         Ok(prepared) => prepared,
+        Err(failure) => return refused(writer, failure).await,
+    };
+    let logger = match labels::log_of_session(logger, &labels, rights) {
+        Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
@@ -134,7 +144,7 @@ pub(super) async fn open(
         udp_port: port,
         udp_address: address.as_deref(),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
-        renames: matches!(&work, Work::Receive { tree } if tree.renames()),
+        renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
     let mut bytes = vec![0; 4_096];
     let accepted = proposal
@@ -153,6 +163,10 @@ pub(super) async fn open(
         saves_old,
         deletes,
         symbolic_links: rights.rules.symbolic_links,
+        labels,
+        logger,
+        block_size: Some(records.block_size).filter(|size| *size > 0),
+        counts_job: records.job_size,
     })
 }
 
@@ -179,6 +193,21 @@ fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
     };
     let text = format!("{way} access denied for user");
     Err(Failure::new(Fault::NoPermissions, text))
+}
+
+/// What the client says first.
+async fn first_message(messages: &mut Messages) -> Outcome<Message> {
+    match timeout(HELLO_TIMEOUT, messages.next()).await {
+        Ok(Some(message)) => message,
+        Ok(None) => Err(Failure::new(
+            Fault::ConnectionLost,
+            "the client closed without a word",
+        )),
+        Err(_) => Err(Failure::new(
+            Fault::ConnectionTimeout,
+            "the client said nothing for 30 seconds",
+        )),
+    }
 }
 
 async fn refused(writer: &mut MessageWriter, failure: Failure) -> Outcome<Opened> {
@@ -238,8 +267,13 @@ async fn prepare(
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     };
     let work = match hello.direction {
+        TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
+            tree: Arc::new(DestinationTree::of_nothing(&Arc::new(docroot))),
+            keeps_nothing: true,
+        },
         TransferDirection::Upload => Work::Receive {
             tree: Arc::new(upload_tree(&Arc::new(docroot), hello)?),
+            keeps_nothing: false,
         },
         TransferDirection::Download => {
             selecting::download(hello, messages, docroot, rights.rules.symbolic_links).await?

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
-use crate::storage::disk_fault::{read_failure, shown};
 use crate::storage::after_transfer::{SourceWishes, check_outside};
+use crate::storage::disk_fault::shown;
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::{Choice, RuleList, nanoseconds};
-use crate::storage::source_list::{NamedSource, SourceNames};
+use crate::storage::source_list::{self, NamedSource, SourceNames};
 
 /// Bytes of source paths that a client may name before the session.
 const MOST_SOURCE_BYTES: usize = 64 << 20;
@@ -193,19 +193,6 @@ fn check_sources(docroot: &Docroot, sources: &[NamedSource], choice: &Choice) ->
     if sources.len() > SOURCES_CHECKED {
         return Ok(());
     }
-    let mut first = None;
-    for source in sources {
-        let stat = if follows {
-            docroot.stat(&source.path)
-        } else {
-            docroot.stat_itself(&source.path)
-        };
-        match stat {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first.get_or_insert_with(|| read_failure(&source.path, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
+    let paths: Vec<Vec<u8>> = sources.iter().map(|source| source.path.clone()).collect();
+    source_list::check(docroot, &paths, follows)
 }

@@ -193,6 +193,10 @@ impl<'o> Session<'o> {
             }
             TransferEvent::Moved(moved) => self.observer.moved(moved.from, moved.to),
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
+            TransferEvent::JobSize(size) => {
+                self.observer.job_size(size);
+                let _ = self.writer.send(&ControlMessage::JobSize(size)).await;
+            }
             TransferEvent::Kept(report) => self.observer.kept(&report),
             TransferEvent::PassedOver(text) => self.observer.passed_over(&text),
             TransferEvent::Trouble(name, failure) => self.on_trouble(&name, failure).await,
@@ -366,6 +370,9 @@ impl<'o> Session<'o> {
                     self.cancel(failure).await;
                 }
             }
+            Ok(Some(ControlMessage::JobSize(size))) if !self.side.sends => {
+                self.observer.job_size(size);
+            }
             Ok(Some(ControlMessage::Rate(rate))) => match self.rate_bounds.hold(&rate) {
                 Ok(rate) => self.transfer.command(Command::Limits(rate)),
                 Err(error) => {
@@ -459,6 +466,7 @@ impl<'o> Session<'o> {
             verdict: FileVerdict::Failed(failure),
             peer_gave_up: true,
             is_folder: false,
+            checksum: None,
         });
     }
 

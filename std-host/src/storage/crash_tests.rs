@@ -87,6 +87,8 @@ impl Session {
             rules: FileRules::default(),
             preserve: Preserve::default(),
             links: LinkTreatment::CopyForce,
+            checksum: None,
+            keeps_nothing: false,
             checkpoints: CheckpointRule {
                 bytes: UNSAVED,
                 interval: Duration::from_secs(3_600),
@@ -166,7 +168,11 @@ impl Session {
 
     fn commit(&mut self, source: &[u8]) {
         let root = Some(*blake3::hash(source).as_bytes());
-        self.writer.carry_out(Job::Commit { object: FILE, root });
+        self.writer.carry_out(Job::Commit {
+            object: FILE,
+            root,
+            checksum: Vec::new(),
+        });
         match self.shared.next_completion() {
             Some(Completion::Finished { result, .. }) => assert_eq!(result, Ok(())),
             other => panic!("{other:?}"),

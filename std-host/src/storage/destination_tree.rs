@@ -73,6 +73,12 @@ impl DestinationTree {
         }
     }
 
+    /// The tree of a session that keeps nothing.
+    #[must_use]
+    pub fn of_nothing(docroot: &Arc<Docroot>) -> Self {
+        Self::new(Arc::clone(docroot), b".", Placement::Into)
+    }
+
     /// The tree whose records land at `path` as `placement` says.
     #[must_use]
     pub fn new(docroot: Arc<Docroot>, path: &[u8], placement: Placement) -> Self {

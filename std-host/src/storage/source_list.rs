@@ -8,7 +8,9 @@ use std::io::{BufRead, Read};
 
 use fasp_core::fault::Fault;
 
-use super::disk_fault::shown;
+use super::disk_fault::{read_failure, shown};
+use super::docroot::Docroot;
+use super::faux::{FauxSource, is_faux};
 use crate::failure::{Failure, Outcome};
 
 /// Longest line that is looked at; the system takes no longer path.
@@ -230,6 +232,34 @@ pub(super) fn relative(path: &[u8]) -> Option<Vec<u8>> {
     Some(parts.join(&b'/'))
 }
 
+/// If nothing of `sources` is there, nobody needs to be asked for it; `follows` links to what they lead to.
+///
+/// # Errors
+///
+/// Why the first of them is not there.
+pub fn check(docroot: &Docroot, sources: &[Vec<u8>], follows: bool) -> Outcome<()> {
+    let mut first = None;
+    for source in sources {
+        let outcome = if is_faux(source) {
+            FauxSource::parse(source).map(drop)
+        } else {
+            let stat = if follows {
+                docroot.stat(source)
+            } else {
+                docroot.stat_itself(source)
+            };
+            stat.map(drop).map_err(|error| read_failure(source, error))
+        };
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(failure) => {
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,5 +347,21 @@ mod tests {
                 whole.as_bytes()
             );
         }
+    }
+
+    #[test]
+    fn one_source_that_is_there_is_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let docroot = Docroot::confined(folder.path()).unwrap();
+        let examine = |sources: &[&str]| {
+            let sources: Vec<_> = sources
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect();
+            check(&docroot, &sources, true)
+        };
+        assert!(examine(&["gone", "faux:///f?1k"]).is_ok());
+        assert!(examine(&["gone"]).unwrap_err().text.contains("gone"));
+        assert!(examine(&["faux:///f?1q"]).unwrap_err().text.contains("1q"));
     }
 }

@@ -22,6 +22,7 @@ use rustix::fs::{FileType, Stat};
 use super::attributes::{accessed_ns, changed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure, shown};
 use super::docroot::Docroot;
+use super::faux::{FauxSource, Fill, is_faux};
 use super::selection::{self, Choice};
 use super::source_list::{NamedSource, SourceNames};
 use crate::failure::Failure;
@@ -64,6 +65,8 @@ pub struct SourceItem {
     pub device: u64,
     /// When anything about it was changed last, nanoseconds since the Unix epoch.
     pub changed_ns: i64,
+    /// Its bytes are made up, and nothing of it is on a disk.
+    pub made: Option<Fill>,
 }
 
 /// A link that is sent as a link.
@@ -102,6 +105,8 @@ pub struct SourceWalk<'c> {
     open_path: Vec<u8>,
     /// The source's own name, which rules look at, and how much of `path` stands for it where that is another one.
     own_name: Option<(Vec<u8>, usize)>,
+    /// The files that the current source makes up.
+    made: Option<FauxSource>,
 }
 
 impl<'c> SourceWalk<'c> {
@@ -117,6 +122,7 @@ impl<'c> SourceWalk<'c> {
             path: Vec::new(),
             open_path: Vec::new(),
             own_name: None,
+            made: None,
         }
     }
 
@@ -324,6 +330,7 @@ impl<'c> SourceWalk<'c> {
             inode: stat.st_ino,
             device: stat.st_dev,
             changed_ns: changed_ns(stat),
+            made: None,
         }
     }
 
@@ -333,6 +340,16 @@ impl<'c> SourceWalk<'c> {
             Ok(source) => source,
             Err(failure) => return Some(Err(problem(b"", failure))),
         };
+        if is_faux(&source.path) {
+            let made = FauxSource::parse(&source.path);
+            return Some(match made {
+                Ok(made) => {
+                    self.made = Some(made);
+                    Ok(None)
+                }
+                Err(failure) => Err(problem(&source.path, failure)),
+            });
+        }
         let Some(name) = self.name_of(&source) else {
             let text = format!("{}: outside of the source base", shown(&source.path));
             let failure = Failure::new(Fault::NothingToTransfer, text);
@@ -359,6 +376,9 @@ impl Iterator for SourceWalk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            if let Some(item) = self.made.as_mut().and_then(Iterator::next) {
+                return Some(Ok(item));
+            }
             let found = if self.levels.is_empty() {
                 self.next_source()?
             } else {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
@@ -21,6 +22,7 @@ use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
 use super::checker;
+use super::checksum::Checksum;
 use super::destination_tree::DestinationTree;
 pub use super::file_rules::FileRules;
 use super::finishing;
@@ -56,6 +58,10 @@ pub struct WriteConfig {
     pub checkpoints: CheckpointRule,
     /// What the sender may do with links: copy them, with force or without, or nothing.
     pub links: LinkTreatment,
+    /// The checksum that every file gets.
+    pub checksum: Option<ChecksumKind>,
+    /// Nothing of it comes to a disk: everything is taken and thrown away.
+    pub keeps_nothing: bool,
 }
 
 /// An OPEN record that owns its path.
@@ -135,6 +141,8 @@ pub enum Job {
         object: ObjectId,
         /// The BLAKE3 hash of the file at its sender, if it told one.
         root: Option<[u8; 32]>,
+        /// Its checksum at its sender, of the kind configured; empty if it told none.
+        checksum: Vec<u8>,
     },
     /// A whole small file or a folder at once, without a decision: answered by [`Completion::Written`]
     /// and [`Completion::Finished`].
@@ -188,6 +196,13 @@ pub enum Completion {
         object: ObjectId,
         /// Bytes as submitted; for a run of zeros its length.
         bytes: u64,
+    },
+    /// The checksum of an object that is complete and will get its name.
+    Summed {
+        /// Which object.
+        object: ObjectId,
+        /// The checksum.
+        checksum: Checksum,
     },
     /// An object is under its final name, or failed.
     Finished {

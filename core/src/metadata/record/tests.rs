@@ -62,6 +62,7 @@ fn object_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: None,
                 root: None,
+                checksum: None,
             },
         ),
         (
@@ -70,6 +71,7 @@ fn object_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: Some(Fault::DiskRead),
                 root: None,
+                checksum: None,
             },
         ),
         (
@@ -93,6 +95,7 @@ fn object_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: None,
                 root: Some(&ROOT),
+                checksum: None,
             },
         ),
     ]
@@ -475,7 +478,7 @@ proptest! {
     ) {
         let (first, last) = (ObjectId(ends.0.min(ends.1)), ObjectId(ends.0.max(ends.1)));
         for record in [
-            MetaRecord::Close { object: first, fault, root: root.as_ref() },
+            MetaRecord::Close { object: first, fault, root: root.as_ref(), checksum: root.as_ref().map(|root| &root[..20]) },
             MetaRecord::End { objects: last.0, bytes },
         ] {
             let out = written(|out| encode_meta(&record, out));

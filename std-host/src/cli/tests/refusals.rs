@@ -14,9 +14,7 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-f", "-M", "-u", "-y", "-j", "-t", "-x", "-I",
-    "-Y", "--tags", "--tags64", "--proxy", "--file-manifest", "--file-manifest-path",
-    "--file-manifest-inprogress-suffix", "--file-checksum", "--file-crypt",
+    "-C", "-e", "-W", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--file-crypt",
     "--multi-session-threshold", "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
     "--remote-preserve-xattrs", "--ssh-arg",
 ];
@@ -24,10 +22,9 @@ const VALUED: &[&str] = &[
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
     "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
-    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--precalculate-job-size",
-    "--precalculate-disable", "--preserve-access-time", "--preserve-modification-time",
-    "--preserve-source-access-time", "--preserve-creation-time", "--preserve-file-owner-uid",
-    "--preserve-file-owner-gid", "--ws-connect",
+    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--preserve-access-time",
+    "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
+    "--preserve-file-owner-uid", "--preserve-file-owner-gid", "--ws-connect",
 ];
 
 #[test]

@@ -28,6 +28,8 @@ impl Receiving {
             present: 0,
             received: 0,
             root: None,
+            told_checksum: Vec::new(),
+            checksum: None,
             compares: false,
         };
         self.in_hand.insert(object, in_hand);

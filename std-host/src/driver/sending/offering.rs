@@ -108,6 +108,7 @@ impl Sending {
             verdict: FileVerdict::Failed(failure),
             peer_gave_up: false,
             is_folder: false,
+            checksum: None,
         }));
     }
 }

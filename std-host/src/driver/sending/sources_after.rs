@@ -31,6 +31,9 @@ impl Sending {
         let (Some(care), Some(item)) = (&self.care, self.source.files.item(object)) else {
             return;
         };
+        if item.made.is_some() {
+            return;
+        }
         match verdict {
             FileVerdict::Delivered => care.delivered(item.clone()),
             FileVerdict::Skipped => care.skipped(item.clone()),

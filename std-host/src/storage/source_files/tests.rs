@@ -1,5 +1,7 @@
 //! Bytes read ahead are the bytes of the file, whatever the order and whatever happens to it.
 
+mod checksums;
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use super::super::selection::Choice;
 use super::super::source_list::SourceNames;
 use super::super::walk::SourceWalk;
 use super::*;
+use crate::storage::read_ahead::DEFAULT_MEMORY_BYTES;
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -21,10 +24,17 @@ struct Fixture {
 
 impl Fixture {
     fn new(memory: usize) -> Self {
+        Self::with(ReadRules {
+            memory_bytes: memory,
+            ..ReadRules::default()
+        })
+    }
+
+    fn with(rules: ReadRules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let docroot = Arc::new(Docroot::confined(folder.path()).unwrap());
         let waker = Waker::new().unwrap();
-        let files = SourceFiles::with_memory(docroot, waker.clone(), memory).unwrap();
+        let files = SourceFiles::with_rules(docroot, waker.clone(), rules).unwrap();
         Self {
             folder,
             files,
