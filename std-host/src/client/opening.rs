@@ -220,6 +220,7 @@ fn record_terms(settings: &TransferSettings, upload: bool) -> RecordTerms {
         labels: labels::count(records),
         job_size: records.job_size && !upload,
         block_size: size.unwrap_or(0),
+        log_folder: records.remote_log.is_some(),
     }
 }
 
