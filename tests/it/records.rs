@@ -5,8 +5,9 @@ use std::fs;
 use std::process::Command;
 
 use fasp_tests::binaries::workspace_root;
-use fasp_tests::client::operand;
+use fasp_tests::client::{Ascp, operand};
 use fasp_tests::command_docs;
+use fasp_tests::terminal::on_a_terminal;
 use fasp_tests::tree;
 
 use crate::site::{Arm, Site, bodies};
@@ -284,6 +285,28 @@ fn the_job_is_counted_on_both_ways() {
         "{}",
         download.words()
     );
+}
+
+#[test]
+fn on_a_terminal_the_job_is_counted_and_the_default_rate_is_named() {
+    let site = Site::daemon();
+    for name in ["one", "two"] {
+        tree::write_file(&site.world.local(name), 1, 2_400_000);
+    }
+    let command =
+        Ascp::to(&site.world, &site.server).args(["--precalculate-job-size", "one", "two"]);
+    let Some(command) = on_a_terminal(command.arg(site.server.at(""))) else {
+        fasp_tests::skip::say("script is not installed (Debian: bsdutils)");
+        return;
+    };
+    let run = command.run();
+    assert_eq!(run.code(), Some(0), "{}", run.words());
+    assert!(run.out().contains("/2 files)"), "{}", run.words());
+    let hints = run
+        .out()
+        .matches("default target rate of 10 Mbit/s")
+        .count();
+    assert_eq!(hints, 1, "{}", run.words());
 }
 
 #[test]
