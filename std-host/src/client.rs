@@ -29,9 +29,10 @@ use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::mirror::Deletion;
+use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::walk::base_name;
-use crate::storage::write_behind::{CheckpointRule, WriteConfig};
+use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::Opened;
 use retry::Retry;
@@ -241,6 +242,7 @@ impl Local {
     fn examine(settings: &TransferSettings) -> Outcome<Self> {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
+        check_owners(settings)?;
         match settings.direction {
             Direction::Send => {
                 check_sources(&docroot, &settings.sources)?;
@@ -272,6 +274,17 @@ impl Local {
             opened_once: false,
         })
     }
+}
+
+/// Only root gives files away.
+fn check_owners(settings: &TransferSettings) -> Outcome<()> {
+    let receives = settings.direction == Direction::Receive;
+    if receives && settings.attributes.kept.owners() && !rustix::process::geteuid().is_root() {
+        let text =
+            "--preserve-file-owner-uid and -gid need root at the receiving side, which is here";
+        return Err(Failure::new(Fault::NoPermissions, text));
+    }
+    Ok(())
 }
 
 /// If no source is there, nobody needs to be called.
@@ -327,6 +340,7 @@ fn start(
     let resume_level = opened.agreement.resume();
     let lane = lane(opened)?;
     let sends = settings.direction == Direction::Send;
+    let stored = settings.attributes.stored(settings.direction);
     let transfer = if sends {
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
@@ -334,18 +348,24 @@ fn start(
             base: None,
         };
         let docroot = Arc::clone(&local.docroot);
-        Sending::start(lane, docroot, settings.sources.clone(), wishes)?
+        let kept = lane.agreement.preserve();
+        let sent = SentAttributes {
+            uids: kept.owner_uids,
+            gids: kept.owner_gids,
+            stored,
+        };
+        Sending::start(lane, docroot, settings.sources.clone(), wishes, sent)?
     } else {
-        let times = settings.preserve_times;
+        let rules = FileRules {
+            stored: KeptAttributes::of(stored),
+            ..settings.overwriting.file_rules()
+        };
         let config = WriteConfig {
             tree: download_tree(settings, local)?,
             threads: WRITER_THREADS,
             resume_level,
-            rules: settings.overwriting.file_rules(),
-            preserve: Preserve {
-                modified: times,
-                accessed: times,
-            },
+            rules,
+            preserve: Preserve::from(lane.agreement.preserve()),
             checkpoints: CheckpointRule::default(),
         };
         Receiving::start(lane, config)?

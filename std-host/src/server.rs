@@ -24,6 +24,7 @@ use crate::logging::Logger;
 use crate::session::{MessageWriter, Messages, Session, Side, mirroring, random};
 use crate::storage::attributes::Preserve;
 use crate::storage::mirror::Deletion;
+use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
@@ -163,7 +164,7 @@ async fn mirror(
     writer: &mut MessageWriter,
 ) -> Outcome<Deletion> {
     match &opened.work {
-        _ if !opened.deletes => Ok(Deletion::default()),
+        _ if !opened.flags.deletes => Ok(Deletion::default()),
         Work::Send {
             docroot, sources, ..
         } => {
@@ -195,25 +196,28 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
     let sends = lane.agreement.is_sender();
     let rules = FileRules {
         overwrite: lane.agreement.overwrite(),
-        saves_old: opened.saves_old,
+        saves_old: opened.flags.saves_old,
         partial_suffix: None,
+        stored: KeptAttributes::of(opened.stored),
+    };
+    let sent = SentAttributes {
+        uids: preserve.owner_uids,
+        gids: preserve.owner_gids,
+        stored: opened.stored,
     };
     let transfer = match opened.work {
         Work::Send {
             docroot,
             sources,
             wishes,
-        } => Sending::start(lane, docroot, sources, wishes)?,
+        } => Sending::start(lane, docroot, sources, wishes, sent)?,
         Work::Receive { tree } => {
             let config = WriteConfig {
                 tree,
                 threads: WRITER_THREADS,
                 resume_level,
                 rules,
-                preserve: Preserve {
-                    modified: preserve.modification_times,
-                    accessed: preserve.access_times,
-                },
+                preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
             };
             Receiving::start(lane, config)?

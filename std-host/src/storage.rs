@@ -25,6 +25,7 @@ mod partial_file;
 mod read_ahead;
 mod saved_copy;
 pub mod source_files;
+pub mod stored_attributes;
 pub mod waker;
 pub mod walk;
 pub mod write_behind;

@@ -7,6 +7,7 @@
 //! structure of the original help.
 
 mod after_transfer;
+mod attributes;
 mod overwrite;
 
 use std::ffi::OsString;
@@ -64,6 +65,7 @@ pub(super) fn command() -> Command {
         .args(file_args())
         .args(overwrite::args())
         .args(after_transfer::args())
+        .args(attributes::args())
         .args(rate_args())
         .args(connection_args())
         .args(log_args())

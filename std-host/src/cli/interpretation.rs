@@ -6,6 +6,7 @@
 //! Source: ranges and meanings from the public option table.
 
 mod after_transfer;
+mod attributes;
 mod overwrite;
 
 use std::ffi::{OsStr, OsString};
@@ -54,7 +55,10 @@ pub(super) fn transfer(
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     let overwriting = overwrite::wishes(matches, &route)?;
     Ok(TransferSettings {
-        notes: overwrite::notes(&overwriting, route.direction),
+        notes: overwrite::notes(&overwriting, route.direction)
+            .into_iter()
+            .chain(attributes::notes(matches))
+            .collect(),
         direction: route.direction,
         remote: remote_host(&route, environment)?,
         sources: route.sources,
@@ -73,6 +77,7 @@ pub(super) fn transfer(
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
         overwriting,
+        attributes: attributes::wishes(matches)?,
         afterwards: after_transfer::wishes(matches)?,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),

@@ -63,13 +63,9 @@ const LATER: &[LaterOption] = &[
     value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
     flag("--no-write"),
     flag("--precalculate-job-size"), flag("--precalculate-disable"),
-    value_unless("--preserve-acls", "none"), value_unless("--remote-preserve-acls", "none"),
-    value_unless("--preserve-xattrs", "none"), value_unless("--remote-preserve-xattrs", "none"),
-    flag("--preserve-access-time"), flag("--preserve-creation-time"),
-    flag("--preserve-file-owner-gid"), flag("--preserve-file-owner-uid"),
-    flag("--preserve-modification-time"), flag("--preserve-source-access-time"),
+
+
     value("--proxy"),
-   
     flag("--skip-dir-traversal-dupes"),
     flag("--skip-special-files"), value("--source-prefix"), value("--source-prefix64"),
     value("--src-base"), value("--src-base64"), flag("--ssh"), value("--ssh-arg"),

@@ -13,8 +13,8 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish,
-    TransferSettings,
+    AfterTransferWishes, AttributeWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish,
+    RateWish, TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
@@ -75,6 +75,7 @@ async fn run(
         resume_level: 0,
         overwriting: OverwriteWishes::default(),
         afterwards: AfterTransferWishes::default(),
+        attributes: AttributeWishes::default(),
         ..settings.clone()
     };
     let opening = async {

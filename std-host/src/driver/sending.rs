@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
+use fasp_core::metadata::attributes::AttributesRecord;
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::rate_control::RateLimits;
 use fasp_core::sender::{
@@ -28,6 +29,7 @@ use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::source_files::SourceFiles;
+use crate::storage::stored_attributes::{OwnedAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
 use crate::udp::{ReceiveBatch, UdpPort};
@@ -113,6 +115,7 @@ pub struct Sending {
     progress_at: Instant,
     unsent: Option<(usize, usize)>,
     care: Option<SourceCare>,
+    docroot: Arc<Docroot>,
     finished: bool,
 }
 
@@ -127,10 +130,11 @@ impl Sending {
         docroot: Arc<Docroot>,
         sources: Vec<Vec<u8>>,
         wishes: SourceWishes,
+        sent: SentAttributes,
     ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, wishes, ends) {
+            match Self::new(lane, docroot, sources, (wishes, sent), ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -144,10 +148,14 @@ impl Sending {
         lane: Lane,
         docroot: Arc<Docroot>,
         sources: Vec<Vec<u8>>,
-        wishes: SourceWishes,
+        (wishes, sent): (SourceWishes, SentAttributes),
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
+        let docroot = match lane.agreement.preserve().source_access_times {
+            true => Arc::new(docroot.quietly()?),
+            false => docroot,
+        };
         let (sealer, opener) = Lane::protection(lane.keys, &lane.agreement, lane.role);
         let mut sender = Box::new(Sender::new(
             &lane.agreement,
@@ -165,7 +173,8 @@ impl Sending {
             sender,
             udp: lane.udp,
             peer: lane.peer,
-            walk: walk_ahead(docroot, sources, lane.waker.clone())?,
+            walk: walk_ahead(Arc::clone(&docroot), sources, sent, lane.waker.clone())?,
+            docroot,
             waker: lane.waker,
             source: Observed {
                 files,
@@ -265,7 +274,9 @@ impl Sending {
                 self.next_item = Some(item);
                 return;
             };
-            match self.sender.offer(&record_of(object, &item)) {
+            let attributes = attributes_of(object, &item);
+            let record = record_of(object, &item);
+            match self.sender.offer_with(&record, attributes.as_ref()) {
                 Ok(()) => self.register(object, item),
                 Err(OfferError::Full) => {
                     self.next_item = Some(item);
@@ -566,15 +577,50 @@ fn record_of(object: ObjectId, item: &SourceItem) -> OpenRecord<'_> {
     }
 }
 
+fn attributes_of(object: ObjectId, item: &SourceItem) -> Option<AttributesRecord<'_>> {
+    let attributes = item.attributes.as_ref()?;
+    Some(AttributesRecord {
+        object,
+        owner_uid: attributes.uid,
+        owner_gid: attributes.gid,
+        stored: &attributes.stored,
+    })
+}
+
+/// An item with what is sent of it besides its record; `None` if it is not sent at all.
+fn described(
+    item: Result<SourceItem, SourceProblem>,
+    docroot: &Arc<Docroot>,
+    sent: SentAttributes,
+) -> Option<Result<SourceItem, SourceProblem>> {
+    let mut item = match item {
+        Ok(item) if sent.any() => item,
+        other => return Some(other),
+    };
+    match sent.read(docroot, &item) {
+        Ok(attributes) => {
+            let attributes = attributes?;
+            let has_any = attributes != OwnedAttributes::default();
+            item.attributes = has_any.then(|| Box::new(attributes));
+            Some(Ok(item))
+        }
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
 /// Walks the sources on a thread of its own, so that a slow folder never delays a datagram.
 fn walk_ahead(
     docroot: Arc<Docroot>,
     sources: Vec<Vec<u8>>,
+    sent: SentAttributes,
     waker: Waker,
 ) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
     let (sink, items) = sync_channel(WALK_AHEAD);
     let walk = move || {
-        for item in SourceWalk::new(docroot, sources) {
+        for item in SourceWalk::new(Arc::clone(&docroot), sources) {
+            let Some(item) = described(item, &docroot, sent) else {
+                continue;
+            };
             if sink.send(item).is_err() {
                 return;
             }

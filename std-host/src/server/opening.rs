@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, Hello, HelloFlags};
+use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
 use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
@@ -57,10 +57,10 @@ pub(super) struct Opened {
     pub(super) peer: IpAddr,
     pub(super) work: Work,
     pub(super) program: String,
-    /// Files that are replaced are kept.
-    pub(super) saves_old: bool,
-    /// What the source has not is deleted first.
-    pub(super) deletes: bool,
+    /// What the client switched on.
+    pub(super) flags: HelloFlags,
+    /// Extended attributes and access lists.
+    pub(super) stored: StoredAttributes,
 }
 
 /// Reads what the client wants and answers it.
@@ -98,7 +98,7 @@ pub(super) async fn open(
         target_rate_cap: MAX_RATE,
         default_target_rate: DEFAULT_TARGET_RATE,
         max_resume: ResumeLevel::Full,
-        preserve: Preserve::TIMES,
+        preserve: Preserve::ALL,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
     };
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
@@ -112,9 +112,7 @@ pub(super) async fn open(
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
-    let HelloFlags {
-        saves_old, deletes, ..
-    } = proposal.hello().flags;
+    let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -141,8 +139,8 @@ pub(super) async fn open(
         peer,
         work,
         program,
-        saves_old,
-        deletes,
+        flags,
+        stored,
     })
 }
 
@@ -182,10 +180,7 @@ async fn prepare(
         let text = "the sources of an upload are not at the server";
         return Err(Failure::new(Fault::Protocol, text));
     }
-    if files.stored.any() {
-        let text = "this server keeps no attributes besides times and modes";
-        return Err(Failure::new(Fault::BadConfiguration, text));
-    }
+    check_owners(hello, rights)?;
     let port = if rights.udp_port == 0 {
         hello.udp_port
     } else {
@@ -247,6 +242,17 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// Files are given away only by root, and only for somebody who logged in as root.
+fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
+    let is_root = rights.docroot.is_none() && rustix::process::geteuid().is_root();
+    let receives = hello.direction == TransferDirection::Upload;
+    if receives && hello.preserve.owners() && !is_root {
+        let text = "--preserve-file-owner-uid and -gid need root at the receiving side, and this login is not root";
+        return Err(Failure::new(Fault::NoPermissions, text));
+    }
+    Ok(())
 }
 
 /// What becomes of the sources of a download.

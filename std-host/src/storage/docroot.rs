@@ -10,6 +10,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasp_core::fault::Fault;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
@@ -26,6 +27,9 @@ const RACE_RETRIES: u32 = 64;
 pub struct Docroot {
     root: OwnedFd,
     confined: bool,
+    /// Access times are left alone.
+    quiet: bool,
+    was_noticed: AtomicBool,
 }
 
 impl Docroot {
@@ -39,6 +43,8 @@ impl Docroot {
         let docroot = Self {
             root: open_root(path)?,
             confined: true,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
         };
         match docroot.directory(b".") {
             Ok(_) => Ok(docroot),
@@ -62,7 +68,33 @@ impl Docroot {
         Ok(Self {
             root: open_root(base)?,
             confined: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
         })
+    }
+
+    /// The same tree, read without changing access times where the system allows that.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn quietly(&self) -> Outcome<Self> {
+        let root = self
+            .root
+            .try_clone()
+            .map_err(|error| Failure::new(Fault::TooManyFiles, error.to_string()))?;
+        Ok(Self {
+            root,
+            confined: self.confined,
+            quiet: true,
+            was_noticed: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether something was read whose access time could not be left as it was.
+    #[must_use]
+    pub fn was_noticed(&self) -> bool {
+        self.was_noticed.load(Ordering::Relaxed)
     }
 
     /// Whether paths are held below the root.
@@ -103,6 +135,20 @@ impl Docroot {
 
     /// Opens what `path` leads to. Never creates: a name is created in the handle of its folder.
     pub(super) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        if !self.quiet || flags.contains(OFlags::PATH) {
+            return self.open_as_told(path, flags);
+        }
+        match self.open_as_told(path, flags | OFlags::NOATIME) {
+            // Not the owner, who alone could set the time back later.
+            Err(Errno::PERM) => {
+                self.was_noticed.store(true, Ordering::Relaxed);
+                self.open_as_told(path, flags)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn open_as_told(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let path = usable(path, self.confined);
         if !self.confined {

@@ -19,6 +19,7 @@ use rustix::fs::{FileType, Stat};
 use super::attributes::{accessed_ns, changed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure};
 use super::docroot::Docroot;
+use super::stored_attributes::OwnedAttributes;
 use crate::failure::Failure;
 use folder::Folder;
 
@@ -51,6 +52,12 @@ pub struct SourceItem {
     pub device: u64,
     /// When anything about it was changed last, nanoseconds since the Unix epoch.
     pub changed_ns: i64,
+    /// Number of its owner.
+    pub uid: u32,
+    /// Number of its group.
+    pub gid: u32,
+    /// What is sent of it besides its record.
+    pub attributes: Option<Box<OwnedAttributes>>,
 }
 
 /// Something that was named or found and cannot be sent.
@@ -181,6 +188,9 @@ impl SourceWalk {
             inode: stat.st_ino,
             device: stat.st_dev,
             changed_ns: changed_ns(stat),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            attributes: None,
         }
     }
 }

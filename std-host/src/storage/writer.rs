@@ -11,6 +11,7 @@ use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::units::ObjectId;
 
+use super::attributes::owner;
 use super::checker::{self, CheckJob};
 use super::disk_fault::named;
 use super::finishing::Finishing;
@@ -260,7 +261,7 @@ impl Writer {
         let mut file = PartialFile::new(place, record, None, config);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.complete(&mut self.folders, config.preserve, None, &|| true));
+            .and_then(|()| file.complete(&mut self.folders, config, None, &|| true));
         match result {
             Ok(()) => Ok(Some(Box::new(file))),
             Err(failure) => {
@@ -275,6 +276,7 @@ impl Writer {
             mode: record.mode,
             modified_ns: record.modified_ns,
             accessed_ns: record.accessed_ns,
+            owner: owner(self.shared.config.preserve, record.attributes.as_deref()),
         };
         self.folders.make(path, wish, self.shared.config.preserve)
     }
@@ -312,7 +314,7 @@ impl Writer {
             None => return,
             Some(Target::Folder) => Ok(()),
             Some(Target::File(file)) => {
-                file.complete(&mut self.folders, shared.config.preserve, root, &go_on)
+                file.complete(&mut self.folders, &shared.config, root, &go_on)
             }
         };
         match (result, self.forget(object)) {

@@ -20,8 +20,7 @@ const VALUED: &[&str] = &[
     "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
     "--file-checksum", "--file-crypt", "--exclude-newer-than", "--exclude-older-than",
      "--multi-session-threshold",
-    "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
-    "--remote-preserve-xattrs", "--source-prefix", "--source-prefix64",
+     "--source-prefix", "--source-prefix64",
     "--ssh-arg",
 ];
 
@@ -29,14 +28,10 @@ const VALUED: &[&str] = &[
 const FLAGS: &[&str] = &[
     "--allow-password-prompt", "--apply-local-docroot", "--dest64",
     "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
-    "--no-write", "--precalculate-job-size", "--precalculate-disable", "--preserve-access-time",
-    "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
-    "--preserve-file-owner-uid", "--preserve-file-owner-gid", 
-      
+    "--no-write", "--precalculate-job-size", "--precalculate-disable",
     "--skip-dir-traversal-dupes", "--skip-special-files",
     "--ws-connect",
 ];
-
 #[test]
 fn options_of_later_versions_are_named_and_never_ignored() {
     for option in VALUED {
