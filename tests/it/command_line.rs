@@ -63,9 +63,7 @@ fn options_of_later_versions_are_refused_by_name() {
     tree::write_file(&site.world.local("f"), 1, 2_000);
     let options = [
         "--file-list=x",
-        "--overwrite=never",
         "-C1:2",
-        "--remove-after-transfer",
         "-W@token",
         "-Ef*",
         "--file-checksum=md5",

@@ -2,11 +2,12 @@
 
 mod judging;
 mod sources_after;
+mod walking;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Items, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver as Items, TryRecvError};
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
@@ -29,9 +30,9 @@ use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::source_files::SourceFiles;
-use crate::storage::stored_attributes::{OwnedAttributes, SentAttributes};
+use crate::storage::stored_attributes::SentAttributes;
 use crate::storage::waker::Waker;
-use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
+use crate::storage::walk::{SourceItem, SourceProblem};
 use crate::udp::{ReceiveBatch, UdpPort};
 
 /// Bytes of one batch to the kernel.
@@ -40,8 +41,6 @@ const BATCH_BYTES: usize = 65_000;
 /// waking for each costs more than it smooths. What is due meanwhile leaves in one batch, which the receiver's
 /// least delay does not notice and its buffers hardly do.
 const ROUND: Duration = Duration::from_micros(200);
-/// Items that the walk may be ahead.
-const WALK_AHEAD: usize = 2_048;
 /// The progress line is refreshed this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -173,7 +172,7 @@ impl Sending {
             sender,
             udp: lane.udp,
             peer: lane.peer,
-            walk: walk_ahead(Arc::clone(&docroot), sources, sent, lane.waker.clone())?,
+            walk: walking::walk_ahead(Arc::clone(&docroot), sources, sent, lane.waker.clone())?,
             docroot,
             waker: lane.waker,
             source: Observed {
@@ -585,58 +584,4 @@ fn attributes_of(object: ObjectId, item: &SourceItem) -> Option<AttributesRecord
         owner_gid: attributes.gid,
         stored: &attributes.stored,
     })
-}
-
-/// An item with what is sent of it besides its record; `None` if it is not sent at all.
-fn described(
-    item: Result<SourceItem, SourceProblem>,
-    docroot: &Arc<Docroot>,
-    sent: SentAttributes,
-) -> Option<Result<SourceItem, SourceProblem>> {
-    let mut item = match item {
-        Ok(item) if sent.any() => item,
-        other => return Some(other),
-    };
-    match sent.read(docroot, &item) {
-        Ok(attributes) => {
-            let attributes = attributes?;
-            let has_any = attributes != OwnedAttributes::default();
-            item.attributes = has_any.then(|| Box::new(attributes));
-            Some(Ok(item))
-        }
-        Err(problem) => Some(Err(problem)),
-    }
-}
-
-/// Walks the sources on a thread of its own, so that a slow folder never delays a datagram.
-fn walk_ahead(
-    docroot: Arc<Docroot>,
-    sources: Vec<Vec<u8>>,
-    sent: SentAttributes,
-    waker: Waker,
-) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
-    let (sink, items) = sync_channel(WALK_AHEAD);
-    let walk = move || {
-        for item in SourceWalk::new(Arc::clone(&docroot), sources) {
-            let Some(item) = described(item, &docroot, sent) else {
-                continue;
-            };
-            if sink.send(item).is_err() {
-                return;
-            }
-            waker.wake();
-        }
-        drop(sink);
-        waker.wake();
-    };
-    std::thread::Builder::new()
-        .name("source-walk".to_owned())
-        .spawn(walk)
-        .map_err(|error| {
-            Failure::new(
-                Fault::ThreadSpawn,
-                format!("Unable to spawn thread: {error}"),
-            )
-        })?;
-    Ok(items)
 }
