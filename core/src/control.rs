@@ -11,7 +11,9 @@ pub mod choices;
 mod file_wishes;
 pub mod framing;
 mod opening;
+mod record_terms;
 mod running;
+mod selecting;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,7 +24,11 @@ use framing::HEADER_LEN;
 pub use cbor::{DecodeError, Full};
 pub use file_wishes::{AfterTransfer, FileWishes, Store, StoredAttributes, Stores};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
+pub use record_terms::{
+    ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
+};
 pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
+pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
 pub(crate) const HELLO: u8 = 0x01;
 pub(crate) const ACCEPT: u8 = 0x02;
@@ -36,8 +42,12 @@ const SUMMARY: u8 = 0x0A;
 const SUMMARY_ACK: u8 = 0x0B;
 const KEEPALIVE: u8 = 0x0D;
 const SOURCES: u8 = 0x0E;
+const RULES: u8 = 0x0F;
+const SOURCES_WANTED: u8 = 0x10;
 const NAMES: u8 = 0x14;
 const DELETED: u8 = 0x15;
+const LABEL: u8 = 0x11;
+const JOB_SIZE: u8 = 0x12;
 /// An unknown type from here on is ignored; below, it ends the session.
 const FIRST_IGNORABLE: u8 = 0x80;
 
@@ -87,10 +97,21 @@ pub enum ControlMessage<'a> {
         /// Another SOURCES message follows.
         more: bool,
     },
+    /// Which of them, and how.
+    Rules(Rules<'a>),
+    /// The server has room for more SOURCES.
+    SourcesWanted {
+        /// So many messages more.
+        messages: u16,
+    },
     /// What a source folder holds, before anything is deleted.
     Names(Names<'a>),
     /// What was deleted.
     Deleted(Deleted<'a>),
+    /// Words for the log.
+    Label(Label<'a>),
+    /// How much there is to do.
+    JobSize(JobSize),
 }
 
 impl<'a> ControlMessage<'a> {
@@ -110,8 +131,12 @@ impl<'a> ControlMessage<'a> {
             Self::SummaryAck { .. } => SUMMARY_ACK,
             Self::KeepAlive => KEEPALIVE,
             Self::Sources { .. } => SOURCES,
+            Self::Rules(_) => RULES,
+            Self::SourcesWanted { .. } => SOURCES_WANTED,
             Self::Names(_) => NAMES,
             Self::Deleted(_) => DELETED,
+            Self::Label(_) => LABEL,
+            Self::JobSize(_) => JOB_SIZE,
         }
     }
 
@@ -138,8 +163,12 @@ impl<'a> ControlMessage<'a> {
             Self::Summary(summary) => summary.write(&mut map)?,
             Self::SummaryAck { code } => map.uint(0, (*code).into())?,
             Self::Sources { paths, more } => paths.write(*more, &mut map)?,
+            Self::Rules(rules) => rules.write(&mut map)?,
+            Self::SourcesWanted { messages } => map.uint(0, (*messages).into())?,
             Self::Names(names) => names.write(&mut map)?,
             Self::Deleted(deleted) => deleted.write(&mut map)?,
+            Self::Label(label) => label.write(&mut map)?,
+            Self::JobSize(size) => size.write(&mut map)?,
         }
         let end = map.finish()?;
         let header = framing::header(self.kind(), end - HEADER_LEN).ok_or(Full)?;
@@ -180,8 +209,14 @@ impl<'a> ControlMessage<'a> {
                 let (paths, more) = SourcePaths::read(body)?;
                 Self::Sources { paths, more }
             }
+            RULES => Self::Rules(Rules::read(body)?),
+            SOURCES_WANTED => Self::SourcesWanted {
+                messages: read_code(body)?,
+            },
             NAMES => Self::Names(Names::read(body)?),
             DELETED => Self::Deleted(Deleted::read(body)?),
+            LABEL => Self::Label(Label::read(body)?),
+            JOB_SIZE => Self::JobSize(JobSize::read(body)?),
             FIRST_IGNORABLE.. => return Ok(None),
             _ => return Err(DecodeError::UnknownMessage(kind)),
         }))

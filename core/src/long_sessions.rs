@@ -76,6 +76,7 @@ fn agreement(sends: bool) -> Agreement {
         metadata_window: 4_354,
         peer_max_body: 1 << 20,
         lanes: 1,
+        checksum: None,
     })
     .expect("the terms are within bounds")
 }

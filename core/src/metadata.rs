@@ -44,8 +44,28 @@ pub struct OpenRecord<'a> {
     pub mode: u32,
 }
 
+/// A symbolic link offered by the sender. As a folder it is an object without bytes, a decision or a CLOSE.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LinkRecord<'a> {
+    /// Its id, counted with those of files and folders.
+    pub object: ObjectId,
+    /// Its path, as in [`OpenRecord`].
+    pub path: &'a [u8],
+    /// What it leads to, as the source has it: 1 to [`MAX_TARGET`] bytes, no NUL.
+    pub target: &'a [u8],
+    /// It takes the place of what has its name; otherwise that stays and the link is skipped.
+    pub replaces: bool,
+}
+
+/// Most bytes of the target of a link.
+pub const MAX_TARGET: usize = 4_095;
+
 /// The BLAKE3 hash of an object.
 pub type RootHash<'a> = &'a [u8; 32];
+
+/// Most bytes of a checksum.
+pub const MAX_CHECKSUM: usize = 64;
 
 /// A record of the META stream, sender to receiver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,6 +82,8 @@ pub enum MetaRecord<'a> {
         fault: Option<Fault>,
         /// BLAKE3 hash of all bytes that its sender read; a sender that cannot hash tells none.
         root: Option<RootHash<'a>>,
+        /// Checksum of all bytes, of the kind that was agreed; 16 to 64 bytes, or none.
+        checksum: Option<&'a [u8]>,
     },
     /// Nothing more will be offered.
     End {
@@ -79,6 +101,8 @@ pub enum MetaRecord<'a> {
     },
     /// Some check of an object was wrong and the checks did not cover all that its receiver has: check all of it.
     Recheck(ObjectId),
+    /// A symbolic link is offered.
+    Link(LinkRecord<'a>),
     /// Owners and stored attributes of the object that the next OPEN record offers.
     Attributes(AttributesRecord<'a>),
 }

@@ -7,6 +7,7 @@
 //! Source: the public rules of `-E`, `-N` and `<filters>`. Where they are silent the choice is ours: see
 //! [`Pattern`].
 
+pub mod links;
 mod pattern;
 #[cfg(test)]
 mod tests;

@@ -94,6 +94,7 @@ fn agreement(options: &FlowOptions, sends: bool) -> Agreement {
         metadata_window: META as u32 / 2,
         peer_max_body: 1 << 20,
         lanes: 1,
+        checksum: None,
     };
     Agreement::new(terms).expect("terms within the bounds of the protocol")
 }

@@ -9,10 +9,11 @@ mod command;
 pub mod environment;
 pub mod exit_code;
 mod interpretation;
+mod json;
 mod later_options;
 mod operand;
 pub mod progress;
-mod quantity;
+pub(crate) mod quantity;
 mod route;
 pub mod secret;
 pub mod settings;
@@ -68,9 +69,10 @@ pub fn parse(
         });
     }
     let program = iter::once(OsString::from("ascp"));
+    let full = words.iter().any(|word| word == command::FULL_HELP);
     let matches = match command.try_get_matches_from(program.chain(words)) {
         Ok(matches) => matches,
-        Err(error) => return printed(&error),
+        Err(error) => return printed(&error, full),
     };
     later_options::refuse(&matches)?;
     if matches.get_flag("server") {
@@ -99,8 +101,15 @@ pub fn run_ascp() -> ExitCode {
     }
 }
 
-fn printed(error: &clap::Error) -> Outcome<Parsed> {
+/// The options of `ascp` for texts made from them: the manual page and the completions of shells.
+#[must_use]
+pub fn documented_command() -> clap::Command {
+    command::documented()
+}
+
+fn printed(error: &clap::Error, full: bool) -> Outcome<Parsed> {
     let text = match error.kind() {
+        ErrorKind::DisplayHelp if full => command::full_help(),
         ErrorKind::DisplayHelp => error.render().to_string(),
         ErrorKind::DisplayVersion => version::version_text(),
         _ => return Err(usage_error::usage_failure(error)),

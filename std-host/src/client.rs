@@ -1,8 +1,14 @@
 //! The client's run, top to bottom: log in, agree, transfer, log in again if that was lost, say how it went.
 
 mod bandwidth;
+mod labels;
+mod manifest;
 mod opening;
 mod retry;
+mod selecting;
+mod source_names;
+mod stdio;
+mod tally;
 mod watch;
 
 use std::future::Future;
@@ -13,6 +19,7 @@ use std::time::Instant;
 
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
+use fasp_core::selection::links::{LinkMethod, LinkTreatment};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit_code::ExitStatus;
@@ -23,12 +30,16 @@ use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
-use crate::session::{MessageWriter, Messages, Session, SessionOutcome, Side, mirroring};
+use crate::session::{
+    MessageWriter, Messages, RateBounds, Session, SessionOutcome, Side, SourceFeed, mirroring,
+};
 use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
 use crate::storage::mirror::Deletion;
+use crate::storage::source_list::{self, SourceNames};
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::walk::base_name;
@@ -36,6 +47,8 @@ use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::Opened;
 use retry::Retry;
+use source_names::OpenList;
+use stdio::Stdio;
 use watch::ClientWatch;
 
 /// Threads that write files.
@@ -43,13 +56,21 @@ const WRITER_THREADS: usize = 2;
 
 /// Runs one transfer and reports it.
 #[must_use]
-pub fn run(settings: TransferSettings) -> ExitCode {
+pub fn run(mut settings: TransferSettings) -> ExitCode {
+    selecting::fix_times(&mut settings.selection);
     crate::session::warm_up_randomness();
     let log = Logger::open_or_report(&settings.log, settings.log_detail(), settings.quiet);
     let logger = match log {
         Ok(logger) => logger,
         Err(failure) => {
             terminal::print_stderr(&terminal::exiting_text(&failure));
+            return ExitStatus::Failed.into();
+        }
+    };
+    let stdio = match Stdio::prepare(&mut settings, &mut std::io::stdin().lock()) {
+        Ok(stdio) => stdio,
+        Err(failure) => {
+            terminal::report_session_failure(&failure, settings.quiet);
             return ExitStatus::Failed.into();
         }
     };
@@ -69,10 +90,16 @@ pub fn run(settings: TransferSettings) -> ExitCode {
     }
     let status = runtime.block_on(async {
         guard_process();
-        let mut watch = ClientWatch::new(&settings, logger);
+        let mut watch = match ClientWatch::new(&settings, logger, stdio) {
+            Ok(watch) => watch,
+            Err(failure) => {
+                terminal::report_session_failure(&failure, settings.quiet);
+                return ExitStatus::Failed;
+            }
+        };
         let mut stop = std::pin::pin!(interrupted());
         let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
-        if settings.sources.is_empty() && measured.is_ok() {
+        if settings.only_measures() && measured.is_ok() {
             return ExitStatus::Success;
         }
         let failure = match measured {
@@ -183,7 +210,9 @@ async fn session(
     watch.session_opened(&opened);
     local.opened_once = true;
     local.renames |= opened.renames;
-    let rate_cap = opened.agreement.target_rate();
+    let agreement = &opened.agreement;
+    let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
+    let peer_max_body = agreement.peer_max_body();
     let (mut messages, mut writer, lifeline) = channel;
     let deletion = tokio::select! {
         deletion = mirror(settings, local, &opened, &mut messages, &mut writer) => deletion?,
@@ -191,7 +220,13 @@ async fn session(
     };
     watch.mirrored(&deletion);
     let (transfer, side) = start(settings, local, opened)?;
-    let mut session = Session::new(side, rate_cap, transfer, messages, writer, watch);
+    let feed = match &mut local.list {
+        Some(list) if settings.direction == Direction::Receive => {
+            Some(SourceFeed::start(list.names()?, peer_max_body)?)
+        }
+        _ => None,
+    };
+    let mut session = Session::new(side, bounds, transfer, messages, writer, watch).feeding(feed);
     session.note_trouble(deletion.failure);
     if settings.direction == Direction::Receive && settings.afterwards.any() {
         session.wait_for_sources();
@@ -222,8 +257,11 @@ async fn mirror(
         return mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await;
     }
     let tree = download_tree(settings, local)?;
-    let suffix = settings.overwriting.partial_suffix.clone();
-    mirroring::take_names(tree, base_name(source), suffix, messages, writer).await
+    let keeps = mirroring::KeepRules {
+        rules: settings.selection.rules.clone(),
+        partial_suffix: settings.overwriting.partial_suffix.clone(),
+    };
+    mirroring::take_names(tree, base_name(source), keeps, messages, writer).await
 }
 
 /// What is needed of the local file system, looked at before anybody is called.
@@ -232,6 +270,8 @@ struct Local {
     docroot: Arc<Docroot>,
     /// Where a download lands; made once, since what a lost session made there must not change what it means.
     tree: Option<Arc<DestinationTree>>,
+    /// The sources, where they are in a list.
+    list: Option<OpenList>,
     /// An upload's destination takes the name of the source.
     renames: bool,
     /// A server has agreed to a session before.
@@ -245,7 +285,8 @@ impl Local {
         check_owners(settings)?;
         match settings.direction {
             Direction::Send => {
-                check_sources(&docroot, &settings.sources)?;
+                let follows = settings.selection.links == LinkMethod::Follow;
+                source_list::check(&docroot, &settings.sources, follows)?;
                 if settings.overwriting.deletes {
                     server::check_mirror_source(&docroot, &settings.sources)?;
                 }
@@ -257,17 +298,18 @@ impl Local {
                 let create = settings.create_destination;
                 server::check_mirror(&docroot, &settings.destination, create)?;
             }
+            Direction::Receive if is_faux(&settings.destination) => {}
             Direction::Receive => {
-                let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
                 server::check_destination(
                     &docroot,
                     &settings.destination,
-                    sources,
-                    settings.create_destination,
+                    settings.source_count(),
+                    settings.makes_destination(),
                 )?;
             }
         }
         Ok(Self {
+            list: OpenList::open(settings)?,
             docroot,
             tree: None,
             renames: false,
@@ -287,24 +329,17 @@ fn check_owners(settings: &TransferSettings) -> Outcome<()> {
     Ok(())
 }
 
-/// If no source is there, nobody needs to be called.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
-    let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first
-                    .get_or_insert_with(|| crate::storage::disk_fault::read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
-}
-
 /// The data plane of an agreed session.
-fn lane(opened: Opened) -> Outcome<Lane> {
+fn lane(settings: &TransferSettings, opened: Opened) -> Outcome<Lane> {
+    let sends = settings.direction == Direction::Send;
+    let records = &settings.records;
     Ok(Lane {
+        block_size: if sends {
+            records.read_size
+        } else {
+            records.write_size
+        },
+        counts_job: sends && records.job_size && settings.selection.list.is_none(),
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Client,
@@ -321,14 +356,20 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
     if let Some(tree) = &local.tree {
         return Ok(Arc::clone(tree));
     }
-    let sources = u32::try_from(settings.sources.len()).unwrap_or(u32::MAX);
-    let create = settings.create_destination;
+    if is_faux(&settings.destination) {
+        return Ok(Arc::new(DestinationTree::of_nothing(&local.docroot)));
+    }
+    let (sources, create) = (settings.source_count(), settings.makes_destination());
     let (docroot, destination) = (&local.docroot, &settings.destination);
-    let tree = if settings.overwriting.deletes {
+    let mut tree = if settings.overwriting.deletes {
         server::mirror_tree(docroot, destination, create)?
     } else {
         server::destination_tree(docroot, destination, sources, create)?
     };
+    if selecting::links_to_make(settings.selection.links) != LinkTreatment::Skip {
+        // Links may lead anywhere then, and nothing may be written through them.
+        tree = tree.closed()?;
+    }
     Ok(Arc::clone(local.tree.insert(Arc::new(tree))))
 }
 
@@ -338,14 +379,21 @@ fn start(
     opened: Opened,
 ) -> Outcome<(Transfer, Side)> {
     let resume_level = opened.agreement.resume();
-    let lane = lane(opened)?;
+    let checksum = opened.agreement.checksum();
+    let lane = lane(settings, opened)?;
     let sends = settings.direction == Direction::Send;
     let stored = settings.attributes.stored(settings.direction);
     let transfer = if sends {
+        let names = match &mut local.list {
+            Some(list) => list.names()?,
+            None => SourceNames::of(settings.sources.clone()),
+        };
+        let choice = selecting::choice(&settings.selection);
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
             archive: settings.afterwards.archive.clone(),
-            base: None,
+            base: settings.selection.base.clone(),
+            sources: settings.sources.clone(),
         };
         let docroot = Arc::clone(&local.docroot);
         let kept = lane.agreement.preserve();
@@ -354,7 +402,7 @@ fn start(
             gids: kept.owner_gids,
             stored,
         };
-        Sending::start(lane, docroot, settings.sources.clone(), wishes, sent)?
+        Sending::start(lane, docroot, names, choice, wishes, sent)?
     } else {
         let rules = FileRules {
             stored: KeptAttributes::of(stored),
@@ -367,6 +415,9 @@ fn start(
             rules,
             preserve: Preserve::from(lane.agreement.preserve()),
             checkpoints: CheckpointRule::default(),
+            links: selecting::links_to_make(settings.selection.links),
+            checksum,
+            keeps_nothing: is_faux(&settings.destination),
         };
         Receiving::start(lane, config)?
     };

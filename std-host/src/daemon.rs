@@ -16,8 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::configuration::{Configuration, SystemUser};
 use crate::control_channel::ControlChannel;
 use crate::failure::{Failure, Outcome};
+use crate::server::rules::SessionRules;
 use crate::server::{self, SessionRights};
 
 mod accounts;
@@ -43,8 +45,10 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 pub struct DaemonSettings {
     /// Where the SSH service listens; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// The tree every session is confined to.
-    pub docroot: PathBuf,
+    /// The tree that sessions are confined to where the configuration names none.
+    pub docroot: Option<PathBuf>,
+    /// What `aspera.conf` says.
+    pub configuration: Configuration,
     /// The daemon's own key; made when missing.
     pub host_key: PathBuf,
     /// Public keys that may log in.
@@ -59,6 +63,25 @@ pub struct DaemonSettings {
     pub udp_advertise: Option<SocketAddr>,
     /// Sessions that may run at once.
     pub max_sessions: usize,
+}
+
+impl DaemonSettings {
+    /// What holds for `user`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::BadConfiguration`] if there is no docroot for this user.
+    pub(crate) fn rules_of(&self, user: &str) -> Outcome<SessionRules> {
+        let account = SystemUser::named(user);
+        let settings = self.configuration.for_user(user, &account.groups);
+        let mut rules = SessionRules::new(&settings, account.home.as_deref())?;
+        rules.docroot = rules.docroot.or_else(|| self.docroot.clone());
+        if rules.docroot.is_none() {
+            let text = "no docroot: neither --docroot nor the configuration names one";
+            return Err(Failure::new(Fault::BadConfiguration, text));
+        }
+        Ok(rules)
+    }
 }
 
 /// What runs a session once its client has logged in.
@@ -103,7 +126,14 @@ impl Daemon {
     }
 
     async fn bind_with(mut settings: DaemonSettings, serve: Serve) -> Outcome<Self> {
-        settings.docroot = usable_docroot(&settings.docroot)?;
+        if let Some(docroot) = &settings.docroot {
+            settings.docroot = Some(usable_docroot(docroot)?);
+        }
+        settings
+            .configuration
+            .warnings
+            .iter()
+            .for_each(|warning| note(warning));
         let accounts = Accounts::new(
             settings.authorized_keys.clone(),
             settings.password_file.clone(),

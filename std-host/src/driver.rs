@@ -5,6 +5,7 @@
 
 mod answers;
 mod clock;
+mod job_count;
 mod measuring;
 mod message;
 mod progress;
@@ -74,6 +75,10 @@ pub struct Lane {
     pub trusted: IpAddr,
     /// A server's: its client may come from another address, and every address must prove itself.
     pub follow: Option<ChallengeSecret>,
+    /// Bytes that move to or from the disk at a time, if somebody asked for a size.
+    pub block_size: Option<u32>,
+    /// The sender counts all that is to be sent, beside sending it.
+    pub counts_job: bool,
     /// Rings the thread when a command waits; its clones ring it for storage.
     pub waker: Waker,
 }

@@ -34,6 +34,22 @@ pub fn command_line(bytes: &[u8]) {
     let _ = crate::cli::parse(words, &Nothing);
 }
 
+/// Text as a rate (`-l`, `-m`) and as other numbers of the command line.
+pub fn rates(bytes: &[u8]) {
+    for option in ["-l", "-m", "-K", "-Z", "-X", "-O", "-P", "--retry-timeout"] {
+        let mut attached = option.as_bytes().to_vec();
+        attached.push(if option.len() > 2 { b'=' } else { b' ' });
+        attached.extend_from_slice(bytes);
+        let words = [attached, b"file".to_vec(), b"host:".to_vec()].map(OsString::from_vec);
+        let _ = crate::cli::parse(words.into_iter(), &Nothing);
+    }
+}
+
+/// A slot of a control file.
+pub fn control_file(bytes: &[u8]) {
+    crate::storage::control_file::fuzzing::slot(bytes);
+}
+
 /// A `known_hosts` file, read for a host with a name, an address and a port of its own.
 pub fn known_hosts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -5,6 +5,7 @@
 pub mod aws_gcm;
 pub mod cli;
 pub mod client;
+pub mod configuration;
 pub mod control_channel;
 pub mod daemon;
 pub mod driver;

@@ -7,19 +7,23 @@
 //! compared with the one of the other side; without `-L` the client logs nowhere; a log that
 //! cannot be opened is reported in the public words and the transfer goes on without it.
 
+mod log_file;
 pub mod session_lines;
 mod timestamp;
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fasp_core::fault::Fault;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-use crate::cli::settings::LogTarget;
+use self::log_file::LogFile;
+use crate::cli::settings::{DEFAULT_LOG_BYTES, LogTarget};
 use crate::cli::terminal::{print_stderr, print_stdout, printable};
 use crate::failure::{Failure, Outcome};
 
@@ -33,16 +37,15 @@ pub struct Logger(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     debug_level: u8,
-    sink: Sink,
+    sinks: Vec<Sink>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Sink {
-    Nowhere,
     Stderr,
-    File(Mutex<File>),
+    File(Arc<Mutex<LogFile>>),
     #[cfg(test)]
-    Memory(Mutex<Vec<String>>),
+    Memory(Arc<Mutex<Vec<String>>>),
 }
 
 /// The log file that could not be opened.
@@ -68,7 +71,7 @@ impl Logger {
     /// A log that keeps nothing.
     #[must_use]
     pub fn nowhere() -> Self {
-        Self::with(Sink::Nowhere, 0)
+        Self::with(Vec::new(), 0)
     }
 
     /// Opens the log of `target`; lines are added to a log that exists.
@@ -79,12 +82,26 @@ impl Logger {
     ///
     /// [`CannotOpenLog`] if the file in the folder cannot be written; the folder must exist.
     pub fn open(target: &LogTarget, debug_level: u8) -> Result<Self, CannotOpenLog> {
-        let sink = match target {
-            LogTarget::Default => Sink::Nowhere,
-            LogTarget::Stderr => Sink::Stderr,
-            LogTarget::Directory(folder) => Sink::File(Mutex::new(open_in(folder)?)),
+        let sinks = match target {
+            LogTarget::Default => Vec::new(),
+            LogTarget::Stderr => vec![Sink::Stderr],
+            LogTarget::Directory { folder, most_bytes } => {
+                vec![file_sink(open_in(folder, *most_bytes)?)]
+            }
         };
-        Ok(Self::with(sink, debug_level))
+        Ok(Self::with(sinks, debug_level))
+    }
+
+    /// This log and the one in `folder`, where only a plain file will do for it.
+    ///
+    /// # Errors
+    ///
+    /// Why the file cannot be opened.
+    pub(crate) fn and_folder(&self, folder: OwnedFd) -> Result<Self, Errno> {
+        let file = LogFile::open(folder, DEFAULT_LOG_BYTES, true)?;
+        let mut sinks = self.0.sinks.clone();
+        sinks.push(file_sink(file));
+        Ok(Self::with(sinks, self.0.debug_level))
     }
 
     /// Opens the log of `target`, or says on standard output, where programs look for it, that it cannot.
@@ -118,35 +135,47 @@ impl Logger {
         }
     }
 
-    fn with(sink: Sink, debug_level: u8) -> Self {
-        Self(Arc::new(Inner { debug_level, sink }))
+    fn with(sinks: Vec<Sink>, debug_level: u8) -> Self {
+        Self(Arc::new(Inner { debug_level, sinks }))
     }
 
     /// Writes one line in one call, so that lines of several processes do not mix. A log that
     /// cannot take the line, say on a full disk, is no reason to stop the transfer.
     fn write(&self, severity: &str, message: &dyn fmt::Display) {
-        let text = || printable(message.to_string().as_bytes());
-        match &self.0.sink {
-            Sink::Nowhere => {}
-            Sink::Stderr => print_stderr(&format!("{severity} {}\n", text())),
-            Sink::File(file) => {
-                let line = file_line(SystemTime::now(), severity, &text());
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                let _full = file.write_all(line.as_bytes());
+        if self.0.sinks.is_empty() {
+            return;
+        }
+        let text = printable(message.to_string().as_bytes());
+        for sink in &self.0.sinks {
+            match sink {
+                Sink::Stderr => print_stderr(&format!("{severity} {text}\n")),
+                Sink::File(file) => {
+                    let line = file_line(SystemTime::now(), severity, &text);
+                    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    let _full = file.write_line(&line);
+                }
+                #[cfg(test)]
+                Sink::Memory(lines) => lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(format!("{severity} {text}")),
             }
-            #[cfg(test)]
-            Sink::Memory(lines) => lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(format!("{severity} {}", text())),
         }
     }
 }
 
-fn open_in(folder: &Path) -> Result<File, CannotOpenLog> {
-    let path = folder.join(LOG_FILE_NAME);
-    let opened = OpenOptions::new().create(true).append(true).open(&path);
-    opened.map_err(|cause| CannotOpenLog { path, cause })
+fn file_sink(file: LogFile) -> Sink {
+    Sink::File(Arc::new(Mutex::new(file)))
+}
+
+fn open_in(folder: &Path, most_bytes: u64) -> Result<LogFile, CannotOpenLog> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(folder, flags, Mode::empty())
+        .and_then(|opened| LogFile::open(opened, most_bytes, false))
+        .map_err(|cause| CannotOpenLog {
+            path: folder.join(LOG_FILE_NAME),
+            cause: cause.into(),
+        })
 }
 
 /// `YYYY-MM-DD HH:MM:SS.mmm [pid-thread] LVL message`.
@@ -164,8 +193,8 @@ mod tests {
     use super::*;
 
     fn lines_of(logger: &Logger) -> Vec<String> {
-        match &logger.0.sink {
-            Sink::Memory(lines) => lines.lock().unwrap().clone(),
+        match logger.0.sinks.as_slice() {
+            [Sink::Memory(lines)] => lines.lock().unwrap().clone(),
             _ => panic!("not kept in memory"),
         }
     }
@@ -186,7 +215,7 @@ mod tests {
 
     #[test]
     fn one_event_is_one_line_whatever_it_contains() {
-        let logger = Logger::with(Sink::Memory(Mutex::default()), 0);
+        let logger = Logger::with(vec![Sink::Memory(Arc::default())], 0);
         logger.log("name=a\nLOG forged\r\x1b[2J");
         logger.error("failed");
         assert_eq!(
@@ -197,7 +226,7 @@ mod tests {
 
     #[test]
     fn debug_lines_are_kept_up_to_the_level_asked_for() {
-        let logger = Logger::with(Sink::Memory(Mutex::default()), 2);
+        let logger = Logger::with(vec![Sink::Memory(Arc::default())], 2);
         for level in 1..=3 {
             logger.debug(level, format_args!("level {level}"));
         }
@@ -209,7 +238,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(LOG_FILE_NAME);
         std::fs::write(&path, "old\n").unwrap();
-        let target = LogTarget::Directory(folder.path().to_owned());
+        let target = LogTarget::Directory {
+            folder: folder.path().to_owned(),
+            most_bytes: DEFAULT_LOG_BYTES,
+        };
         let logger = Logger::open(&target, 0).unwrap();
         let threads: Vec<_> = (0..4)
             .map(|number| {
@@ -239,7 +271,14 @@ mod tests {
     fn a_log_that_cannot_be_opened_is_named_in_the_public_words() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
-        let error = Logger::open(&LogTarget::Directory(missing), 0).unwrap_err();
+        let error = Logger::open(
+            &LogTarget::Directory {
+                folder: missing,
+                most_bytes: DEFAULT_LOG_BYTES,
+            },
+            0,
+        )
+        .unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("Cannot open log file: /"), "{text}");
         assert!(text.contains("missing/aspera-scp-transfer.log"), "{text}");

@@ -3,26 +3,35 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+mod labels;
 mod opening;
 pub mod permissions;
+mod record_rules;
+pub mod rules;
+mod selecting;
 mod watch;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fasp_core::crypto::Role;
-use fasp_core::negotiation::bounds::MAX_RATE;
+use fasp_core::negotiation::Agreement;
 use fasp_core::path::ChallengeSecret;
+use fasp_core::selection::links::{LinkMethod, uploaded};
 
 use crate::cli::settings::{LogTarget, ServerModeSettings};
+use crate::configuration::{self, Configuration, SystemUser};
 use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
 use crate::failure::Outcome;
 use crate::logging::Logger;
-use crate::session::{MessageWriter, Messages, Session, Side, mirroring, random};
+use crate::session::{
+    MessageWriter, Messages, RateBounds, Session, Side, SourceQueue, mirroring, random,
+};
 use crate::storage::attributes::Preserve;
+use crate::storage::destination_tree::DestinationTree;
+use crate::storage::docroot::Docroot;
 use crate::storage::mirror::Deletion;
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
@@ -32,7 +41,8 @@ use opening::{Opened, Work};
 pub(crate) use opening::{
     check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
 };
-use permissions::Permissions;
+pub use record_rules::RecordRules;
+use rules::SessionRules;
 use watch::ServerWatch;
 
 /// Threads that write files.
@@ -43,14 +53,15 @@ const WRITER_THREADS: usize = 2;
 pub struct SessionRights {
     /// Login name.
     pub user: String,
-    /// The tree the session may not leave; without one the rights of the login user decide.
-    pub docroot: Option<PathBuf>,
+    /// What the configuration says about this user; a docroot in it is the tree that the session may not leave,
+    /// without one the rights of the login user decide.
+    pub rules: SessionRules,
     /// First UDP port to try; 0 = the one the client asks for.
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
-    /// What it may do to files.
-    pub permissions: Permissions,
+    /// Checksums and logs.
+    pub records: RecordRules,
 }
 
 /// Serves one client, whatever it sends, to the end.
@@ -71,6 +82,13 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let (user, rules) = match own_rules(&logger) {
+        Ok(found) => found,
+        Err(failure) => {
+            crate::cli::terminal::print_stderr(&format!("ascp: {failure}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,11 +99,11 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
         crate::client::guard_process();
         let channel = stdio::from_process();
         let rights = SessionRights {
-            user: std::env::var("USER").unwrap_or_default(),
-            docroot: None,
+            user,
+            rules,
             udp_port: 0,
             udp_advertise: None,
-            permissions: Permissions::default(),
+            records: RecordRules::default(),
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -96,6 +114,25 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The user this process runs as, and what the configuration of this system says about it.
+///
+/// # Errors
+///
+/// [`Fault::BadConfiguration`](fasp_core::fault::Fault::BadConfiguration): a file that is wrong opens nothing.
+fn own_rules(logger: &Logger) -> Outcome<(String, SessionRules)> {
+    let own = SystemUser::own().unwrap_or_default();
+    let Some(path) = configuration::find() else {
+        return Ok((own.name, SessionRules::default()));
+    };
+    let configuration = Configuration::read(&path)?;
+    for warning in &configuration.warnings {
+        logger.error(warning);
+    }
+    let settings = configuration.for_user(&own.name, &own.groups);
+    let rules = SessionRules::new(&settings, own.home.as_deref())?;
+    Ok((own.name, rules))
 }
 
 async fn serve_until(
@@ -114,7 +151,7 @@ async fn serve_until(
     } = channel;
     let mut messages = Messages::read(reader);
     let mut writer = MessageWriter::new(writer);
-    let opened = opening::open(&mut messages, &mut writer, &rights, peer, local).await;
+    let opened = opening::open(&mut messages, &mut writer, &rights, logger, (peer, local)).await;
     let opened = match opened {
         Ok(opened) => opened,
         Err(failure) => {
@@ -126,8 +163,13 @@ async fn serve_until(
             return false;
         }
     };
+    let logger = opened.logger.clone();
     let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
-    let mirrored = mirror(&opened, &mut messages, &mut writer).await;
+    let bounds = rate_bounds(&rights.rules, &opened);
+    let mirroring = Mirroring::of(&opened);
+    let mirrored = mirroring
+        .run(opened.agreement, &mut messages, &mut writer)
+        .await;
     let deletion = match mirrored {
         Ok(deletion) => deletion,
         Err(failure) => {
@@ -138,7 +180,7 @@ async fn serve_until(
         }
     };
     let started = start(opened);
-    let (transfer, side) = match started {
+    let (transfer, side, queue) = match started {
         Ok(started) => started,
         Err(failure) => {
             logger.error(&failure);
@@ -149,7 +191,7 @@ async fn serve_until(
     };
     let mut stop = std::pin::pin!(stop);
     watch.mirrored(&deletion);
-    let session = Session::new(side, MAX_RATE, transfer, messages, writer, &mut watch);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch).asking(queue);
     let (outcome, writer) = session.run(stop.as_mut()).await;
     watch.over(&outcome);
     let ok = outcome.failure.is_none();
@@ -157,33 +199,78 @@ async fn serve_until(
     ok
 }
 
-/// What must be deleted before the transfer.
-async fn mirror(
-    opened: &Opened,
-    messages: &mut Messages,
-    writer: &mut MessageWriter,
-) -> Outcome<Deletion> {
-    match &opened.work {
-        _ if !opened.flags.deletes => Ok(Deletion::default()),
-        Work::Send {
-            docroot, sources, ..
-        } => {
-            let source = sources.first().map(Vec::as_slice).unwrap_or_default();
-            mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await
-        }
-        Work::Receive { tree } => {
-            let name = tree.name().to_vec();
-            mirroring::take_names(Arc::clone(tree), &name, None, messages, writer).await
-        }
-        Work::Measure => Ok(Deletion::default()),
+/// How far the client may change the rates later.
+fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
+    let agreement = &opened.agreement;
+    let flow = if agreement.is_sender() {
+        &rules.outgoing
+    } else {
+        &rules.incoming
+    };
+    RateBounds {
+        cap: flow.target_cap,
+        rules: flow.rate_rules(),
+        agreed: agreement.target_rate(),
+        policies: flow.policies.clone(),
+        policy: agreement.policy(),
     }
 }
 
-fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
+/// What must be deleted before the transfer, by whom.
+enum Mirroring {
+    No,
+    /// The client deletes what this folder has not.
+    Told(Arc<Docroot>, Vec<u8>),
+    /// This side deletes.
+    Here(Arc<DestinationTree>),
+}
+
+impl Mirroring {
+    fn of(opened: &Opened) -> Self {
+        match &opened.work {
+            _ if !opened.flags.deletes => Self::No,
+            Work::Send {
+                docroot, mirrored, ..
+            } => Self::Told(Arc::clone(docroot), mirrored.clone().unwrap_or_default()),
+            Work::Receive { tree, .. } => Self::Here(Arc::clone(tree)),
+            Work::Measure => Self::No,
+        }
+    }
+
+    async fn run(
+        self,
+        agreement: Agreement,
+        messages: &mut Messages,
+        writer: &mut MessageWriter,
+    ) -> Outcome<Deletion> {
+        match self {
+            Self::No => Ok(Deletion::default()),
+            Self::Told(docroot, source) => {
+                mirroring::tell_names(&docroot, &source, &agreement, messages, writer).await
+            }
+            Self::Here(tree) => {
+                let name = tree.name().to_vec();
+                mirroring::take_names(
+                    tree,
+                    &name,
+                    mirroring::KeepRules::default(),
+                    messages,
+                    writer,
+                )
+                .await
+            }
+        }
+    }
+}
+
+fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
     let resume_level = opened.agreement.resume();
+    let checksum = opened.agreement.checksum();
     let lane = Lane {
+        block_size: opened.block_size,
+        counts_job: opened.counts_job,
         agreement: opened.agreement,
         keys: opened.keys,
         role: Role::Server,
@@ -205,13 +292,23 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
         gids: preserve.owner_gids,
         stored: opened.stored,
     };
+    let mut asking = None;
     let transfer = match opened.work {
         Work::Send {
             docroot,
             sources,
+            choice,
+            queue,
+            mirrored: _,
             wishes,
-        } => Sending::start(lane, docroot, sources, wishes, sent)?,
-        Work::Receive { tree } => {
+        } => {
+            asking = queue;
+            Sending::start(lane, docroot, sources, *choice, wishes, sent)?
+        }
+        Work::Receive {
+            tree,
+            keeps_nothing,
+        } => {
             let config = WriteConfig {
                 tree,
                 threads: WRITER_THREADS,
@@ -219,6 +316,9 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
                 rules,
                 preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
+                links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
+                checksum,
+                keeps_nothing,
             };
             Receiving::start(lane, config)?
         }
@@ -231,5 +331,6 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side)> {
             sends,
             is_client: false,
         },
+        asking,
     ))
 }

@@ -6,11 +6,17 @@
 mod channel;
 pub(crate) mod mirroring;
 mod outcome;
+mod rate_bounds;
 mod run;
+mod source_feed;
+mod source_queue;
 
-pub(crate) use channel::{MessageWriter, Messages};
+pub(crate) use channel::{Message, MessageWriter, Messages};
 pub use outcome::{Observer, SessionOutcome};
+pub(crate) use rate_bounds::RateBounds;
 pub(crate) use run::{Session, Side};
+pub(crate) use source_feed::SourceFeed;
+pub(crate) use source_queue::{SourceQueue, named_sources, source_queue};
 
 use fasp_core::crypto::SessionSecret;
 use fasp_core::fault::Fault;

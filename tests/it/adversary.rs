@@ -300,6 +300,7 @@ fn accept_with(suite: u8) -> String {
         program: "someone in the middle",
         metadata_window: 4_354,
         lanes: 1,
+        checksum: None,
         udp_address: None,
         renames: false,
     };

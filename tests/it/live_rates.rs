@@ -14,7 +14,7 @@ use fasp_core::control::choices::{
     OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
 };
 use fasp_core::control::framing::{HEADER_LEN, PREAMBLE, RawMessage, parse_header};
-use fasp_core::control::{ControlMessage, Rate, SourcePaths};
+use fasp_core::control::{ControlMessage, Rate, RecordTerms, SourcePaths};
 use fasp_core::crypto::{KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::CipherWish;
@@ -176,9 +176,11 @@ pub(crate) fn wishes(rate: u64) -> ClientWishes<'static> {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         saves_old: false,
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
+        records: RecordTerms::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -18,7 +18,7 @@ const TCP_OPENING: f64 = 1.0;
 /// Time the programs themselves may need on a busy machine, in round trips.
 const COMPUTING: f64 = 0.9;
 /// Tries on a busy machine.
-const TRIES: u32 = 8;
+const TRIES: u32 = 25;
 
 /// Whether a datagram carries file bytes (PROTOCOL.md §3.1: the kind is 1).
 fn carries_file_bytes(passed: &Passed) -> bool {

@@ -116,8 +116,13 @@ fn progress_lines_and_the_completion_have_the_public_shape() {
     assert_eq!(last.size, "12MB");
     let (kib, seconds, rate, files) = completion(&out).unwrap_or_else(|| panic!("{}", run.words()));
     assert_eq!((kib, files.as_str()), (12 * 1024, "1 file"));
-    assert!((2..=5).contains(&seconds), "{seconds} s");
-    assert!((20_000..=41_000).contains(&rate), "{rate} K bits/sec");
+    assert!(seconds >= 2, "{seconds} s");
+    assert!((1..=41_000).contains(&rate), "{rate} K bits/sec");
+    let exact = (kib * 1024 * 8) as f64 / (rate * 1_000) as f64;
+    assert!(
+        (exact - seconds as f64).abs() <= 1.0,
+        "{seconds} s, {exact} s"
+    );
 }
 
 fn progress_lines(out: &str) -> Vec<Progress> {
@@ -220,12 +225,9 @@ fn help_lists_the_options_and_is_a_success() {
             "-q",
             "-L",
             "-k",
-            "-Z",
-            "-X",
             "--mode",
             "--host",
             "--user",
-            "--check-sshfp",
             "-i",
         ] {
             assert!(out.contains(word), "{word} is missing in {out}");

@@ -12,6 +12,7 @@
 pub mod appliance;
 pub mod binaries;
 pub mod client;
+pub mod command_docs;
 pub mod far_tcp;
 pub mod keys;
 pub mod measure;

@@ -8,6 +8,7 @@ use core::fmt;
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
+use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -39,6 +40,8 @@ pub struct HelloFlags {
     /// The session goes on with one that was lost and in which the destination took the name of the source: it
     /// does so again, although it may be a folder by now.
     pub renames_again: bool,
+    /// RULES follow, and say more about the sources of a download.
+    pub selects: bool,
     /// A file that is replaced is kept under another name.
     pub saves_old: bool,
     /// What the source has not is deleted at the destination first; sources and destination are told with NAMES.
@@ -47,12 +50,13 @@ pub struct HelloFlags {
 
 impl HelloFlags {
     /// Every bit with a meaning.
-    const KNOWN: u8 = 0b11_0111;
+    const KNOWN: u8 = 0b11_1111;
 
     const fn number(self) -> u8 {
         self.create_destination as u8
             | (self.measures as u8) << 1
             | (self.renames_again as u8) << 2
+            | (self.selects as u8) << 3
             | (self.saves_old as u8) << 4
             | (self.deletes as u8) << 5
     }
@@ -65,6 +69,7 @@ impl HelloFlags {
             create_destination: number & 1 != 0,
             measures: number & 2 != 0,
             renames_again: number & 4 != 0,
+            selects: number & 8 != 0,
             saves_old: number & 16 != 0,
             deletes: number & 32 != 0,
         })
@@ -122,6 +127,8 @@ pub struct Hello<'a> {
     pub metadata_window: u32,
     /// What is wanted besides the bytes.
     pub files: FileWishes<'a>,
+    /// Checksums, totals and labels.
+    pub records: RecordTerms,
 }
 
 impl<'a> Hello<'a> {
@@ -151,7 +158,8 @@ impl<'a> Hello<'a> {
         map.uint(20, self.max_body.into())?;
         map.text(21, self.program)?;
         map.uint(22, self.metadata_window.into())?;
-        self.files.write(map)
+        self.files.write(map)?;
+        self.records.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -181,6 +189,7 @@ impl<'a> Hello<'a> {
             program: map.optional_text(21)?.unwrap_or(""),
             metadata_window: map.number(22)?,
             files: FileWishes::read(&mut map)?,
+            records: RecordTerms::read(&mut map)?,
         };
         map.finish()?;
         Ok(hello)
@@ -243,6 +252,8 @@ pub struct Accept<'a> {
     pub udp_address: Option<&'a str>,
     /// The destination takes the name of the single source.
     pub renames: bool,
+    /// The checksum that is computed of every file.
+    pub checksum: Option<ChecksumKind>,
 }
 
 impl<'a> Accept<'a> {
@@ -273,7 +284,7 @@ impl<'a> Accept<'a> {
         if self.renames {
             map.uint(25, 1)?;
         }
-        Ok(())
+        write_checksum(self.checksum, map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -301,6 +312,7 @@ impl<'a> Accept<'a> {
             lanes: map.number(23)?,
             udp_address: map.optional_text(24)?,
             renames: switch(&mut map, 25)?,
+            checksum: read_checksum(&mut map)?,
         };
         map.finish()?;
         Ok(accept)

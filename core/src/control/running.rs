@@ -203,6 +203,10 @@ impl<'a> SourcePaths<'a> {
         Self(Paths::Listed(paths))
     }
 
+    pub(super) const fn encoded(count: usize, items: &'a [u8]) -> Self {
+        Self(Paths::Encoded { count, items })
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -237,7 +241,7 @@ impl<'a> SourcePaths<'a> {
         let (count, items) = map.byte_strings(0)?;
         let more = map.bool(1)?;
         map.finish()?;
-        Ok((Self(Paths::Encoded { count, items }), more))
+        Ok((Self::encoded(count, items), more))
     }
 }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::*;
+use crate::selection::links::LinkMethod;
 use crate::units::{BitRate, ConnectionId, ObjectId};
 
 const VECTORS: &str = include_str!("../../../tests/vectors/control.hex");
@@ -63,6 +64,8 @@ fn hello() -> Hello<'static> {
         flags: HelloFlags {
             create_destination: true,
             measures: false,
+            renames_again: false,
+            selects: false,
             ..HelloFlags::default()
         },
         sources: 2,
@@ -72,6 +75,7 @@ fn hello() -> Hello<'static> {
         program: "ascp 0.1.0",
         metadata_window: 1 << 18,
         files: FileWishes::default(),
+        records: RecordTerms::default(),
     }
 }
 
@@ -99,6 +103,7 @@ fn accept() -> Accept<'static> {
         lanes: 1,
         udp_address: None,
         renames: false,
+        checksum: None,
     }
 }
 
@@ -106,6 +111,7 @@ fn accept() -> Accept<'static> {
 fn samples() -> Vec<(&'static str, ControlMessage<'static>)> {
     let mut samples = opening_samples();
     samples.extend(running_samples());
+    samples.extend(source_samples());
     samples
 }
 
@@ -182,12 +188,41 @@ fn running_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
         ),
         ("summary_ack", ControlMessage::SummaryAck { code: 0 }),
         ("keepalive", ControlMessage::KeepAlive),
+    ]
+}
+
+fn source_samples() -> Vec<(&'static str, ControlMessage<'static>)> {
+    vec![
         (
             "sources",
             ControlMessage::Sources {
                 paths: SourcePaths::new(&[b"vol1/a", b"vol1/\xFE"]),
                 more: true,
             },
+        ),
+        (
+            "rules",
+            ControlMessage::Rules(Rules {
+                rules: SourcePaths::new(&[b"- *.tmp"]),
+                newer_than: Some(1_700_000_000),
+                links: LinkMethod::CopyForce,
+                skip_special: true,
+                on_demand: true,
+                base: Some(b"d1"),
+                part: Some(WantedBytes {
+                    start: 10,
+                    end: Some(20),
+                }),
+                ..Rules::everything()
+            }),
+        ),
+        (
+            "rules_everything",
+            ControlMessage::Rules(Rules::everything()),
+        ),
+        (
+            "sources_wanted",
+            ControlMessage::SourcesWanted { messages: 8 },
         ),
         (
             "sources_last",
@@ -287,6 +322,7 @@ prop_compose! {
                 create_destination: choices.5,
                 measures: choices.6,
                 renames_again: choices.5 && !choices.6,
+                selects: choices.6,
                 saves_old: choices.5,
                 deletes: choices.6,
             },
@@ -300,6 +336,12 @@ prop_compose! {
             packet_window: large[3],
             max_body: large[4],
             metadata_window: large[5],
+            records: RecordTerms {
+                checksum: ChecksumKind::from_number((small[0] % 6) as u8),
+                labels: (small[1] % 5) as u8,
+                job_size: choices.5,
+                block_size: large[0],
+            },
             target_rate: BitRate(rates[0]),
             minimum_rate: BitRate(rates[1]),
             ..hello()
@@ -366,6 +408,7 @@ proptest! {
             max_body: numbers.max_body,
             metadata_window: numbers.metadata_window,
             renames: address.is_some(),
+            checksum: numbers.records.checksum,
             udp_address: address.as_deref(),
             ..accept()
         });
@@ -383,6 +426,8 @@ proptest! {
     ) {
         let (code, text, path) = (code, text.as_str(), path.as_slice());
         for message in [
+            ControlMessage::Label(Label { kind: LabelKind::Tags, words: path }),
+            ControlMessage::JobSize(JobSize { files: counts[0].into(), bytes }),
             ControlMessage::Reject { code, text },
             ControlMessage::Cancel { code, text },
             ControlMessage::SummaryAck { code },

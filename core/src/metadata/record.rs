@@ -7,8 +7,8 @@
 
 use super::attributes::{ATTRIBUTES, AttributesRecord};
 use super::{
-    ByteRange, DecideRecord, MAX_RESUME_RANGES, MetaRecord, ObjectKind, OpenRecord, Ranges,
-    RootHash,
+    ByteRange, DecideRecord, LinkRecord, MAX_CHECKSUM, MAX_RESUME_RANGES, MAX_TARGET, MetaRecord,
+    ObjectKind, OpenRecord, Ranges, RootHash,
 };
 use crate::control::cbor::{DecodeError, MapReader, MapWriter, head_len, int_magnitude};
 use crate::destination::{PathError, split_relative};
@@ -31,6 +31,7 @@ const CLOSE: u8 = 2;
 const END: u8 = 3;
 const SENDING: u8 = 4;
 const RECHECK: u8 = 5;
+const LINK: u8 = 6;
 
 const GO: u8 = 1;
 const SKIP: u8 = 2;
@@ -67,6 +68,9 @@ pub enum RecordError {
     /// The hash of an object has not 32 bytes.
     #[error("a file record has a hash of the wrong size")]
     BadRoot,
+    /// The target of a link is empty, too long or holds a zero byte.
+    #[error("a file record has an impossible link")]
+    BadTarget,
     /// Missing ranges overlap, are empty, out of order, too far or too many.
     #[error("a file record lists impossible byte ranges")]
     BadRanges,
@@ -88,12 +92,16 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
             object,
             fault,
             root,
+            checksum,
         } => {
             map.uint(0, CLOSE.into())?;
             map.uint(1, object.0.into())?;
             write_fault(2, *fault, &mut map)?;
             if let Some(root) = root {
                 map.bytes(3, *root)?;
+            }
+            if let Some(checksum) = checksum {
+                map.bytes(4, checksum)?;
             }
         }
         MetaRecord::End { objects, bytes } => {
@@ -110,6 +118,15 @@ pub fn encode_meta(record: &MetaRecord<'_>, out: &mut [u8]) -> Result<usize, Ful
         MetaRecord::Recheck(object) => {
             map.uint(0, RECHECK.into())?;
             map.uint(1, object.0.into())?;
+        }
+        MetaRecord::Link(link) => {
+            map.uint(0, LINK.into())?;
+            map.uint(1, link.object.0.into())?;
+            map.bytes(2, link.path)?;
+            map.bytes(3, link.target)?;
+            if link.replaces {
+                map.uint(4, 1)?;
+            }
         }
         // Written above.
         MetaRecord::Attributes(_) => return Err(Full),
@@ -200,6 +217,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
             object: read_object(&mut map, 1)?,
             fault: read_fault(&mut map, 2)?,
             root: read_root(&mut map, 3)?,
+            checksum: read_checksum(&mut map, 4)?,
         },
         END => MetaRecord::End {
             objects: map.number(1)?,
@@ -210,6 +228,7 @@ pub fn decode_meta(record: &[u8]) -> Result<MetaRecord<'_>, RecordError> {
             ranges: read_encoded_ranges(&mut map, 2)?,
         },
         RECHECK => MetaRecord::Recheck(read_object(&mut map, 1)?),
+        LINK => MetaRecord::Link(read_link(&mut map)?),
         ATTRIBUTES => MetaRecord::Attributes(AttributesRecord::read(&mut map)?),
         kind => return Err(RecordError::UnknownKind(kind)),
     };
@@ -229,6 +248,7 @@ pub fn decode_open(record: &[u8]) -> Result<OpenRecord<'_>, RecordError> {
         MetaRecord::End { .. } => Err(RecordError::UnknownKind(END)),
         MetaRecord::Sending { .. } => Err(RecordError::UnknownKind(SENDING)),
         MetaRecord::Recheck(_) => Err(RecordError::UnknownKind(RECHECK)),
+        MetaRecord::Link(_) => Err(RecordError::UnknownKind(LINK)),
         MetaRecord::Attributes(_) => Err(RecordError::UnknownKind(ATTRIBUTES)),
     }
 }
@@ -352,6 +372,27 @@ fn read_open<'a>(map: &mut MapReader<'a>) -> Result<OpenRecord<'a>, RecordError>
     })
 }
 
+fn read_link<'a>(map: &mut MapReader<'a>) -> Result<LinkRecord<'a>, RecordError> {
+    let object = read_object(map, 1)?;
+    let path = map.bytes(2)?;
+    split_relative(path)?;
+    let target = map.bytes(3)?;
+    if target.is_empty() || target.len() > MAX_TARGET || target.contains(&0) {
+        return Err(RecordError::BadTarget);
+    }
+    let replaces = match map.optional_number::<u8>(4)? {
+        None => false,
+        Some(1) => true,
+        Some(_) => return Err(DecodeError::OutOfRange { key: 4 }.into()),
+    };
+    Ok(LinkRecord {
+        object,
+        path,
+        target,
+        replaces,
+    })
+}
+
 pub(super) fn read_object(map: &mut MapReader<'_>, key: u64) -> Result<ObjectId, RecordError> {
     match map.number(key)? {
         0 => Err(RecordError::BadObjects),
@@ -397,6 +438,14 @@ fn read_root<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<RootHash<'a
     let root = map.optional_bytes(key)?;
     root.map(|root| root.try_into().map_err(|_| RecordError::BadRoot))
         .transpose()
+}
+
+fn read_checksum<'a>(map: &mut MapReader<'a>, key: u64) -> Result<Option<&'a [u8]>, RecordError> {
+    let checksum = map.optional_bytes(key)?;
+    match checksum.map(<[u8]>::len) {
+        None | Some(16..=MAX_CHECKSUM) => Ok(checksum),
+        Some(_) => Err(RecordError::BadRoot),
+    }
 }
 
 pub(super) fn read_ranges(

@@ -4,6 +4,7 @@
 
 use super::bounds::{self, MAX_RATE, OutOfRange, Term};
 use super::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
+use crate::control::ChecksumKind;
 use crate::crypto::CipherSuite;
 use crate::units::{BitRate, ConnectionId};
 
@@ -49,6 +50,8 @@ pub struct Terms {
     pub peer_max_body: u32,
     /// UDP flows; 1.
     pub lanes: u8,
+    /// The checksum that is computed of every file.
+    pub checksum: Option<ChecksumKind>,
 }
 
 /// The settled terms of one session, checked.
@@ -89,6 +92,12 @@ impl Agreement {
     #[must_use]
     pub const fn terms(&self) -> &Terms {
         &self.0
+    }
+
+    /// The checksum that is computed of every file.
+    #[must_use]
+    pub const fn checksum(&self) -> Option<ChecksumKind> {
+        self.0.checksum
     }
 
     /// Protocol version.

@@ -63,6 +63,8 @@ pub enum Term {
     MessageLimit,
     /// Number of UDP flows.
     Lanes,
+    /// Checksum of files.
+    Checksum,
 }
 
 impl fmt::Display for Term {
@@ -85,6 +87,7 @@ impl fmt::Display for Term {
             Self::MetadataWindow => "metadata window",
             Self::MessageLimit => "control message limit",
             Self::Lanes => "number of UDP flows",
+            Self::Checksum => "kind of checksum",
         })
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Source: the public meaning of `-c` and `-T` and the public client/server matrix: a key size
 //! without a mode takes GCM where the server allows it and CFB otherwise, a named mode is kept or
-//! refused, `none` is never a fallback. That a shorter key is raised to the server's is not done.
+//! refused, `none` is never a fallback. A key shorter than the server's is raised to it, never one shortened.
 
 use crate::crypto::CipherSuite;
 
@@ -42,7 +42,8 @@ impl Default for CipherWish {
 }
 
 impl CipherWish {
-    /// The suites that fulfil the wish, best first.
+    /// The suites that fulfil the wish, best first: the key size asked for, then longer ones, which a server may
+    /// demand.
     #[must_use]
     pub const fn suites(self) -> &'static [CipherSuite] {
         use CipherSuite::{
@@ -50,16 +51,28 @@ impl CipherWish {
         };
         match self {
             Self::None => &[AuthOnly],
-            Self::Aes(KeyBits::B128) => &[Aes128Gcm, Aes128Cfb],
-            Self::Aes(KeyBits::B192) => &[Aes192Gcm, Aes192Cfb],
+            Self::Aes(KeyBits::B128) => &[
+                Aes128Gcm, Aes128Cfb, Aes192Gcm, Aes192Cfb, Aes256Gcm, Aes256Cfb,
+            ],
+            Self::Aes(KeyBits::B192) => &[Aes192Gcm, Aes192Cfb, Aes256Gcm, Aes256Cfb],
             Self::Aes(KeyBits::B256) => &[Aes256Gcm, Aes256Cfb],
-            Self::AesGcm(KeyBits::B128) => &[Aes128Gcm],
-            Self::AesGcm(KeyBits::B192) => &[Aes192Gcm],
+            Self::AesGcm(KeyBits::B128) => &[Aes128Gcm, Aes192Gcm, Aes256Gcm],
+            Self::AesGcm(KeyBits::B192) => &[Aes192Gcm, Aes256Gcm],
             Self::AesGcm(KeyBits::B256) => &[Aes256Gcm],
-            Self::AesCfb(KeyBits::B128) => &[Aes128Cfb],
-            Self::AesCfb(KeyBits::B192) => &[Aes192Cfb],
+            Self::AesCfb(KeyBits::B128) => &[Aes128Cfb, Aes192Cfb, Aes256Cfb],
+            Self::AesCfb(KeyBits::B192) => &[Aes192Cfb, Aes256Cfb],
             Self::AesCfb(KeyBits::B256) => &[Aes256Cfb],
         }
+    }
+
+    /// The suites of the key size named and no other: what a server that names a cipher allows.
+    #[must_use]
+    pub const fn exact_suites(self) -> &'static [CipherSuite] {
+        let modes = match self {
+            Self::Aes(_) => 2,
+            Self::None | Self::AesGcm(_) | Self::AesCfb(_) => 1,
+        };
+        self.suites().split_at(modes).0
     }
 
     /// The wish that an argument of `-c` spells, with or without hyphens: `none`, `aes128`,

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
 use crate::control::{
-    Accept, ControlMessage, DecodeError, FileWishes, Hello, HelloFlags, Secret, SuiteList,
-    VersionList,
+    Accept, ChecksumKind, ControlMessage, DecodeError, FileWishes, Hello, HelloFlags, RecordTerms,
+    Secret, SuiteList, VersionList,
 };
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
@@ -56,6 +56,8 @@ pub struct ClientWishes<'a> {
     pub measures: bool,
     /// This goes on with a session that was lost and in which the destination took the name of the source.
     pub renames_again: bool,
+    /// RULES follow.
+    pub selects: bool,
     /// A file that is replaced is kept under another name.
     pub saves_old: bool,
     /// What the source folder has not is deleted at the destination first.
@@ -64,6 +66,8 @@ pub struct ClientWishes<'a> {
     pub files: FileWishes<'a>,
     /// Sources that the user named.
     pub sources: u32,
+    /// Checksums, totals and labels.
+    pub records: RecordTerms,
     /// How much the client can take.
     pub capabilities: Capabilities,
     /// Program name and version, for the server's log.
@@ -97,6 +101,7 @@ impl<'a> ClientWishes<'a> {
                 create_destination: self.create_destination,
                 measures: self.measures,
                 renames_again: self.renames_again,
+                selects: self.selects,
                 saves_old: self.saves_old,
                 deletes: self.deletes,
             },
@@ -107,6 +112,7 @@ impl<'a> ClientWishes<'a> {
             max_body: self.capabilities.max_body,
             program: self.program,
             metadata_window: self.capabilities.metadata_window,
+            records: self.records,
         }
     }
 }
@@ -179,6 +185,7 @@ pub struct Initiator {
     resume: ResumeLevel,
     overwrite: OverwriteRule,
     preserve: Preserve,
+    checksum: Option<ChecksumKind>,
     capabilities: Capabilities,
 }
 
@@ -218,6 +225,7 @@ impl Initiator {
             resume: wishes.resume,
             overwrite: wishes.overwrite,
             preserve: wishes.preserve,
+            checksum: wishes.records.checksum,
             capabilities: wishes.capabilities,
         };
         Ok((initiator, len))
@@ -268,6 +276,7 @@ impl Initiator {
             metadata_window: accept.metadata_window,
             peer_max_body: accept.max_body,
             lanes: accept.lanes,
+            checksum: accept.checksum,
         })?;
         self.transcript.absorb(body);
         Ok(Opened {
@@ -316,6 +325,10 @@ impl Initiator {
             (
                 Term::Preserve,
                 accept.preserve.common(self.preserve) == accept.preserve,
+            ),
+            (
+                Term::Checksum,
+                self.checksum.is_none() || accept.checksum == self.checksum,
             ),
             (Term::UdpPort, accept.udp_port != 0),
             (

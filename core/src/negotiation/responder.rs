@@ -7,7 +7,7 @@
 
 use core::fmt::Write;
 
-use super::bounds::{self, Numbers, OutOfRange, Term};
+use super::bounds::{self, MAX_RATE, Numbers, OutOfRange, Term};
 use super::cipher_choice;
 use super::version::{self, VersionMismatch};
 use super::{
@@ -15,7 +15,7 @@ use super::{
     TransferDirection,
 };
 use crate::control::framing::{HEADER_LEN, RawMessage};
-use crate::control::{Accept, ControlMessage, DecodeError, Full, Hello, Secret};
+use crate::control::{Accept, ChecksumKind, ControlMessage, DecodeError, Full, Hello, Secret};
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
 use crate::units::{BitRate, ConnectionId};
@@ -24,6 +24,27 @@ use crate::units::{BitRate, ConnectionId};
 const MAX_SENTENCE: usize = 200;
 /// UDP flows of a session.
 const LANES: u8 = 1;
+
+/// What a server decides about rates in place of its clients.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateRules {
+    /// Every session has the default target rate, whatever its client wishes.
+    pub target_locked: bool,
+    /// No session gets a higher minimum rate.
+    pub minimum_cap: BitRate,
+    /// Every session has this minimum rate, whatever its client wishes.
+    pub minimum_locked: Option<BitRate>,
+}
+
+impl RateRules {
+    /// Clients decide.
+    pub const FREE: Self = Self {
+        target_locked: false,
+        minimum_cap: MAX_RATE,
+        minimum_locked: None,
+    };
+}
 
 /// What the server allows.
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +57,16 @@ pub struct ServerLimits<'a> {
     pub target_rate_cap: BitRate,
     /// Target rate of a client that names none.
     pub default_target_rate: BitRate,
+    /// What else the server says about rates.
+    pub rate_rules: RateRules,
     /// Highest resume level.
     pub max_resume: ResumeLevel,
     /// Attributes that can be preserved; others are left out of the agreement.
     pub preserve: Preserve,
+    /// Whether checksums of files can be computed and compared.
+    pub checksums: bool,
+    /// The checksum that is computed where the client asks for none.
+    pub default_checksum: Option<ChecksumKind>,
     /// How much the server can take.
     pub capabilities: Capabilities,
 }
@@ -70,6 +97,9 @@ pub enum Refusal {
     /// A resume level that the server does not offer.
     #[error("the server does not offer resume level {level}; choose a lower one with -k", level = .0.number())]
     Resume(ResumeLevel),
+    /// Checksums of files, which the server cannot compute.
+    #[error("the server does not compute checksums of files; leave out --file-checksum")]
+    Checksum,
 }
 
 impl Refusal {
@@ -80,7 +110,7 @@ impl Refusal {
             Self::NotHello(_) | Self::Malformed(_) | Self::Version(_) | Self::OutOfRange(_) => {
                 Fault::Protocol
             }
-            Self::NoCommonCipher | Self::Resume(_) => Fault::BadConfiguration,
+            Self::NoCommonCipher | Self::Resume(_) | Self::Checksum => Fault::BadConfiguration,
             Self::Policy(_) => Fault::Unauthorized,
         }
     }
@@ -126,6 +156,9 @@ pub fn read_hello<'a>(
     if hello.resume > limits.max_resume {
         return Err(Refusal::Resume(hello.resume));
     }
+    if hello.records.checksum.is_some() && !limits.checksums {
+        return Err(Refusal::Checksum);
+    }
     let mut transcript = Transcript::new();
     transcript.absorb(message.body);
     let terms = settle(&hello, version, suite, limits);
@@ -140,11 +173,16 @@ pub fn read_hello<'a>(
 /// The server's terms for `hello`; its own connection id is still missing.
 fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLimits<'_>) -> Terms {
     let can = &limits.capabilities;
+    let rules = &limits.rate_rules;
     let wished = match hello.target_rate {
         BitRate(0) => limits.default_target_rate,
+        _ if rules.target_locked => limits.default_target_rate,
         rate => rate,
     };
     let target_rate = wished.min(limits.target_rate_cap);
+    let minimum_rate = rules
+        .minimum_locked
+        .unwrap_or_else(|| hello.minimum_rate.min(rules.minimum_cap));
     let max_datagram = hello.max_datagram.min(can.max_datagram);
     let report_size = hello.report_size.min(can.report_size).min(max_datagram);
     Terms {
@@ -154,7 +192,7 @@ fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLi
         own_connection: ConnectionId::default(),
         peer_connection: hello.connection,
         target_rate,
-        minimum_rate: hello.minimum_rate.min(target_rate),
+        minimum_rate: minimum_rate.min(target_rate),
         policy: hello.policy,
         max_datagram,
         fixed_datagram: hello.fixed_datagram.map(|size| size.min(max_datagram)),
@@ -167,6 +205,7 @@ fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLi
         metadata_window: hello.metadata_window.min(can.metadata_window),
         peer_max_body: hello.max_body,
         lanes: LANES,
+        checksum: hello.records.checksum.or(limits.default_checksum),
     }
 }
 
@@ -251,6 +290,7 @@ impl<'a> Proposal<'a> {
             lanes: terms.lanes,
             udp_address: server.udp_address,
             renames: server.renames,
+            checksum: terms.checksum,
         };
         let len = ControlMessage::Accept(accept).encode(out)?;
         self.transcript

@@ -9,10 +9,11 @@ use proptest::prelude::*;
 use super::bounds::{OutOfRange, Term};
 use super::cipher_choice::{CipherWish, KeyBits};
 use super::initiator::*;
+use super::responder::RateRules;
 use super::responder::*;
 use super::*;
 use crate::control::framing::{HEADER_LEN, RawMessage};
-use crate::control::{ControlMessage, Hello};
+use crate::control::{ControlMessage, Hello, RecordTerms};
 use crate::crypto::CipherSuite;
 use crate::fault::Fault;
 use crate::units::ConnectionId;
@@ -44,8 +45,11 @@ const LIMITS: ServerLimits<'static> = ServerLimits {
     policies: &RatePolicy::ALL,
     target_rate_cap: BitRate(1_000_000_000),
     default_target_rate: DEFAULT_TARGET_RATE,
+    rate_rules: RateRules::FREE,
     max_resume: ResumeLevel::Attributes,
     preserve: Preserve::TIMES,
+    checksums: true,
+    default_checksum: None,
     capabilities: HOST,
 };
 
@@ -66,10 +70,12 @@ fn wishes() -> ClientWishes<'static> {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         saves_old: false,
         deletes: false,
         files: crate::control::FileWishes::default(),
         sources: 1,
+        records: RecordTerms::default(),
         capabilities: HOST,
         program: "client",
     }
@@ -193,6 +199,41 @@ fn rates_are_capped_by_the_server() {
         ..wishes()
     };
     assert_eq!(open(&quiet, &capped).0.target_rate(), BitRate(1_000_000));
+}
+
+#[test]
+fn locked_rates_are_the_servers_whatever_is_wished() {
+    let wish = ClientWishes {
+        target_rate: BitRate(7_000_000),
+        minimum_rate: BitRate(6_000_000),
+        ..wishes()
+    };
+    let rates = |rate_rules| {
+        let limits = ServerLimits {
+            default_target_rate: BitRate(20_000_000),
+            rate_rules,
+            ..LIMITS
+        };
+        let (client, server) = open(&wish, &limits);
+        assert_eq!(server.minimum_rate(), client.minimum_rate());
+        (client.target_rate().0, client.minimum_rate().0)
+    };
+    assert_eq!(rates(RateRules::FREE), (7_000_000, 6_000_000));
+    let target_locked = RateRules {
+        target_locked: true,
+        ..RateRules::FREE
+    };
+    assert_eq!(rates(target_locked), (20_000_000, 6_000_000));
+    let low = RateRules {
+        minimum_cap: BitRate(1_000),
+        ..RateRules::FREE
+    };
+    assert_eq!(rates(low), (7_000_000, 1_000));
+    let locked = RateRules {
+        minimum_locked: Some(BitRate(9_000_000)),
+        ..RateRules::FREE
+    };
+    assert_eq!(rates(locked), (7_000_000, 7_000_000));
 }
 
 #[test]
@@ -471,6 +512,7 @@ proptest! {
             capabilities: server,
             target_rate_cap: BitRate(rates.2),
             default_target_rate: BitRate(rates.3),
+            rate_rules: RateRules::FREE,
             ..LIMITS
         };
         let (client, server) = open(&wish, &limits);

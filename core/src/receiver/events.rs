@@ -7,7 +7,7 @@ use super::object_table::Stage;
 use crate::crypto::GcmBackend;
 use crate::fault::Fault;
 use crate::metadata::attributes::AttributesRecord;
-use crate::metadata::{MetaRecord, OpenRecord, Ranges, RootHash, record};
+use crate::metadata::{LinkRecord, MetaRecord, OpenRecord, Ranges, RootHash, record};
 use crate::path::Move;
 use crate::units::ObjectId;
 
@@ -22,6 +22,8 @@ pub enum ReceiverEvent<'r> {
     Attributes(AttributesRecord<'r>),
     /// An object is offered: prepare for its bytes, and decide on it if the session decides on each.
     Offered(OpenRecord<'r>),
+    /// A symbolic link is offered: make it and give the result, or say [`Receiver::handle_skip`].
+    Linked(LinkRecord<'r>),
     /// The hash of an object at its sender, told before the object is complete. What arrived must have it too,
     /// or the object must not be delivered. A sender may tell none.
     Root {
@@ -29,6 +31,8 @@ pub enum ReceiverEvent<'r> {
         object: ObjectId,
         /// BLAKE3 hash of all its bytes.
         root: RootHash<'r>,
+        /// Checksum of all its bytes, of the kind agreed; empty if the sender told none.
+        checksum: &'r [u8],
     },
     /// The sender compared the checks of an object: these ranges come, and nothing else. Where the host compared
     /// the whole object and none comes, it now says [`Receiver::handle_skip`].
@@ -115,6 +119,10 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 .objects
                 .get(open.object)
                 .is_some_and(|entry| !entry.whole),
+            Ok(MetaRecord::Link(link)) => self
+                .objects
+                .get(link.object)
+                .is_some_and(|entry| !entry.whole),
             Ok(MetaRecord::End { .. }) => true,
             Ok(MetaRecord::Attributes(attributes)) => self
                 .objects
@@ -128,6 +136,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 object,
                 fault: None,
                 root,
+                ..
             }) => {
                 root.is_some()
                     && self
@@ -152,9 +161,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 object,
                 fault: None,
                 root,
+                checksum,
             } => Some(ReceiverEvent::Root {
                 object,
                 root: root?,
+                checksum: checksum.unwrap_or_default(),
             }),
             MetaRecord::Close {
                 object,
@@ -166,6 +177,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 Some(ReceiverEvent::Sending { object, ranges })
             }
             MetaRecord::Recheck(object) => Some(ReceiverEvent::Recheck(object)),
+            MetaRecord::Link(link) => Some(ReceiverEvent::Linked(link)),
             MetaRecord::Attributes(attributes) => Some(ReceiverEvent::Attributes(attributes)),
         }
     }

@@ -226,6 +226,8 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
                 MetaRecord::End { objects, .. } => Fact::Ended(objects),
                 MetaRecord::Sending { object, .. } => Fact::Sending(object),
                 MetaRecord::Recheck(object) => Fact::Recheck(object),
+                // It has no bytes either.
+                MetaRecord::Link(link) => Fact::Offered(link.object, 0, ObjectKind::Directory),
                 MetaRecord::Attributes(_) => Fact::Attributes,
             };
             if !self.on_fact(fact, start) {

@@ -4,7 +4,7 @@
 //! retransmission simply reads again. Storage that is not ready says so; it never blocks.
 
 use crate::fault::Fault;
-use crate::metadata::OpenRecord;
+use crate::metadata::{MAX_CHECKSUM, OpenRecord};
 use crate::units::ObjectId;
 
 /// What came of asking for bytes.
@@ -43,6 +43,12 @@ pub trait ObjectSource {
 
     /// Called once all bytes of `object` were sent for the first time.
     fn finish(&mut self, object: ObjectId) -> FinishOutcome;
+
+    /// Writes the checksum of a finished `object`, of the kind agreed, to the start of `out`; gives its length, 0
+    /// if there is none. Asked for only after [`ObjectSource::finish`] said `Hashed`.
+    fn checksum(&mut self, _object: ObjectId, _out: &mut [u8; MAX_CHECKSUM]) -> usize {
+        0
+    }
 
     /// The OPEN record of an unfinished `object`, as it was offered.
     fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>>;

@@ -10,12 +10,12 @@ use crate::fault::Fault;
 use crate::lane::PACKET_OVERHEAD;
 use crate::metadata::attributes::AttributesRecord;
 use crate::metadata::record::{self, MAX_RECORD, PREFIX_LEN};
-use crate::metadata::{MetaRecord, ObjectKind, OpenRecord, RootHash};
+use crate::metadata::{LinkRecord, MAX_CHECKSUM, MetaRecord, ObjectKind, OpenRecord, RootHash};
 use crate::units::ObjectId;
 use crate::wire::WHOLE_OVERHEAD;
 
 /// A CLOSE or END record is no longer than this.
-const SMALL_RECORD: usize = 64;
+const SMALL_RECORD: usize = 128;
 
 /// Why an object was not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -105,6 +105,36 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         } else if stage == Stage::Ready {
             self.make_ready(record.object);
         }
+        self.blocked = Blocked::No;
+        Ok(())
+    }
+
+    /// Offers a symbolic link; `link.object` must be [`Self::next_object`].
+    ///
+    /// # Errors
+    ///
+    /// [`OfferError`]; nothing is offered then.
+    pub fn offer_link(&mut self, link: &LinkRecord<'_>) -> Result<(), OfferError> {
+        if self.offers_ended {
+            return Err(OfferError::Ended);
+        }
+        if self.next_object() != Some(link.object) {
+            return Err(OfferError::Full);
+        }
+        let mut bytes = [0; PREFIX_LEN + MAX_RECORD];
+        let length = record::encode_meta(&MetaRecord::Link(*link), &mut bytes)
+            .map_err(|_| OfferError::Invalid)?;
+        let encoded = bytes.get(..length).ok_or(OfferError::Invalid)?;
+        let body = encoded.get(PREFIX_LEN..).ok_or(OfferError::Invalid)?;
+        if length > META || record::decode_meta(body).is_err() {
+            return Err(OfferError::Invalid);
+        }
+        self.meta.write(encoded).map_err(|_| OfferError::Full)?;
+        self.objects.push(Offered {
+            stage: Stage::Closed,
+            open_end: self.meta.written(),
+            ..Offered::default()
+        });
         self.blocked = Blocked::No;
         Ok(())
     }
@@ -244,9 +274,14 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
                 FinishOutcome::NotReady => {
                     let _ = self.closing.push_back(object);
                 }
-                FinishOutcome::Unchanged => self.write_close(object, None, None),
-                FinishOutcome::Hashed(root) => self.write_close(object, None, Some(&root)),
-                FinishOutcome::Failed(fault) => self.write_close(object, Some(fault), None),
+                FinishOutcome::Unchanged => self.write_close(object, None, None, None),
+                FinishOutcome::Hashed(root) => {
+                    let mut checksum = [0; MAX_CHECKSUM];
+                    let length = source.checksum(object, &mut checksum);
+                    let checksum = checksum.get(..length).filter(|bytes| !bytes.is_empty());
+                    self.write_close(object, None, Some(&root), checksum);
+                }
+                FinishOutcome::Failed(fault) => self.write_close(object, Some(fault), None, None),
             }
         }
         if self.offers_ended && !self.end_written {
@@ -258,11 +293,18 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
     }
 
-    fn write_close(&mut self, object: ObjectId, fault: Option<Fault>, root: Option<RootHash<'_>>) {
+    fn write_close(
+        &mut self,
+        object: ObjectId,
+        fault: Option<Fault>,
+        root: Option<RootHash<'_>>,
+        checksum: Option<&[u8]>,
+    ) {
         let close = MetaRecord::Close {
             object,
             fault,
             root,
+            checksum,
         };
         if self.write_record(&close) {
             self.set_stage(object, Stage::Closed);

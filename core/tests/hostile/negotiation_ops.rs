@@ -7,10 +7,13 @@ use fasp_core::control::choices::{
     OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
 };
 use fasp_core::control::framing::{HEADER_LEN, RawMessage};
+use fasp_core::control::{ChecksumKind, RecordTerms};
 use fasp_core::crypto::{CipherSuite, SessionSecret};
 use fasp_core::negotiation::cipher_choice::{CipherWish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator, Opened};
-use fasp_core::negotiation::responder::{Accepted, ServerLimits, ServerSide, read_hello};
+use fasp_core::negotiation::responder::{
+    Accepted, RateRules, ServerLimits, ServerSide, read_hello,
+};
 use fasp_core::negotiation::{Capabilities, Terms};
 use fasp_core::units::{BitRate, ConnectionId};
 
@@ -52,8 +55,11 @@ pub fn run(bytes: &[u8]) -> Ending {
         policies,
         target_rate_cap: BitRate(choices.number()),
         default_target_rate: BitRate(choices.number()),
+        rate_rules: RateRules::FREE,
         max_resume: level(&mut choices),
         preserve: Preserve::default(),
+        checksums: choices.below(2) == 1,
+        default_checksum: choices.pick(&[None, Some(ChecksumKind::Sha1)]),
         capabilities: capabilities(&mut choices),
     };
     play(&mut choices, &wishes, &limits)
@@ -217,10 +223,17 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
         create_destination: choices.below(2) == 1,
         measures: choices.below(2) == 1,
         renames_again: choices.below(2) == 1,
+        selects: choices.below(2) == 1,
         saves_old: false,
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
         sources: choices.number() as u32,
+        records: RecordTerms {
+            checksum: choices.pick(&[None, Some(ChecksumKind::Md5)]),
+            labels: choices.below(5),
+            job_size: choices.below(2) == 1,
+            block_size: choices.u32(),
+        },
         capabilities: capabilities(choices),
         program: "client",
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fasp_core::crypto::{Role, Sealer};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::record::{encode_meta, encode_open};
-use fasp_core::metadata::{ByteRange, MetaRecord, ObjectKind, OpenRecord};
+use fasp_core::metadata::{ByteRange, LinkRecord, MetaRecord, ObjectKind, OpenRecord};
 use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
@@ -226,10 +226,17 @@ impl<'c> Attack<'c> {
                 ..self.open(b"a")
             }),
             60 => MetaRecord::Open(self.open(b"a/b")),
-            61..=117 => MetaRecord::Close {
+            61..=65 => MetaRecord::Link(LinkRecord {
+                object: next,
+                path: b"a/l",
+                target: b"../../x",
+                replaces: self.choices.below(2) == 0,
+            }),
+            66..=117 => MetaRecord::Close {
                 object: self.object(),
                 fault,
                 root: self.choices.below(2).eq(&0).then_some(&[7; 32]),
+                checksum: self.choices.below(4).eq(&0).then_some(&[9; 16]),
             },
             118 => MetaRecord::End {
                 objects: self.choices.number() as u32,
@@ -393,6 +400,11 @@ impl<'c> Attack<'c> {
                     let before = self.known.insert(record.object.0, known);
                     assert!(before.is_none(), "{record:?} was known");
                     offered.push(record.object);
+                    continue;
+                }
+                ReceiverEvent::Linked(link) => {
+                    let before = self.known.insert(link.object.0, Known::default());
+                    assert!(before.is_none(), "{link:?} was known");
                     continue;
                 }
                 ReceiverEvent::Complete(object) => {

@@ -390,3 +390,29 @@ fn thousands_of_files_cross_a_bad_link() {
         &sizes,
     );
 }
+
+#[test]
+fn links_among_files_are_made_refused_and_skipped_on_any_link() {
+    for (decides, seed) in [(false, 1), (true, 2), (false, 3), (true, 4)] {
+        let options = Options {
+            decides,
+            storage_delay_us: 40_000,
+            ..Options::default()
+        };
+        let is_link = |object: u32| !object.is_multiple_of(4);
+        let sizes = (1..=300).map(|object| if is_link(object) { 0 } else { 3_000 });
+        let sizes: Vec<usize> = sizes.collect();
+        let mut world = World::new(options, bad(seed), files(&sizes));
+        world.source.links = (1..=300).filter(|object| is_link(*object)).collect();
+        world.run(300);
+        for object in 1..=300 {
+            if is_link(object) {
+                let refused = (object % 3 == 1).then_some(Fault::NoPermissions);
+                assert_eq!(world.results.get(&object), Some(&refused), "{object}");
+            } else {
+                world.assert_delivered(object);
+            }
+        }
+        assert!(world.sender.is_settled() && world.receiver.is_settled());
+    }
+}

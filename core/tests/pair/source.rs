@@ -13,6 +13,8 @@ pub(crate) struct Source {
     pub(crate) files: Vec<Vec<u8>>,
     /// These objects are folders.
     pub(crate) folders: BTreeSet<u32>,
+    /// These objects are links, which the receiver makes, fails to make and skips in turn; they have no bytes.
+    pub(crate) links: BTreeSet<u32>,
     /// Reading this object beyond this offset fails.
     pub(crate) fail_at: Option<(u32, u64)>,
     /// Per mille of calls that find nothing ready.

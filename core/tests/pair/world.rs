@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
-use fasp_core::metadata::ByteRange;
+use fasp_core::metadata::{ByteRange, LinkRecord};
 use fasp_core::negotiation::{Agreement, Terms};
 use fasp_core::path::{ChallengeSecret, Move};
 use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
@@ -104,6 +104,7 @@ pub(crate) enum Task {
     Decide(ObjectId),
     Result(ObjectId, Option<Fault>),
     Judge(ObjectId),
+    Link(ObjectId),
     PollSender,
 }
 
@@ -186,6 +187,7 @@ fn terms(options: &Options, sends: bool) -> Terms {
         metadata_window: options.metadata_window,
         peer_max_body: 1 << 20,
         lanes: 1,
+        checksum: None,
     }
 }
 
@@ -470,7 +472,18 @@ impl<
             };
             let mut path = Vec::new();
             let record = self.source.record(object, &mut path);
-            if self.sender.offer(&record).is_err() {
+            let link = LinkRecord {
+                object,
+                path: record.path,
+                target: b"../somewhere",
+                replaces: object.0 % 2 == 0,
+            };
+            let offered = if self.source.links.contains(&object.0) {
+                self.sender.offer_link(&link)
+            } else {
+                self.sender.offer(&record)
+            };
+            if offered.is_err() {
                 return;
             }
             self.offered = object.0;
@@ -535,6 +548,7 @@ impl<
         let mut completed = Vec::new();
         let mut offered = Vec::new();
         let mut cancelled = Vec::new();
+        let mut linked = Vec::new();
         while let Some(event) = self.receiver.poll_event() {
             match event {
                 ReceiverEvent::Offered(record) => {
@@ -549,6 +563,15 @@ impl<
                         .or_insert_with(|| vec![0xEE; size]);
                     offered.push(record.object);
                 }
+                ReceiverEvent::Linked(link) => {
+                    assert_eq!(
+                        (link.target, link.object.0 % 2 == 0),
+                        (&b"../somewhere"[..], link.replaces)
+                    );
+                    assert!(self.told.insert(link.object.0), "offered twice");
+                    linked.push(link.object);
+                }
+                ReceiverEvent::Complete(object) if self.source.links.contains(&object.0) => {}
                 ReceiverEvent::Complete(object) => completed.push(object),
                 ReceiverEvent::Cancelled { object, fault } => cancelled.push((object, fault)),
                 ReceiverEvent::Settled => {
@@ -574,6 +597,10 @@ impl<
                 let delay = self.storage_delay();
                 self.later(delay, Task::Decide(object));
             }
+        }
+        for object in linked {
+            let delay = self.storage_delay();
+            self.later(delay, Task::Link(object));
         }
         for (object, fault) in cancelled {
             assert!(self.cancelled.insert(object.0), "cancelled twice");
@@ -621,6 +648,16 @@ impl<
                 }
                 Some(missing) => self.receiver.decide(object, Decision::Resume(missing)),
                 None => self.receiver.decide(object, Decision::Go),
+            },
+            Task::Link(object) => match object.0 % 3 {
+                0 => self.receiver.handle_result(object, None),
+                1 => self
+                    .receiver
+                    .handle_result(object, Some(Fault::NoPermissions)),
+                _ => {
+                    self.skips.insert(object.0);
+                    self.receiver.handle_skip(object);
+                }
             },
             Task::PollSender => {}
         }

@@ -12,7 +12,9 @@ use fasp_core::control::framing::RawMessage;
 use fasp_core::control::{ControlMessage, Hello};
 use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::responder::{self, Accepted, Proposal, ServerLimits, ServerSide};
+use fasp_core::negotiation::responder::{
+    self, Accepted, Proposal, RateRules, ServerLimits, ServerSide,
+};
 use fasp_core::negotiation::{Capabilities, DEFAULT_TARGET_RATE, RatePolicy};
 use fasp_core::sender::PathTrust;
 use fasp_core::time::Instant;
@@ -134,7 +136,8 @@ impl<
         ground: &mut Ground<'_, '_, S, H>,
     ) {
         let outcome = match message.decode() {
-            Ok(Some(ControlMessage::KeepAlive) | None) => Ok(()),
+            // An appliance has no log that could keep labels.
+            Ok(Some(ControlMessage::KeepAlive | ControlMessage::Label(_)) | None) => Ok(()),
             Ok(Some(ControlMessage::Sources { paths, more })) => {
                 let all_fit = paths.iter().all(|path| self.sources.push(path));
                 if !all_fit {
@@ -223,11 +226,14 @@ impl<
             policies: &RatePolicy::ALL,
             target_rate_cap: configuration.target_rate_cap,
             default_target_rate: DEFAULT_TARGET_RATE,
+            rate_rules: RateRules::FREE,
             max_resume: ResumeLevel::Attributes,
             preserve: Preserve {
                 modification_times: true,
                 ..Preserve::default()
             },
+            checksums: false,
+            default_checksum: None,
             capabilities: Capabilities {
                 max_datagram: largest,
                 report_size: largest.min(1_440),
@@ -287,6 +293,10 @@ const HELLO: u8 = 0x01;
 fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
     if hello.overwrite != OverwriteRule::Diff {
         let text = "this appliance only overwrites what differs";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
+    if hello.flags.selects {
+        let text = "this appliance sends what it is asked for whole: no filters, file lists, source base or -@";
         return Err(No::new(Fault::BadConfiguration, text));
     }
     if hello.flags.saves_old || hello.flags.deletes {

@@ -81,6 +81,8 @@ struct ZeroRun {
 enum Told {
     Connected,
     Offered(Offer),
+    /// A symbolic link, which this storage does not have.
+    Linked(ObjectId),
     Complete(ObjectId),
     Cancelled(ObjectId, Fault),
     Settled,
@@ -188,6 +190,7 @@ impl<S: Storage, const WORDS: usize, const OBJECTS: usize, const GAPS: usize, co
                 Some(ReceiverEvent::Offered(record)) => {
                     Told::Offered(Offer::new(&record, &self.destination))
                 }
+                Some(ReceiverEvent::Linked(link)) => Told::Linked(link.object),
                 Some(ReceiverEvent::Complete(object)) => Told::Complete(object),
                 Some(ReceiverEvent::Cancelled { object, fault }) => Told::Cancelled(object, fault),
                 Some(ReceiverEvent::Settled) => Told::Settled,
@@ -197,6 +200,7 @@ impl<S: Storage, const WORDS: usize, const OBJECTS: usize, const GAPS: usize, co
             match told {
                 Told::Connected => self.news.connected = true,
                 Told::Offered(offer) => self.take_offer(now, &offer, ground, outbox),
+                Told::Linked(object) => self.receiver.handle_skip(object),
                 Told::Complete(object) => {
                     // There are as many places as objects, and each completes once.
                     let _ = self.completed.push(object);

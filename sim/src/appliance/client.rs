@@ -3,7 +3,7 @@
 use fasp_core::control::choices::TransferDirection;
 use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
 use fasp_core::control::framing::{Deframer, PREAMBLE};
-use fasp_core::control::{ControlMessage, SourcePaths, Summary};
+use fasp_core::control::{ControlMessage, RecordTerms, SourcePaths, Summary};
 use fasp_core::crypto::{KeySchedule, Role, SessionSecret};
 use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::negotiation::Capabilities;
@@ -403,9 +403,11 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         create_destination: false,
         measures: false,
         renames_again: false,
+        selects: false,
         saves_old: false,
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
+        records: RecordTerms::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

@@ -1,7 +1,8 @@
-//! The options of this version, as the parser and the help text know them.
+//! The options of this version, as the parser, the help, the manual page and the shells know them.
 //!
-//! One table for both, so the help cannot promise what the parser does not know. Values arrive
-//! as raw words; what they mean is decided in `interpretation`.
+//! One table for all, so that no text can promise what the parser does not know. Values arrive
+//! as raw words; what they mean is decided in `interpretation`. What few people need is hidden from the short
+//! help and shown by `-hh`.
 //!
 //! Source: names and meanings from the public option table; order and groups follow the public
 //! structure of the original help.
@@ -9,10 +10,12 @@
 mod after_transfer;
 mod attributes;
 mod overwrite;
+mod records;
+mod selection;
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, Command, ValueHint, value_parser};
 
 use super::later_options;
 use super::version::ASCP_VERSION;
@@ -42,6 +45,7 @@ const AFTER_HELP: &str = "\
 Environment:
   ASPERA_SCP_PASS   password, or passphrase of the private key
   ASPERA_SCP_KEY    text of a private key, instead of -i
+  ASPERA_SCP_COOKIE words for the logs of both sides
 
 RATE is in bits per second with K, M or G (powers of 1000), such as 300M or 1.5G;
 a bare number counts Kbit/s. For -l and -m it may also be in percent, such as 80P,
@@ -52,32 +56,85 @@ The last of repeated options counts. What follows -- is never an option.
 Exit status: 0 all files transferred, 1 failure, 112 no arguments,
 130 stopped by Ctrl-C.";
 
+/// What `-hh` is called between `words` and the parser.
+pub(super) const FULL_HELP: &str = "--full-help";
+
 /// The parser.
 pub(super) fn command() -> Command {
+    bare()
+        .help_template(TEMPLATE)
+        .args(visible_args())
+        .args(later_options::hidden_args())
+        .arg(
+            Arg::new("full-help")
+                .long(FULL_HELP.trim_start_matches('-'))
+                .action(ArgAction::HelpShort)
+                .hide(true),
+        )
+        .arg(flag("server").long("server").hide(true))
+        .arg(operands().hide(true))
+}
+
+/// The help with the options that few people need (`-hh`).
+pub(super) fn full_help() -> String {
+    // Some names are so long that nothing fits beside them.
+    let command = bare().help_template(TEMPLATE).next_line_help(true);
+    let mut command = command.args(shown_everywhere()).arg(operands().hide(true));
+    command.render_help().to_string()
+}
+
+/// The options for the manual page and the completions of shells: all that can be used, and no others.
+pub(super) fn documented() -> Command {
+    bare()
+        .about(
+            "Copies files and folders to or from another computer, over UDP after a login by SSH",
+        )
+        .override_usage("ascp [OPTION]... SRC... DEST")
+        .args(shown_everywhere())
+        .arg(
+            operands()
+                .value_name("SRC... DEST")
+                .value_hint(ValueHint::AnyPath)
+                .help("Sources and destination; one side is [[user@]host:]PATH"),
+        )
+}
+
+fn bare() -> Command {
     Command::new("ascp")
         .version(ASCP_VERSION)
-        .help_template(TEMPLATE)
         .after_help(AFTER_HELP)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)
-        .args(general_args())
-        .args(file_args())
-        .args(overwrite::args())
-        .args(after_transfer::args())
-        .args(attributes::args())
-        .args(rate_args())
-        .args(connection_args())
-        .args(log_args())
-        .args(legacy_args())
-        .args(later_options::hidden_args())
-        .arg(flag("server").long("server").hide(true))
-        .arg(
-            Arg::new("operands")
-                .num_args(0..)
-                .hide(true)
-                .value_parser(value_parser!(OsString)),
-        )
+}
+
+fn visible_args() -> Vec<Arg> {
+    [
+        general_args(),
+        file_args(),
+        selection::args(),
+        overwrite::args(),
+        after_transfer::args(),
+        attributes::args(),
+        rate_args(),
+        connection_args(),
+        log_args(),
+        records::args(),
+        legacy_args(),
+    ]
+    .concat()
+}
+
+fn shown_everywhere() -> impl Iterator<Item = Arg> {
+    visible_args()
+        .into_iter()
+        .map(|arg| arg.hide_short_help(false))
+}
+
+fn operands() -> Arg {
+    Arg::new("operands")
+        .num_args(0..)
+        .value_parser(value_parser!(OsString))
 }
 
 fn flag(id: &'static str) -> Arg {
@@ -111,7 +168,7 @@ fn general_args() -> Vec<Arg> {
                 .short('h')
                 .long("help")
                 .action(ArgAction::HelpShort)
-                .help("Show this help"),
+                .help("Show this help; -hh shows the rare options too"),
             Arg::new("version")
                 .short('A')
                 .long("version")
@@ -158,13 +215,13 @@ fn rate_args() -> Vec<Arg> {
             value("measure", "r|f")
                 .short('w')
                 .help("Measure the bandwidth first, from (r) or to (f) the\nserver; without files nothing else is done"),
-            value("probe-rate", "RATE")
+            rare(value("probe-rate", "RATE"))
                 .short('K')
                 .help("How fast -w measures (default: 100, in Kbit/s)"),
-            value("datagram-size", "BYTES")
+            rare(value("datagram-size", "BYTES"))
                 .short('Z')
                 .help("Datagram size, 296 to 65507 (default: probed)"),
-            value("report-size", "BYTES")
+            rare(value("report-size", "BYTES"))
                 .short('X')
                 .help("Retransmission request, 128 to 1440 (default)"),
         ],
@@ -201,7 +258,7 @@ fn connection_args() -> Vec<Arg> {
             flag("no-encryption")
                 .short('T')
                 .help("Do not encrypt the data; same as -c none"),
-            value("check-sshfp", "SHA1")
+            rare(value("check-sshfp", "SHA1"))
                 .long("check-sshfp")
                 .help("Required fingerprint of the SSH host key, in hex"),
         ],
@@ -220,9 +277,9 @@ fn log_args() -> Vec<Arg> {
                 .short('D')
                 .action(ArgAction::Count)
                 .help("Debug log; -DD and -DDD tell more"),
-            value("log", "DIR")
+            value("log", "DIR[:SIZE]")
                 .short('L')
-                .help("Log to DIR/aspera-scp-transfer.log;\n-L- logs to standard error"),
+                .help("Log to DIR/aspera-scp-transfer.log, renamed at 10 MB\nor at :SIZE behind DIR; -L- logs to standard error"),
         ],
     )
 }
@@ -235,7 +292,7 @@ fn legacy_args() -> Vec<Arg> {
             flag("adaptive")
                 .short('Q')
                 .help("Same as --policy=fair; -QQ is --policy=low"),
-            flag("recursive")
+            rare(flag("recursive"))
                 .short('r')
                 .help("Changes nothing: folders are always sent whole"),
         ],

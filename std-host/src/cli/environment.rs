@@ -3,7 +3,7 @@
 //! Reads; decides nothing. Tests give their own [`Environment`], so no test changes the
 //! process's variables.
 //!
-//! Source: `ASPERA_SCP_PASS` and `ASPERA_SCP_KEY` are public names of the original program.
+//! Source: `ASPERA_SCP_PASS`, `ASPERA_SCP_KEY` and `ASPERA_SCP_COOKIE` are public names of the original program.
 //! Other `ASPERA_*` variables are not read, as public callers expect.
 
 use std::ffi::OsString;
@@ -20,6 +20,9 @@ pub const PASSWORD_VARIABLE: &str = "ASPERA_SCP_PASS";
 
 /// The text of a private key, instead of a key file.
 pub const KEY_VARIABLE: &str = "ASPERA_SCP_KEY";
+
+/// Words for the logs of both sides.
+pub const COOKIE_VARIABLE: &str = "ASPERA_SCP_COOKIE";
 
 /// Variables that a child process must not inherit.
 pub const SECRET_VARIABLES: [&str; 2] = [PASSWORD_VARIABLE, KEY_VARIABLE];

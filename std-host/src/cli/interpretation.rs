@@ -8,6 +8,8 @@
 mod after_transfer;
 mod attributes;
 mod overwrite;
+mod records;
+mod selection;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -19,19 +21,22 @@ use clap::parser::ValueSource;
 use fasp_core::fault::Fault;
 
 use super::environment::{self, Environment, KEY_VARIABLE, PASSWORD_VARIABLE};
-use super::later_options::unavailable;
 use super::operand;
 use super::quantity::{self, QuantityError};
-use super::route::{self, Named, Route};
+use super::route::{self, Named, Needs, Route};
 use super::settings::{
-    CipherWish, DEFAULT_PROBE_RATE_BPS, DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT,
-    Direction, LogTarget, MeasureWish, PolicyWish, RateWish, RemoteHost, ServerModeSettings,
+    AfterTransferWishes, CipherWish, DEFAULT_LOG_BYTES, DEFAULT_PROBE_RATE_BPS,
+    DEFAULT_REPORT_SIZE, DEFAULT_SSH_PORT, DEFAULT_UDP_PORT, Direction, LogTarget, MeasureWish,
+    OverwriteWishes, PolicyWish, RateWish, RemoteHost, SelectionWishes, ServerModeSettings,
     TransferSettings,
 };
 use super::terminal::redacted;
 use crate::failure::{Failure, Outcome};
 
 const MAX_DEBUG_LEVEL: u8 = 3;
+/// A log file of a terabyte is a mistyped one.
+const MOST_LOG_BYTES: u64 = 1 << 40;
+const LEAST_LOG_BYTES: u64 = 4_096;
 /// A year: more is a mistyped number.
 const MOST_RETRY_SECONDS: u64 = 31_536_000;
 
@@ -51,17 +56,29 @@ pub(super) fn transfer(
         .unwrap_or_default()
         .map(OsString::as_os_str)
         .collect();
-    let route = route::route(&operands, &named(matches)?, measure.is_some())?;
+    let selection = selection::wishes(matches)?;
+    let needs = Needs {
+        files: measure.is_none(),
+        list: selection.list.as_ref().map(|list| list_option(list.pairs)),
+    };
+    let mut route = route::route(&operands, &named(matches)?, &needs)?;
+    selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     let overwriting = overwrite::wishes(matches, &route)?;
+    let afterwards = after_transfer::wishes(matches)?;
+    let records = records::records(matches, environment)?;
+    check_together(&selection, &overwriting, &afterwards, route.direction)?;
+    let mut notes = overwrite::notes(&overwriting, route.direction);
+    notes.extend(attributes::notes(matches));
+    if records.job_size && selection.list.is_some() {
+        notes.push("--precalculate-job-size does not count the sources of a list".to_owned());
+    }
     Ok(TransferSettings {
-        notes: overwrite::notes(&overwriting, route.direction)
-            .into_iter()
-            .chain(attributes::notes(matches))
-            .collect(),
+        notes,
         direction: route.direction,
         remote: remote_host(&route, environment)?,
         sources: route.sources,
+        selection,
         destination: route.destination,
         ssh_port: number(matches, "ssh-port", "-P", 1, 65535)?.unwrap_or(DEFAULT_SSH_PORT),
         udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
@@ -78,7 +95,7 @@ pub(super) fn transfer(
         resume_level: resume_level(matches)?,
         overwriting,
         attributes: attributes::wishes(matches)?,
-        afterwards: after_transfer::wishes(matches)?,
+        afterwards,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
         preserve_times: matches.get_flag("preserve-times"),
@@ -90,7 +107,35 @@ pub(super) fn transfer(
         report_size: number(matches, "report-size", "-X", 128, 1440)?
             .unwrap_or(DEFAULT_REPORT_SIZE),
         ipv6,
+        records,
     })
+}
+
+/// What options of different rooms say about one another.
+fn check_together(
+    selection: &SelectionWishes,
+    overwriting: &OverwriteWishes,
+    afterwards: &AfterTransferWishes,
+    direction: Direction,
+) -> Outcome<()> {
+    if overwriting.deletes && direction == Direction::Send && !selection.rules.is_empty() {
+        return Err(usage(
+            "options --delete-before-transfer and -E or -N cannot be used together in an upload: \
+             the server does not know what to spare",
+        ));
+    }
+    if overwriting.deletes && selection.base.is_some() {
+        return Err(usage(
+            "options --delete-before-transfer and --src-base exclude each other",
+        ));
+    }
+    let scans = afterwards.removed.remove_empty_folders;
+    if scans && selection.list.is_some() && selection.base.is_none() {
+        return Err(usage(
+            "option --remove-empty-directories needs --src-base where the sources are in a list",
+        ));
+    }
+    Ok(())
 }
 
 /// The settings of `ascp --server`.
@@ -111,6 +156,14 @@ pub(super) fn server_mode(matches: &ArgMatches) -> Outcome<ServerModeSettings> {
             log: log_target(matches)?,
             debug_level: debug_level(matches),
         }),
+    }
+}
+
+const fn list_option(pairs: bool) -> &'static str {
+    if pairs {
+        "--file-pair-list"
+    } else {
+        "--file-list"
     }
 }
 
@@ -291,22 +344,40 @@ fn log_target(matches: &ArgMatches) -> Outcome<LogTarget> {
             Err(usage("option -L needs a folder, or - for the terminal"))
         }
         Some(word) if word == "-" => Ok(LogTarget::Stderr),
-        Some(word) if has_size(word.as_bytes()) => Err(unavailable("-L DIR:SIZE")),
-        Some(word) => Ok(LogTarget::Directory(PathBuf::from(word))),
+        Some(word) => {
+            let (folder, most_bytes) = match sized_folder(word.as_bytes()) {
+                Some((folder, size)) => (
+                    OsStr::from_bytes(folder),
+                    quantity::byte_count(size, MOST_LOG_BYTES)
+                        .map_err(|error| judged("-L", &error))?,
+                ),
+                None => (word.as_os_str(), DEFAULT_LOG_BYTES),
+            };
+            if folder.is_empty() || most_bytes < LEAST_LOG_BYTES {
+                return Err(usage(
+                    "option -L needs a folder, and a size of at least 4K if there is one",
+                ));
+            }
+            Ok(LogTarget::Directory {
+                folder: PathBuf::from(folder),
+                most_bytes,
+            })
+        }
     }
 }
 
-/// Whether the folder carries a log size, as in `-L logs:10M`.
-fn has_size(word: &[u8]) -> bool {
-    let Some(colon) = word.iter().rposition(|byte| *byte == b':') else {
-        return false;
-    };
-    let size = word.get(colon + 1..).unwrap_or_default();
+/// A folder that carries a log size, as in `-L logs:10M`, and the size.
+fn sized_folder(word: &[u8]) -> Option<(&[u8], &str)> {
+    let colon = word.iter().rposition(|byte| *byte == b':')?;
+    let size = word.get(colon + 1..)?;
     let digits = match size {
         [digits @ .., b'G' | b'g' | b'M' | b'm' | b'K' | b'k'] => digits,
         digits => digits,
     };
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some((word.get(..colon)?, std::str::from_utf8(size).ok()?))
 }
 
 /// The key files, each bare name that is not in the working folder looked up in `~/.ssh`.

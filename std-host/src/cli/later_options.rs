@@ -48,28 +48,13 @@ const fn value_unless(name: &'static str, no_change: &'static str) -> LaterOptio
 
 #[rustfmt::skip]
 const LATER: &[LaterOption] = &[
-    value("-@"), value("-C"), value("-E"), value("-G"), value("-I"), value("-M"),
-    value("-N"), value("-R"), value("-S"), value("-W"), value("-Y"), value("-e"), value("-f"),
-    value("-g"), value("-t"), value("-u"), value("-x"),
-    value_unless("-j", "0"), value_unless("-y", "0"),
-    flag("--allow-password-prompt"), flag("--apply-local-docroot"),
-    flag("--dest64"),
-    value("--exclude-newer-than"), value("--exclude-older-than"),
-    flag("--fail-bad-filepass"), flag("--faspmgr-io"),
-    value_unless("--file-checksum", "none"), value("--file-crypt"), value("--file-list"),
-    value_unless("--file-manifest", "none"), value("--file-manifest-path"),
-    value("--file-manifest-inprogress-suffix"), value("--file-pair-list"),
-    flag("--ignore-host-key"), flag("--keepalive"),
+    value("-C"), value("-I"), value("-M"), value("-W"), value("-Y"), value("-e"), value("-f"),
+    value("-t"), value("-x"), value_unless("-j", "0"), value_unless("-y", "0"),
+    flag("--allow-password-prompt"), flag("--apply-local-docroot"), flag("--fail-bad-filepass"),
+    flag("--faspmgr-io"), value("--file-crypt"), flag("--ignore-host-key"), flag("--keepalive"),
     value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
-    flag("--no-write"),
-    flag("--precalculate-job-size"), flag("--precalculate-disable"),
-
-
-    value("--proxy"),
-    flag("--skip-dir-traversal-dupes"),
-    flag("--skip-special-files"), value("--source-prefix"), value("--source-prefix64"),
-    value("--src-base"), value("--src-base64"), flag("--ssh"), value("--ssh-arg"),
-    value("--symbolic-links"), value("--tags"), value("--tags64"), flag("--ws-connect"),
+    flag("--no-write"), value("--proxy"), flag("--ssh"), value("--ssh-arg"),
+    flag("--ws-connect"),
 ];
 
 /// Long options that are typed with a single dash, and what they are called here.

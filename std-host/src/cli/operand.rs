@@ -11,6 +11,7 @@ use fasp_core::fault::Fault;
 use super::secret::Secret;
 use super::terminal::{printable, redacted};
 use crate::failure::{Failure, Outcome};
+use crate::storage::faux::is_faux;
 
 /// Who logs in where, as far as one operand says it.
 #[derive(Clone, Debug)]
@@ -36,11 +37,11 @@ struct Parts<'a> {
     path: &'a [u8],
 }
 
+/// Standard input and output, which are always on this side.
+const STREAMS: [&[u8]; 2] = [b"stdio://", b"stdio-tar://"];
+
 /// Address schemes that name storage or streams instead of a host.
-const SCHEMES: [&str; 13] = [
-    "faux",
-    "stdio",
-    "stdio-tar",
+const SCHEMES: [&str; 10] = [
     "file",
     "s3",
     "azu",
@@ -61,6 +62,10 @@ impl Operand {
     /// [`Fault::Usage`] for an empty word, an empty or impossible host or user, or a scheme.
     pub(super) fn parse(word: &[u8]) -> Outcome<Self> {
         refuse_scheme(word)?;
+        let is_stream = STREAMS.iter().any(|stream| word.starts_with(stream));
+        if is_stream || is_faux(word) {
+            return local_path(word).map(Self::Local);
+        }
         match split(word) {
             None => local_path(word).map(Self::Local),
             Some(parts) => {
@@ -323,17 +328,29 @@ mod tests {
 
     #[test]
     fn a_scheme_is_not_taken_for_a_host() {
-        for word in [
-            "faux:///f?1k",
-            "stdio://",
-            "stdio-tar://",
-            "S3://b/k",
-            "file:///f",
-        ] {
+        for word in ["S3://b/k", "file:///f"] {
             let failure = Operand::parse(word.as_bytes()).unwrap_err();
             assert!(failure.text.contains("not available"), "{}", failure.text);
         }
         assert_eq!(remote("files://x").0, "files");
+    }
+
+    #[test]
+    fn streams_and_made_up_files_are_on_this_side_without_a_host() {
+        for word in [
+            "faux:///f?1k",
+            "faux://",
+            "stdio://",
+            "stdio:///f?3",
+            "stdio-tar://",
+        ] {
+            let Operand::Local(path) = Operand::parse(word.as_bytes()).unwrap() else {
+                panic!("{word} was taken for a remote path");
+            };
+            assert_eq!(path, word.as_bytes());
+        }
+        let (host, _, _, path) = remote("u@h:faux:///f?1k");
+        assert_eq!((host.as_str(), path.as_str()), ("h", "faux:///f?1k"));
     }
 
     #[test]

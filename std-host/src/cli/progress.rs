@@ -37,10 +37,12 @@ pub enum FileState<'a> {
 }
 
 /// What one progress line says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ProgressFacts<'a> {
     /// The file, as raw bytes.
     pub name: &'a [u8],
+    /// What is said behind the name of the whole job, if there is room; may be empty.
+    pub counts: String,
     /// Bytes of it that are across.
     pub bytes_done: u64,
     /// Its size in bytes.
@@ -72,7 +74,7 @@ pub struct Completion {
 #[must_use]
 pub fn progress_line(facts: &ProgressFacts<'_>, width: usize) -> String {
     let name_width = width.saturating_sub(COLUMNS_AFTER_NAME).max(NARROWEST_NAME);
-    let name = padded(&printable(facts.name), name_width);
+    let name = named(facts, name_width);
     let percent = percent(facts);
     let size = size(facts.bytes_done);
     let start = format!("{name} {percent:>3}% {size}");
@@ -89,6 +91,18 @@ pub fn progress_line(facts: &ProgressFacts<'_>, width: usize) -> String {
             format!("{start} {}{:>9}    ", rate(facts.rate_bps), time(took))
         }
     }
+}
+
+/// The name and the counts behind it in exactly `width` columns; without the counts where hardly a name would be left.
+fn named(facts: &ProgressFacts<'_>, width: usize) -> String {
+    let name = printable(facts.name);
+    let counts = facts.counts.chars().count() + 3;
+    if facts.counts.is_empty() || counts + NARROWEST_NAME > width {
+        return padded(&name, width);
+    }
+    let used: usize = name.chars().map(columns).sum();
+    let name = padded(&name, used.min(width - counts));
+    padded(&format!("{name} ({})", facts.counts), width)
 }
 
 /// The two lines at the end of a session that transferred what it could.

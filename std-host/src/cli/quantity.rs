@@ -13,7 +13,7 @@ use super::terminal::redacted;
 
 /// Why a quantity cannot be used. Shown after the option's name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum QuantityError {
+pub(crate) enum QuantityError {
     /// More of a link than there is.
     BeyondLink(String),
     /// Not a rate.
@@ -22,6 +22,8 @@ pub(super) enum QuantityError {
     TooFast(String),
     /// Not a whole number of the range.
     OutOfRange(String, u64, u64),
+    /// Not a number of bytes up to the most.
+    NotASize(String, u64),
     /// Not a SHA-1 fingerprint.
     NotAFingerprint(String),
 }
@@ -42,6 +44,10 @@ impl fmt::Display for QuantityError {
             Self::OutOfRange(text, low, high) => {
                 write!(f, "'{text}' is not a whole number from {low} to {high}")
             }
+            Self::NotASize(text, most) => write!(
+                f,
+                "'{text}' is not a number of bytes from 1 to {most}; write a number and K or M, such as 256K"
+            ),
             Self::NotAFingerprint(text) => write!(
                 f,
                 "'{text}' is not a SHA-1 fingerprint of 40 hexadecimal digits"
@@ -74,7 +80,7 @@ pub(super) fn rate(text: &str) -> Result<RateWish, QuantityError> {
 /// Bits per second of `300m`, `1.5G` or `10000` (Kbit/s); surrounding blanks do not count.
 ///
 /// Fractions of a bit are dropped.
-pub(super) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
+pub(crate) fn rate_bps(text: &str) -> Result<u64, QuantityError> {
     let text = text.trim();
     let (number, unit) = match text.as_bytes().last() {
         Some(b'G' | b'g') => (text.get(..text.len() - 1), 1_000_000_000_u128),
@@ -114,6 +120,23 @@ pub(super) fn number_in(text: &str, low: u64, high: u64) -> Result<u64, Quantity
     number.ok_or_else(|| QuantityError::OutOfRange(redacted(text.as_bytes()), low, high))
 }
 
+/// A number of bytes from 1 to `most`, with K, M or G for powers of 1024 and decimals; surrounding blanks do not count.
+pub(super) fn byte_count(text: &str, most: u64) -> Result<u64, QuantityError> {
+    let text = text.trim();
+    let wrong = || QuantityError::NotASize(redacted_percent(text), most);
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'G' | b'g') => (text.get(..text.len() - 1), 1 << 30),
+        Some(b'M' | b'm') => (text.get(..text.len() - 1), 1 << 20),
+        Some(b'K' | b'k') => (text.get(..text.len() - 1), 1 << 10),
+        _ => (Some(text), 1),
+    };
+    let bytes = scaled(number.unwrap_or_default(), unit, text).map_err(|_| wrong())?;
+    bytes
+        .and_then(|bytes| u64::try_from(bytes).ok())
+        .filter(|bytes| (1..=most).contains(bytes))
+        .ok_or_else(wrong)
+}
+
 /// The 20 bytes of a SHA-1 fingerprint; colons between the digits do not count.
 pub(super) fn sha1_fingerprint(text: &str) -> Result<[u8; 20], QuantityError> {
     let text = text.trim();
@@ -142,15 +165,15 @@ fn digits(text: &str) -> Option<u128> {
     text.parse().ok()
 }
 
-/// `unit` × 0.`fraction`, rounded down; digits beyond the unit's own precision do not count.
+/// `unit` × 0.`fraction`, rounded down; digits behind the eighteenth do not count.
 fn fraction_of(unit: u128, fraction: &str) -> u128 {
-    let mut place = unit;
-    let mut sum = 0;
-    for digit in fraction.bytes() {
-        place /= 10;
-        sum += place * u128::from(digit.saturating_sub(b'0'));
+    let mut whole = 1;
+    let mut part = 0;
+    for digit in fraction.bytes().take(18) {
+        whole *= 10;
+        part = part * 10 + u128::from(digit.saturating_sub(b'0'));
     }
-    sum
+    unit * part / whole
 }
 
 fn nibble(digit: u8) -> Option<u8> {
@@ -251,6 +274,21 @@ mod tests {
         assert_eq!(number_in("65535", 1, 65535), Ok(65535));
         for text in ["0", "65536", "", "-1", "+1", "1x", "99999999999999999999"] {
             assert!(number_in(text, 1, 65535).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_with_powers_of_1024() {
+        for (text, bytes) in [
+            ("123", 123),
+            (" 256K", 262_144),
+            ("1.5m", 1_572_864),
+            ("476M", 499_122_176),
+        ] {
+            assert_eq!(byte_count(text, 500_000_000), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "K", "501M", "-1", "1T", "9999999999999999999999G"] {
+            assert!(byte_count(text, 500_000_000).is_err(), "{text}");
         }
     }
 

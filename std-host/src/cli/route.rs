@@ -23,6 +23,15 @@ pub(super) struct Named {
     pub(super) user: Option<String>,
 }
 
+/// What a command line must name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    /// Files; without them a host alone is enough.
+    pub(super) files: bool,
+    /// The sources are in a list, which this option names.
+    pub(super) list: Option<&'static str>,
+}
+
 /// From where to where.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
@@ -32,15 +41,19 @@ pub(super) struct Route {
     pub(super) destination: Vec<u8>,
 }
 
-/// Decides the direction and sorts the operands; the last one is the destination. With `needs_no_files` a
-/// host alone is enough: there are no sources then.
+/// Decides the direction and sorts the operands; the last one is the destination. With a list the others are ignored.
 ///
 /// # Errors
 ///
 /// [`Fault::Usage`] with a sentence that says how to write it.
-pub(super) fn route(operands: &[&OsStr], named: &Named, needs_no_files: bool) -> Outcome<Route> {
+pub(super) fn route(operands: &[&OsStr], named: &Named, needs: &Needs) -> Outcome<Route> {
     operands.iter().try_for_each(|word| refuse_odd_dash(word))?;
-    if needs_no_files && let Some(route) = host_alone(operands, named)? {
+    if let Some(option) = needs.list {
+        return with_list(option, operands, named);
+    }
+    if !needs.files
+        && let Some(route) = host_alone(operands, named)?
+    {
         return Ok(route);
     }
     let Some((destination, sources)) = operands.split_last() else {
@@ -58,6 +71,21 @@ pub(super) fn route(operands: &[&OsStr], named: &Named, needs_no_files: bool) ->
         (None, Some(_)) => Err(usage("option --host needs --mode=send or --mode=recv")),
         (None, None) => from_operands(named, sources, destination),
     }
+}
+
+/// The sources are in a list: the direction and the host have options of their own, and one operand is the destination.
+fn with_list(option: &str, operands: &[&OsStr], named: &Named) -> Outcome<Route> {
+    let (Some(direction), Some(host)) = (named.direction, &named.host) else {
+        return Err(usage(format!(
+            "option {option} needs --mode=send or --mode=recv, and --host"
+        )));
+    };
+    let Some(destination) = operands.last() else {
+        return Err(usage(format!(
+            "option {option} names the sources; give the destination, a folder"
+        )));
+    };
+    with_host(direction, host, named, &[], destination)
 }
 
 /// A host without files: one operand that names it (its path means nothing), or `--host` and no operand.

@@ -9,6 +9,8 @@
 mod after_transfer;
 mod attributes;
 mod overwrite;
+mod records;
+mod selection;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +19,10 @@ use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
 pub use overwrite::{OverwriteRule, OverwriteWishes};
+pub use records::{
+    DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
+};
+pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
 /// The TCP port of SSH.
 pub const DEFAULT_SSH_PORT: u16 = 22;
@@ -99,6 +105,9 @@ pub enum CipherWish {
     Aes256Gcm,
 }
 
+/// Bytes of a log file when `-L` names no size.
+pub const DEFAULT_LOG_BYTES: u64 = 10 << 20;
+
 /// Where the log goes (`-L`).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum LogTarget {
@@ -108,7 +117,12 @@ pub enum LogTarget {
     /// `-L-`: standard error.
     Stderr,
     /// `-L DIR`: the file `aspera-scp-transfer.log` in this folder.
-    Directory(PathBuf),
+    Directory {
+        /// The folder.
+        folder: PathBuf,
+        /// Bytes at which the file is renamed and a new one begun.
+        most_bytes: u64,
+    },
 }
 
 /// The other computer and how to log in there.
@@ -132,9 +146,11 @@ pub struct TransferSettings {
     pub direction: Direction,
     /// The other computer.
     pub remote: RemoteHost,
-    /// Source paths as raw bytes, in the order given; no path is empty, and without a source the path is
-    /// only measured.
+    /// Source paths as raw bytes, in the order given; no path is empty, and without a source and a list of them
+    /// the path is only measured.
     pub sources: Vec<Vec<u8>>,
+    /// Which files go, under which names.
+    pub selection: SelectionWishes,
     /// Destination path as raw bytes; `.` where the remote path was left empty.
     pub destination: Vec<u8>,
     /// TCP port of SSH (`-P`).
@@ -185,9 +201,34 @@ pub struct TransferSettings {
     pub report_size: u16,
     /// IPv6 was asked for (`-6`) or the host is an IPv6 address.
     pub ipv6: bool,
+    /// Checksums, manifest, labels and block sizes.
+    pub records: RecordWishes,
 }
 
 impl TransferSettings {
+    /// No files go: the path is measured and that is all.
+    #[must_use]
+    pub const fn only_measures(&self) -> bool {
+        self.sources.is_empty() && self.selection.list.is_none()
+    }
+
+    /// Sources as the destination counts them: those of a list are many.
+    #[must_use]
+    pub fn source_count(&self) -> u32 {
+        match self.selection.list {
+            Some(_) => u32::MAX,
+            None => u32::try_from(self.sources.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The destination is a folder, to be made if it is missing: `-d`, or a list, or a single source that keeps folders
+    /// of its path.
+    #[must_use]
+    pub fn makes_destination(&self) -> bool {
+        let keeps_folders = self.selection.base.is_some() && self.sources.len() == 1;
+        self.create_destination || self.selection.list.is_some() || keeps_folders
+    }
+
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the
     /// steps of connecting and logging in are.
     #[must_use]

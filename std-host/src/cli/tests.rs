@@ -3,8 +3,10 @@
 mod after_transfer;
 mod attributes;
 mod overwriting;
+mod records;
 mod refusals;
 mod scripts;
+mod selecting;
 mod texts;
 
 use std::ffi::OsString;

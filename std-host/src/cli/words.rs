@@ -13,6 +13,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use clap::{Arg, Command};
 
+use super::command::FULL_HELP;
 use super::later_options::SINGLE_DASH;
 
 /// The words of the command line, one option a word and every value a word of its own.
@@ -68,6 +69,12 @@ fn push_bundle(words: &mut Vec<OsString>, bundle: &[u8], command: &Command) -> b
             }
             b'Q' => words.push("--policy=fair".into()),
             b'T' => words.extend(["-c".into(), "none".into()]),
+            b'h' if rest.first() == Some(&b'h') => {
+                while let [b'h', more @ ..] = rest {
+                    rest = more;
+                }
+                words.push(FULL_HELP.into());
+            }
             _ if takes_value(command, |arg| arg.get_short() == Some(char::from(letter))) => {
                 words.push(OsString::from_vec(vec![b'-', letter]));
                 return push_attached(words, rest);
@@ -117,7 +124,7 @@ mod tests {
     #[test]
     fn every_joined_spelling_comes_apart() {
         let fair = "--policy=fair";
-        let table: [(&[&str], &[&str]); 17] = [
+        let table: [(&[&str], &[&str]); 19] = [
             (&["-QT"], &[fair, "-c", "none"]),
             (&["-QTk1"], &[fair, "-c", "none", "-k", "1"]),
             (&["-pQTk1"], &["-p", fair, "-c", "none", "-k", "1"]),
@@ -134,6 +141,8 @@ mod tests {
             (&["-DDL-"], &["-D", "-D", "-L", "-"]),
             (&["-L", "-", "-"], &["-L", "-", "-"]),
             (&["-SSH"], &["--ssh"]),
+            (&["-hh"], &["--full-help"]),
+            (&["-Thh"], &["-c", "none", "--full-help"]),
             (&["a", "--", "-QT", "--x"], &["a", "--", "-QT", "--x"]),
         ];
         for (typed, separate_words) in table {

@@ -14,13 +14,13 @@ use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
     AfterTransferWishes, AttributeWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish,
-    RateWish, TransferSettings,
+    RateWish, SelectionWishes, TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
 use crate::failure::{Failure, Outcome};
-use crate::session::{Observer, Session, Side};
+use crate::session::{Observer, RateBounds, Session, Side};
 
 /// Nobody watches the files of a session that has none.
 struct NoFiles;
@@ -54,7 +54,7 @@ pub(super) async fn measure(
         watch.say(&line);
     }
     match bandwidth.capacity {
-        None if settings.sources.is_empty() => Err(Fault::BandwidthMeasurement.into()),
+        None if settings.only_measures() => Err(Fault::BandwidthMeasurement.into()),
         _ => Ok(()),
     }
 }
@@ -68,6 +68,7 @@ async fn run(
     let settings = TransferSettings {
         direction: wish.direction,
         sources: Vec::new(),
+        selection: SelectionWishes::default(),
         destination: Vec::new(),
         target_rate: Some(RateWish::Bps(wish.probe_rate_bps)),
         min_rate: RateWish::Bps(0),
@@ -90,9 +91,10 @@ async fn run(
         terminal::print_stderr(&format!("ascp: {warning}\n"));
     }
     watch.say(&opening_line(&opened, wish.direction));
-    let rate_cap = opened.agreement.target_rate();
+    let agreement = &opened.agreement;
+    let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let sends = wish.direction == Direction::Send;
-    let lane = super::lane(opened)?;
+    let lane = super::lane(&settings, opened)?;
     let transfer = if sends {
         Measuring::send(lane)?
     } else {
@@ -104,7 +106,7 @@ async fn run(
     };
     let (messages, writer, lifeline) = channel;
     let mut nobody = NoFiles;
-    let session = Session::new(side, rate_cap, transfer, messages, writer, &mut nobody);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut nobody);
     let (outcome, writer) = session.run(stop).await;
     lifeline.finish(writer.into_inner(), 0).await;
     match outcome.failure {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, FileWishes, SourcePaths};
+use fasp_core::control::{ControlMessage, FileWishes, RecordTerms, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::{CipherWish as Wish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator};
@@ -14,7 +14,7 @@ use fasp_core::units::BitRate;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::SessionChannel;
+use super::{SessionChannel, labels, selecting};
 use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
@@ -54,6 +54,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
         key_text: remote.key_text.as_ref().map(secret),
         check_sshfp: settings.check_sshfp,
         ipv6_only: settings.ipv6,
+        remote_command: format!("{} --server", settings.records.remote_program),
         ..SshTarget::new(remote.host.clone(), remote.user.clone())
     }
 }
@@ -174,13 +175,15 @@ async fn say_hello(
         preserve: settings.attributes.kept,
         udp_port: settings.udp_port,
         destination: if upload { &settings.destination } else { b"" },
-        create_destination: settings.create_destination,
-        measures: settings.sources.is_empty(),
+        create_destination: settings.makes_destination(),
+        measures: settings.only_measures(),
         renames_again,
+        selects: selecting::needs_rules(settings),
         saves_old: settings.overwriting.saves_old,
         deletes: settings.overwriting.deletes,
         files: file_wishes(settings),
-        sources: u32::try_from(settings.sources.len()).unwrap_or(u32::MAX),
+        sources: settings.source_count(),
+        records: record_terms(settings, upload),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
     };
@@ -194,7 +197,12 @@ async fn say_hello(
         })?;
     let mut first = PREAMBLE.to_vec();
     first.extend_from_slice(bytes.get(..length).unwrap_or_default());
-    if !upload {
+    labels::push(&settings.records, &mut first)?;
+    if wishes.selects {
+        selecting::push_rules(&settings.selection, &mut first)?;
+    }
+    // Those of a list are sent when the server asks for them.
+    if !upload && settings.selection.list.is_none() {
         push_sources(&settings.sources, &mut first)?;
     }
     writer.send_bytes(&first).await?;
@@ -212,6 +220,23 @@ fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
         wishes.archive = settings.afterwards.archive.as_deref();
     }
     wishes
+}
+
+/// What HELLO says of checksums, labels and block sizes. The size is that of the side at the server.
+fn record_terms(settings: &TransferSettings, upload: bool) -> RecordTerms {
+    let records = &settings.records;
+    let size = if upload {
+        records.write_size
+    } else {
+        records.read_size
+    };
+    RecordTerms {
+        checksum: records.checksum,
+        labels: labels::count(records),
+        // A list is read once: its sources cannot be counted first.
+        job_size: records.job_size && !upload && settings.selection.list.is_none(),
+        block_size: size.unwrap_or(0),
+    }
 }
 
 /// Target and minimum rate in bit/s; a target of 0 leaves it to the server.

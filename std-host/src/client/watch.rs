@@ -2,18 +2,27 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use fasp_core::control::JobSize;
+use fasp_core::crypto::CipherSuite;
+
+use super::manifest::Manifest;
 use super::opening::Opened;
 use super::retry::Try;
+use super::source_names::name_of;
+use super::stdio::Stdio;
+use super::tally::{Tally, rate_hint};
 use crate::cli::ASCP_VERSION;
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::progress::{Completion, FileState, ProgressFacts, ProgressPrinter};
-use crate::cli::settings::TransferSettings;
+use crate::cli::settings::{CipherWish, Direction, TransferSettings};
 use crate::cli::terminal;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress, TransferReport};
-use crate::failure::Failure;
+use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::logging::session_lines::{self, FileFacts, SessionFacts, SessionParameters, Status};
 use crate::session::{Observer, SessionOutcome, fresh_uuid};
@@ -31,6 +40,14 @@ pub(super) struct ClientWatch {
     outcome: Option<SessionOutcome>,
     earlier: Earlier,
     rate: RateMeter,
+    manifest: Option<Manifest>,
+    /// Where files come from or go to, if that is no file.
+    stdio: Option<Stdio>,
+    /// Why a file did not come to standard output.
+    output_failure: Option<Failure>,
+    tally: Tally,
+    /// Nobody chose a target rate, neither here nor, as it turned out, there.
+    rate_is_nobodys_choice: bool,
 }
 
 /// What sessions did that were lost.
@@ -99,12 +116,42 @@ fn bits_per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     bytes.saturating_mul(8_000_000).checked_div(micros)
 }
 
+/// The cipher in the words of `-c`: a server may have asked for a longer key than the user.
+const fn agreed_cipher(suite: CipherSuite) -> CipherWish {
+    match suite {
+        CipherSuite::AuthOnly => CipherWish::None,
+        CipherSuite::Aes128Gcm => CipherWish::Aes128Gcm,
+        CipherSuite::Aes192Gcm => CipherWish::Aes192Gcm,
+        CipherSuite::Aes256Gcm => CipherWish::Aes256Gcm,
+        CipherSuite::Aes128Cfb => CipherWish::Aes128Cfb,
+        CipherSuite::Aes192Cfb => CipherWish::Aes192Cfb,
+        CipherSuite::Aes256Cfb => CipherWish::Aes256Cfb,
+    }
+}
+
 impl ClientWatch {
-    pub(super) fn new(settings: &TransferSettings, logger: Logger) -> Self {
+    /// # Errors
+    ///
+    /// Why the manifest that was asked for cannot be written.
+    pub(super) fn new(
+        settings: &TransferSettings,
+        logger: Logger,
+        stdio: Option<Stdio>,
+    ) -> Outcome<Self> {
+        let records = &settings.records;
+        let uuid = fresh_uuid()?;
+        let manifest = records.manifest.as_ref();
+        let manifest = manifest.filter(|_| !settings.sources.is_empty());
+        let manifest = manifest
+            .map(|wish| Manifest::begin(wish, &uuid, settings.direction))
+            .transpose()?;
         let facts = SessionFacts {
-            uuid: fresh_uuid().unwrap_or_default(),
+            uuid,
             direction: settings.direction,
-            source: settings.sources.first().cloned().unwrap_or_default(),
+            source: match &settings.selection.list {
+                Some(list) => name_of(list).into_bytes(),
+                None => settings.sources.first().cloned().unwrap_or_default(),
+            },
             source_count: settings.sources.len(),
             destination: settings.destination.clone(),
             user: settings.remote.user.clone(),
@@ -112,6 +159,9 @@ impl ClientWatch {
             peer: None,
             tcp_port: settings.ssh_port,
             version: ASCP_VERSION.to_owned(),
+            cookie: records.labels.cookie.clone(),
+            user_string: records.labels.user_string.clone(),
+            tags: records.labels.tags.clone(),
         };
         let parameters = SessionParameters {
             // Known when the server has agreed.
@@ -123,8 +173,10 @@ impl ClientWatch {
             create_destination: settings.create_destination,
             preserve_times: settings.preserve_times,
             datagram_size: settings.datagram_size.unwrap_or(0),
+            checksum: records.checksum,
+            job_size: records.job_size,
         };
-        Self {
+        Ok(Self {
             quiet: settings.quiet,
             printer: ProgressPrinter::on_stdout(settings.quiet),
             logger,
@@ -137,7 +189,12 @@ impl ClientWatch {
                 ..Earlier::default()
             },
             rate: RateMeter::default(),
-        }
+            manifest,
+            stdio,
+            output_failure: None,
+            tally: Tally::default(),
+            rate_is_nobodys_choice: settings.target_rate.is_none(),
+        })
     }
 
     /// The server agreed.
@@ -148,6 +205,8 @@ impl ClientWatch {
         self.facts.local = opened.udp.address().ok();
         self.parameters.target_rate_bps = opened.agreement.target_rate().0;
         self.parameters.min_rate_bps = opened.agreement.minimum_rate().0;
+        self.parameters.cipher = agreed_cipher(opened.agreement.suite());
+        self.parameters.checksum = opened.agreement.checksum();
         self.logger.log(session_lines::session_start(
             &self.facts,
             &self.parameters,
@@ -225,11 +284,16 @@ impl ClientWatch {
                 });
             }
             self.printer.close_line();
+            self.end_manifest(&Completion::default(), Some(&failure));
             self.log_end(&Status::Failed(failure.fault, failure.text.clone()), &[]);
             terminal::report_session_failure(&failure, self.quiet);
             return ExitStatus::from(&failure);
         };
         outcome.report = self.earlier.joined(outcome.report);
+        let completion = completion_of(&outcome.report);
+        let manifest = self.end_manifest(&completion, outcome.failure.as_ref());
+        let output = self.output_failure.take();
+        outcome.failure = outcome.failure.or(output).or(manifest);
         let report = &outcome.report;
         let status = outcome.failure.as_ref().map_or(Status::Success, |failure| {
             Status::Failed(failure.fault, failure.text.clone())
@@ -243,16 +307,10 @@ impl ClientWatch {
         let mut lines = vec![statistics, refused];
         lines.extend(session_lines::file_totals(&report.totals));
         self.log_end(&status, &lines);
-        let completion = Completion {
-            bytes: report.bytes,
-            elapsed: report.elapsed,
-            files: report.totals.passed,
-            failed: report.totals.failed,
-            skipped: report.totals.skipped,
-        };
         match &outcome.failure {
             None => {
                 self.printer.complete(&completion);
+                self.hint_at_rate(&completion);
                 ExitStatus::Success
             }
             Some(failure) => {
@@ -263,6 +321,47 @@ impl ClientWatch {
                 terminal::print_stderr(&terminal::exiting_text(failure));
                 ExitStatus::from(failure)
             }
+        }
+    }
+
+    /// A file that was received goes on to standard output, if that is where it should be.
+    fn give_out(&mut self, report: &FileReport) {
+        let received = self.facts.direction == Direction::Receive
+            && report.verdict == FileVerdict::Delivered
+            && self.output_failure.is_none();
+        if let Some(stdio) = self.stdio.as_ref().filter(|_| received) {
+            let outcome = stdio.give_out(&report.name, &mut std::io::stdout().lock());
+            self.output_failure = outcome.err();
+        }
+    }
+
+    /// Completes the manifest; why that was not possible.
+    fn end_manifest(
+        &mut self,
+        completion: &Completion,
+        failure: Option<&Failure>,
+    ) -> Option<Failure> {
+        match self.manifest.take()?.finish(completion, failure) {
+            Ok(path) => {
+                let path = terminal::printable(path.as_os_str().as_bytes());
+                self.logger.log(format!("FASP Manifest file=\"{path}\""));
+                None
+            }
+            Err(failure) => {
+                self.logger.error(&failure);
+                Some(failure)
+            }
+        }
+    }
+
+    /// Tells a person whose transfer ran at the default target rate that it is one.
+    fn hint_at_rate(&self, completion: &Completion) {
+        if self.rate_is_nobodys_choice
+            && !self.quiet
+            && std::io::stderr().is_terminal()
+            && let Some(hint) = rate_hint(self.parameters.target_rate_bps, completion)
+        {
+            terminal::print_stderr(&hint);
         }
     }
 
@@ -297,6 +396,7 @@ impl ClientWatch {
             loss_basis_points: 0,
             retransmission_requests: 0,
             overhead_bytes: 0,
+            checksum: report.checksum.clone(),
         }
     }
 }
@@ -318,6 +418,7 @@ impl Observer for ClientWatch {
             loss_basis_points: 0,
             retransmission_requests: 0,
             overhead_bytes: 0,
+            checksum: None,
         };
         self.logger
             .log(session_lines::file_start(&self.facts.uuid, &facts));
@@ -330,7 +431,16 @@ impl Observer for ClientWatch {
         self.logger.error(text);
     }
 
+    fn job_size(&mut self, size: JobSize) {
+        self.logger.log(format!(
+            "FASP Job size uuid={} files={} bytes={}",
+            self.facts.uuid, size.files, size.bytes
+        ));
+        self.tally.total = Some(size);
+    }
+
     fn kept(&mut self, report: &KeptReport) {
+        self.tally.resumed += u64::from(report.kept > 0 && report.kept < report.size);
         self.logger.log(session_lines::file_kept(
             &self.facts.uuid,
             &report.name,
@@ -338,6 +448,10 @@ impl Observer for ClientWatch {
             report.kept,
             report.wrong,
         ));
+    }
+
+    fn passed_over(&mut self, text: &str) {
+        self.logger.log(format!("source passed over: {text}"));
     }
 
     fn file(&mut self, report: &FileReport) {
@@ -363,6 +477,11 @@ impl Observer for ClientWatch {
         if report.is_folder && status == Status::Success {
             return;
         }
+        self.tally.count(report);
+        self.give_out(report);
+        if let Some(manifest) = &mut self.manifest {
+            manifest.enter(report);
+        }
         self.logger
             .log(session_lines::file_stop(&self.facts.uuid, &facts, &status));
         let rate = report.elapsed.and_then(|elapsed| {
@@ -371,6 +490,7 @@ impl Observer for ClientWatch {
         self.printer.show(
             &ProgressFacts {
                 name: base_name(&report.name),
+                counts: String::new(),
                 bytes_done: done,
                 bytes_total: report.size,
                 rate_bps: rate.filter(|_| report.verdict == FileVerdict::Delivered),
@@ -384,20 +504,32 @@ impl Observer for ClientWatch {
         let now = Instant::now();
         self.printer.follow_terminal();
         let rate = self.rate.rate_bps(now, progress.session_bytes);
-        let left = progress.total.saturating_sub(progress.done);
+        let here = progress.done.min(progress.total);
+        let (done, total) = self.tally.of_job(here).unwrap_or((here, progress.total));
         let eta = rate
             .filter(|rate| *rate > 0)
-            .map(|rate| Duration::from_secs(left.saturating_mul(8) / rate));
+            .map(|rate| Duration::from_secs(total.saturating_sub(done).saturating_mul(8) / rate));
         self.printer.show(
             &ProgressFacts {
                 name: base_name(&progress.name),
-                bytes_done: progress.done.min(progress.total),
-                bytes_total: progress.total,
+                counts: self.tally.words(),
+                bytes_done: done,
+                bytes_total: total,
                 rate_bps: rate,
                 state: FileState::InFlight(eta),
             },
             now,
         );
+    }
+}
+
+fn completion_of(report: &TransferReport) -> Completion {
+    Completion {
+        bytes: report.bytes,
+        elapsed: report.elapsed,
+        files: report.totals.passed,
+        failed: report.totals.failed,
+        skipped: report.totals.skipped,
     }
 }
 

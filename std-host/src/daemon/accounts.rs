@@ -50,7 +50,8 @@ impl Accounts {
         password_file: Option<PathBuf>,
         only_user: Option<String>,
     ) -> Outcome<Self> {
-        if let Some(path) = &authorized_keys {
+        // What lies in a file for each user is looked at when that user comes.
+        if let Some(path) = authorized_keys.as_ref().filter(|path| !is_per_user(path)) {
             read_keys(path)?;
         }
         if let Some(path) = &password_file {
@@ -86,9 +87,20 @@ impl Accounts {
         let Some(path) = &self.authorized_keys else {
             return Ok(false);
         };
-        let keys = read_keys(path)?;
+        let Some(path) = keys_of(path, user) else {
+            return Ok(false);
+        };
+        if !self.checked_at_start(&path) && !path.exists() {
+            return Ok(false);
+        }
+        let keys = read_keys(&path)?;
         let listed = keys.iter().any(|known| known.key_data() == key.key_data());
         Ok(listed && self.knows(user))
+    }
+
+    /// Whether `path` is a file that must be there.
+    fn checked_at_start(&self, path: &Path) -> bool {
+        self.authorized_keys.as_deref() == Some(path)
     }
 
     /// Whether `password` is the one of `user`; takes as long for an unknown user.
@@ -137,6 +149,23 @@ pub(super) fn password_line(user: &str, password: &str) -> Outcome<String> {
         .hash_password(password.as_bytes())
         .map_err(|error| bad(&format!("cannot hash the password ({error})")))?;
     Ok(format!("{user}:{hash}"))
+}
+
+/// Stands for the login name in the path of `--authorized-keys`.
+const USER_MARK: &str = "%u";
+
+/// Whether every user has a file of keys.
+pub(super) fn is_per_user(path: &Path) -> bool {
+    path.to_string_lossy().contains(USER_MARK)
+}
+
+/// The file with the keys of `user`; none for a name that could lead elsewhere.
+fn keys_of(path: &Path, user: &str) -> Option<PathBuf> {
+    if !is_per_user(path) {
+        return Some(path.to_owned());
+    }
+    let is_plain = is_a_name(user) && !user.contains('/') && !user.starts_with('.');
+    is_plain.then(|| PathBuf::from(path.to_string_lossy().replace(USER_MARK, user)))
 }
 
 fn is_a_name(user: &str) -> bool {
@@ -213,6 +242,20 @@ fn bad(text: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_file_of_keys_for_each_user_is_found_by_plain_names_only() {
+        let place = Path::new("/etc/keys/%u.pub");
+        assert_eq!(
+            keys_of(place, "bob"),
+            Some(PathBuf::from("/etc/keys/bob.pub"))
+        );
+        for name in ["", "..", "../bob", "a/b", ".bob", "bob\n"] {
+            assert_eq!(keys_of(place, name), None, "{name:?}");
+        }
+        let one = Path::new("/etc/keys");
+        assert_eq!(keys_of(one, "../bob"), Some(one.to_owned()));
+    }
+
     use super::*;
 
     const KEY: &str =

@@ -21,8 +21,7 @@ use super::visitor::{Admitted, Visitor};
 use super::{HardClose, Service, note};
 use crate::control_channel::address_of;
 use crate::control_channel::host_key::ALGORITHMS;
-use crate::server::SessionRights;
-use crate::server::permissions::Permissions;
+use crate::server::{RecordRules, SessionRights};
 
 /// From accept to the started command.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -152,13 +151,21 @@ async fn host(
         channel,
         permit: _permit,
     } = admitted;
+    let rules = match service.settings.rules_of(&user) {
+        Ok(rules) => rules,
+        Err(failure) => {
+            note(&format!("{peer}: user {user}: {failure}"));
+            say_goodbye(&session, "the configuration of the server is invalid").await;
+            return;
+        }
+    };
     note(&format!("{peer}: user {user}: session started"));
     let rights = SessionRights {
+        records: RecordRules::default(),
         user: user.clone(),
-        docroot: Some(service.settings.docroot.clone()),
+        rules,
         udp_port: service.settings.udp_port,
         udp_advertise: service.settings.udp_advertise,
-        permissions: Permissions::default(),
     };
     let mut serving = tokio::spawn((service.serve)(channel, rights));
     let mut stopping = service.stopping.clone();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -11,9 +11,12 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use super::accounts::password_line;
+use super::accounts::{self, password_line};
 use super::{Daemon, DaemonSettings, note};
+use crate::configuration::elements::SESSION;
+use crate::configuration::{self, Configuration, Origin, SystemUser, reference_table};
 use crate::failure::{Failure, Outcome};
+use crate::server::rules::SessionRules;
 
 const DEFAULT_UDP_PORT: u16 = 33001;
 const DEFAULT_MAX_SESSIONS: usize = 64;
@@ -35,11 +38,26 @@ struct Arguments {
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
 
-    /// Folder that clients see as /; they cannot leave it
+    /// Rights and limits of users [default: ../etc/aspera.conf beside the
+    /// program, /opt/aspera/etc/aspera.conf, /etc/aspera.conf]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Print what the configuration says about USER, and where, and stop
+    #[arg(long, value_name = "USER")]
+    check_config: Option<String>,
+
+    /// Print all elements of a configuration, and stop
+    #[arg(long)]
+    config_reference: bool,
+
+    /// Folder that clients see as /; they cannot leave it. A docroot in the
+    /// configuration goes first
     #[arg(long, value_name = "DIR")]
     docroot: Option<PathBuf>,
 
-    /// Public keys that may log in, as in ~/.ssh/authorized_keys but without options
+    /// Public keys that may log in, as in ~/.ssh/authorized_keys but without
+    /// options; %u in the path is the login name
     #[arg(long, value_name = "FILE")]
     authorized_keys: Option<PathBuf>,
 
@@ -83,7 +101,11 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match &arguments.command {
         Some(Command::HashPassword { user }) => print_password_line(user),
-        None => settings(arguments).and_then(serve),
+        None if arguments.config_reference => print(&reference_table()),
+        None => match &arguments.check_config {
+            Some(user) => check_config(arguments.config.as_deref(), user),
+            None => settings(arguments).and_then(serve),
+        },
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,9 +125,27 @@ fn settings(arguments: Arguments) -> Outcome<DaemonSettings> {
         let text = "--max-sessions must be at least 1";
         return Err(Failure::new(Fault::Usage, text));
     }
+    let configuration = configuration(arguments.config.as_deref())?;
+    let keys = arguments.authorized_keys.as_deref();
+    let anybody_is_anybody = keys.is_some_and(|path| !accounts::is_per_user(path));
+    if configuration.path.is_some() && anybody_is_anybody && arguments.user.is_none() {
+        let text = "--authorized-keys FILE lets every key log in under every name, and the configuration \
+                    has rules for names; give --user NAME, or a FILE with %u in its path";
+        return Err(Failure::new(Fault::BadConfiguration, text));
+    }
+    let has_docroot = configuration
+        .for_user("", &[])
+        .said("file_system/access/paths/path/absolute")
+        .is_some();
+    if arguments.docroot.is_none() && !has_docroot {
+        return Err(missing(
+            "--docroot, or a docroot in <default> of the configuration,",
+        ));
+    }
     Ok(DaemonSettings {
         listen: arguments.listen.ok_or_else(|| missing("--listen"))?,
-        docroot: arguments.docroot.ok_or_else(|| missing("--docroot"))?,
+        docroot: arguments.docroot,
+        configuration,
         host_key: arguments.host_key.ok_or_else(|| missing("--host-key"))?,
         authorized_keys: arguments.authorized_keys,
         password_file: arguments.password_file,
@@ -114,6 +154,53 @@ fn settings(arguments: Arguments) -> Outcome<DaemonSettings> {
         udp_advertise: arguments.udp_advertise,
         max_sessions: arguments.max_sessions,
     })
+}
+
+/// The configuration at `path`, or where it usually lies, or the built-in one.
+fn configuration(path: Option<&Path>) -> Outcome<Configuration> {
+    match path.map(Path::to_owned).or_else(configuration::find) {
+        Some(path) => Configuration::read(&path),
+        None => Ok(Configuration::default()),
+    }
+}
+
+/// Shows every element with what holds for `user` and where that stands.
+fn check_config(path: Option<&Path>, user: &str) -> Outcome<()> {
+    let configuration = configuration(path)?;
+    configuration
+        .warnings
+        .iter()
+        .for_each(|warning| note(warning));
+    let account = SystemUser::named(user);
+    let settings = configuration.for_user(user, &account.groups);
+    // A docroot that cannot be is found here and not at the first log-in.
+    SessionRules::new(&settings, account.home.as_deref())?;
+    let file = configuration.path.as_ref().map_or_else(
+        || "no configuration file".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let mut text = format!(
+        "# {file}\n# user {user}, groups: {}\n",
+        account.groups.join(", ")
+    );
+    for element in SESSION {
+        let (value, origin) = settings.text(element);
+        let origin = match origin {
+            Origin::User(line) => format!("user, line {line}"),
+            Origin::Group(name, line) => format!("group {name}, line {line}"),
+            Origin::Default(line) => format!("default, line {line}"),
+            Origin::BuiltIn => "built in".to_owned(),
+        };
+        text.push_str(&format!("{} = {value}  ({origin})\n", element.path));
+    }
+    print(&text)
+}
+
+fn print(text: &str) -> Outcome<()> {
+    let trouble = |error: std::io::Error| Failure::new(Fault::InternalError, error.to_string());
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(trouble)
 }
 
 /// Keeps what is typed off the screen while it lives.

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::configuration::Configuration;
 use crate::control_channel::ssh::{SshTarget, connect};
 
 /// A daemon on loopback whose sessions name the user and then echo.
@@ -53,7 +54,8 @@ impl Fixture {
         std::fs::write(at("passwords"), format!("{line}\n")).unwrap();
         let settings = DaemonSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            docroot: folder.path().to_owned(),
+            docroot: Some(folder.path().to_owned()),
+            configuration: Configuration::default(),
             host_key: at("host_key"),
             authorized_keys: Some(at("keys")),
             password_file: Some(at("passwords")),

@@ -236,6 +236,7 @@ impl Measuring {
                     match event {
                         ReceiverEvent::Connected => connected = true,
                         ReceiverEvent::Offered(record) => offered.push(record.object),
+                        ReceiverEvent::Linked(link) => offered.push(link.object),
                         ReceiverEvent::Settled => settled = true,
                         ReceiverEvent::Failed(fault) => failed = Some(fault),
                         _ => {}

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fasp_core::control::Rate;
+use fasp_core::control::{JobSize, Rate};
 use fasp_core::fault::Fault;
 use fasp_core::path::Move;
 use fasp_core::trains::Bandwidth;
 
 use crate::failure::Failure;
 use crate::logging::session_lines::{FileTotals, StatisticsFacts};
+use crate::storage::checksum::Checksum;
 
 /// What the session tells the thread.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub struct FileReport {
     pub peer_gave_up: bool,
     /// A folder: counted and shown nowhere unless it failed.
     pub is_folder: bool,
+    /// The checksum of all its bytes, if one was asked for and it was delivered.
+    pub checksum: Option<Checksum>,
 }
 
 /// How the data plane ended.
@@ -97,6 +100,10 @@ pub enum TransferEvent {
     Started(Vec<u8>, u64),
     /// A part of a file, or all of it, was there.
     Kept(KeptReport),
+    /// A source is meant to be left out, and the log says so.
+    PassedOver(String),
+    /// What all sources hold, counted beside the transfer.
+    JobSize(JobSize),
     /// A file is over.
     File(FileReport),
     /// A file is delivered, and something went wrong afterwards: its path in the session and what.

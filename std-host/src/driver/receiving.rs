@@ -1,6 +1,8 @@
 //! The thread that receives: datagrams in, blocks to the writer threads, results back.
 
 mod deciding;
+mod linking;
+mod machine;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,11 +11,11 @@ use std::time::Instant as HostInstant;
 use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
-use fasp_core::negotiation::Agreement;
-use fasp_core::receiver::{Block, Receiver, ReceiverEvent};
+use fasp_core::receiver::{Block, ReceiverEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use self::machine::{Agreed, machine};
 use super::answers::Answers;
 use super::clock::Clock;
 use super::message::{Command, FileReport, FileVerdict, TransferEvent, TransferReport};
@@ -23,6 +25,7 @@ use super::write_runs::WriteRuns;
 use super::{CHALLENGE_ROOM, HostReceiver, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
+use crate::storage::checksum::Checksum;
 use crate::storage::stored_attributes::OwnedAttributes;
 use crate::storage::write_behind::{Completion, Job, OwnedRecord, WriteBehind, WriteConfig};
 use crate::udp::{ReceiveBatch, UdpPort};
@@ -39,11 +42,16 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 struct InHand {
     name: Vec<u8>,
     size: u64,
+    /// Or a link: counted and shown nowhere unless it failed.
     is_folder: bool,
     started: HostInstant,
     present: u64,
     received: u64,
     root: Option<[u8; 32]>,
+    /// The checksum at the sender; empty if it told none.
+    told_checksum: Vec<u8>,
+    /// The checksum here.
+    checksum: Option<Checksum>,
     /// It is complete, if what is there is right.
     compares: bool,
 }
@@ -114,7 +122,7 @@ impl Receiving {
             peer: lane.peer,
             lane_waker: lane.waker,
             storage,
-            runs: WriteRuns::default(),
+            runs: WriteRuns::of(lane.block_size),
             ends,
             clock,
             in_hand: HashMap::new(),
@@ -240,10 +248,19 @@ impl Receiving {
                     };
                     self.attributes = Some((record.object, Box::new(attributes)));
                 }
-                ReceiverEvent::Root { object, root } => {
-                    let root = *root;
+                ReceiverEvent::Linked(link) => {
+                    let (object, link) = (link.object, linking::owned(&link));
+                    self.linked(object, link);
+                }
+                ReceiverEvent::Root {
+                    object,
+                    root,
+                    checksum,
+                } => {
+                    let (root, checksum) = (*root, checksum.to_vec());
                     if let Some(in_hand) = self.in_hand.get_mut(&object) {
                         in_hand.root = Some(root);
+                        in_hand.told_checksum = checksum;
                     }
                 }
                 ReceiverEvent::Sending { object, ranges } => {
@@ -305,6 +322,8 @@ impl Receiving {
             present: 0,
             received: 0,
             root: None,
+            told_checksum: Vec::new(),
+            checksum: None,
             compares: false,
         };
         self.in_hand.insert(object, in_hand);
@@ -369,13 +388,17 @@ impl Receiving {
     }
 
     fn complete(&mut self, object: ObjectId) {
-        let in_hand = self.in_hand.get(&object);
-        if let Some(root) = in_hand
+        let in_hand = self.in_hand.get_mut(&object);
+        if let Some((root, checksum)) = in_hand
             .filter(|in_hand| !in_hand.is_folder)
-            .map(|in_hand| in_hand.root)
+            .map(|in_hand| (in_hand.root, std::mem::take(&mut in_hand.told_checksum)))
         {
             self.runs.flush_object(&self.storage, object);
-            self.storage.submit(Job::Commit { object, root });
+            self.storage.submit(Job::Commit {
+                object,
+                root,
+                checksum,
+            });
         }
     }
 
@@ -402,6 +425,12 @@ impl Receiving {
                 Completion::Written { bytes, .. } => self.receiver.handle_written(bytes),
                 Completion::Checked { object, checks } => self.answers.check(object, checks),
                 Completion::Decided { object, decision } => self.decided(object, decision),
+                Completion::Linked { object, made } => self.link_over(object, made),
+                Completion::Summed { object, checksum } => {
+                    if let Some(in_hand) = self.in_hand.get_mut(&object) {
+                        in_hand.checksum = Some(checksum);
+                    }
+                }
                 Completion::Finished { object, result } => self.file_finished(object, result),
                 Completion::FoldersSettled { failures } => {
                     for failure in failures {
@@ -414,6 +443,7 @@ impl Receiving {
                             verdict: FileVerdict::Failed(failure),
                             peer_gave_up: false,
                             is_folder: true,
+                            checksum: None,
                         }));
                         self.report.totals.failed += 1;
                     }
@@ -459,6 +489,9 @@ impl Receiving {
             size: in_hand.size,
             start_byte: in_hand.present,
             elapsed: Some(in_hand.started.elapsed()),
+            checksum: in_hand
+                .checksum
+                .filter(|_| verdict == FileVerdict::Delivered),
             verdict,
             peer_gave_up,
             is_folder: in_hand.is_folder,
@@ -557,30 +590,5 @@ impl Receiving {
         let keep_partial = self.keep_partial;
         let _ = self.storage.stop(keep_partial);
         report
-    }
-}
-
-struct Agreed {
-    receiver: Box<HostReceiver>,
-    decides: bool,
-}
-
-fn machine(
-    agreement: Agreement,
-    keys: fasp_core::negotiation::KeyInputs,
-    role: fasp_core::crypto::Role,
-    now: Instant,
-) -> Agreed {
-    let (sealer, opener) = Lane::protection(keys, &agreement, role);
-    let receiver = Box::new(Receiver::new(
-        &agreement,
-        sealer,
-        opener,
-        LEAST_CAPACITY,
-        now,
-    ));
-    Agreed {
-        receiver,
-        decides: agreement.decides_each_object(),
     }
 }

@@ -1,26 +1,26 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
+mod describing;
 mod judging;
+mod observed;
+mod offering;
 mod sources_after;
-mod walking;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver as Items, TryRecvError};
+use std::sync::mpsc::Receiver as Items;
 use std::time::Instant as HostInstant;
 
 use fasp_core::fault::Fault;
-use fasp_core::metadata::attributes::AttributesRecord;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
 use fasp_core::rate_control::RateLimits;
-use fasp_core::sender::{
-    FinishOutcome, ObjectSource, OfferError, PathTrust, ReadOutcome, Sender, SenderEvent,
-};
+use fasp_core::sender::{PathTrust, Sender, SenderEvent};
 use fasp_core::time::{Duration, Instant};
 use fasp_core::units::ObjectId;
 
+use self::observed::Observed;
 use super::clock::Clock;
+use super::job_count::JobCount;
 use super::message::{Command, FileReport, FileVerdict, KeptReport, TransferEvent, TransferReport};
 use super::progress::Progress;
 use super::wait::{precise_timers, wait};
@@ -29,7 +29,9 @@ use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::after_transfer::{SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
-use crate::storage::source_files::SourceFiles;
+use crate::storage::selection::Choice;
+use crate::storage::source_files::{ReadRules, SourceFiles};
+use crate::storage::source_list::SourceNames;
 use crate::storage::stored_attributes::SentAttributes;
 use crate::storage::waker::Waker;
 use crate::storage::walk::{SourceItem, SourceProblem};
@@ -49,47 +51,12 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 struct Offered {
     name: Vec<u8>,
     size: u64,
+    /// Or a link: counted and shown nowhere unless it failed.
     is_folder: bool,
     started: Option<HostInstant>,
     present: u64,
     /// The receiver wants nothing or everything.
     compares: bool,
-}
-
-/// The files, and where in them the sender is.
-#[derive(Debug)]
-struct Observed {
-    files: SourceFiles,
-    latest: Option<(ObjectId, u64)>,
-    begun: Vec<ObjectId>,
-    last_begun: ObjectId,
-}
-
-impl ObjectSource for Observed {
-    fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
-        let outcome = self.files.read(object, offset, buffer);
-        if outcome == ReadOutcome::Filled {
-            if object > self.last_begun {
-                self.last_begun = object;
-                self.begun.push(object);
-            }
-            let end = offset + buffer.len() as u64;
-            match &mut self.latest {
-                Some((latest, furthest)) if *latest == object => *furthest = end.max(*furthest),
-                Some((latest, _)) if *latest > object => {}
-                latest => *latest = Some((object, end)),
-            }
-        }
-        outcome
-    }
-
-    fn finish(&mut self, object: ObjectId) -> FinishOutcome {
-        self.files.finish(object)
-    }
-
-    fn describe(&mut self, object: ObjectId) -> Option<OpenRecord<'_>> {
-        self.files.describe(object)
-    }
 }
 
 /// The sending thread.
@@ -103,6 +70,7 @@ pub struct Sending {
     /// Objects whose checks are compared.
     judged: Vec<ObjectId>,
     walk: Items<Result<SourceItem, SourceProblem>>,
+    job_count: Option<JobCount>,
     next_item: Option<SourceItem>,
     walk_ended: bool,
     ends: ThreadEnds,
@@ -119,7 +87,7 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// Starts sending `sources` below `docroot`, with which `wishes` deal afterwards.
+    /// Starts sending `sources` below `docroot`, as far as `choice` wants them; `wishes` deal with them afterwards.
     ///
     /// # Errors
     ///
@@ -127,13 +95,14 @@ impl Sending {
     pub fn start(
         lane: Lane,
         docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
+        sources: SourceNames,
+        choice: Choice,
         wishes: SourceWishes,
         sent: SentAttributes,
     ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, (wishes, sent), ends) {
+            match Self::new(lane, docroot, sources, choice, (wishes, sent), ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -146,7 +115,8 @@ impl Sending {
     fn new(
         lane: Lane,
         docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
+        sources: SourceNames,
+        choice: Choice,
         (wishes, sent): (SourceWishes, SentAttributes),
         ends: ThreadEnds,
     ) -> Outcome<Self> {
@@ -166,21 +136,33 @@ impl Sending {
         if let Some(secret) = lane.follow {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
-        let files = SourceFiles::new(Arc::clone(&docroot), lane.waker.clone())?;
-        let care = sources_after::start(&docroot, wishes, &sources, &lane.waker)?;
+        let rules = ReadRules {
+            checksum: lane.agreement.checksum(),
+            read_size: lane.block_size,
+            ..ReadRules::default()
+        };
+        let files = SourceFiles::with_rules(Arc::clone(&docroot), lane.waker.clone(), rules)?;
+        let count = || {
+            let (docroot, waker) = (Arc::clone(&docroot), lane.waker.clone());
+            JobCount::start(docroot, wishes.sources.clone(), choice.clone(), waker)
+        };
+        let job_count = lane.counts_job.then(count).flatten();
+        let care = sources_after::start(&docroot, wishes, &lane.waker)?;
         Ok(Self {
             sender,
             udp: lane.udp,
             peer: lane.peer,
-            walk: walking::walk_ahead(Arc::clone(&docroot), sources, sent, lane.waker.clone())?,
+            job_count,
+            walk: offering::walk_ahead(
+                Arc::clone(&docroot),
+                sources,
+                choice,
+                sent,
+                lane.waker.clone(),
+            )?,
             docroot,
             waker: lane.waker,
-            source: Observed {
-                files,
-                latest: None,
-                begun: Vec::new(),
-                last_begun: ObjectId(0),
-            },
+            source: Observed::new(files),
             judged: Vec::new(),
             next_item: None,
             walk_ended: false,
@@ -207,6 +189,9 @@ impl Sending {
                 self.take_batch(&mut batch);
             }
             self.waker.drain();
+            if let Some(size) = JobCount::take(&mut self.job_count) {
+                self.ends.tell(TransferEvent::JobSize(size));
+            }
             self.offer();
             let now = self.clock.now();
             self.sender.handle_timeout(now);
@@ -262,86 +247,6 @@ impl Sending {
     /// A client sends where the server told it to, a server where its client has proven to be.
     fn destination(&self) -> Option<SocketAddr> {
         self.peer.or_else(|| self.sender.peer_address())
-    }
-
-    fn offer(&mut self) {
-        while !self.walk_ended {
-            let Some(item) = self.next_item.take().or_else(|| self.next_from_walk()) else {
-                return;
-            };
-            let Some(object) = self.sender.next_object() else {
-                self.next_item = Some(item);
-                return;
-            };
-            let attributes = attributes_of(object, &item);
-            let record = record_of(object, &item);
-            match self.sender.offer_with(&record, attributes.as_ref()) {
-                Ok(()) => self.register(object, item),
-                Err(OfferError::Full) => {
-                    self.next_item = Some(item);
-                    return;
-                }
-                Err(_) => {
-                    let failure = Failure::new(
-                        Fault::FilePathTooLong,
-                        format!(
-                            "the path cannot be sent: {}",
-                            String::from_utf8_lossy(&item.path)
-                        ),
-                    );
-                    self.problem(item.path, failure);
-                }
-            }
-        }
-    }
-
-    fn register(&mut self, object: ObjectId, item: SourceItem) {
-        let is_folder = item.kind == ObjectKind::Directory;
-        let offered = Offered {
-            name: item.path.clone(),
-            size: item.size,
-            is_folder,
-            started: None,
-            present: 0,
-            compares: false,
-        };
-        self.offered.insert(object, offered);
-        if !is_folder {
-            self.source.files.register(object, item);
-        }
-    }
-
-    fn next_from_walk(&mut self) -> Option<SourceItem> {
-        loop {
-            match self.walk.try_recv() {
-                Ok(Ok(item)) => return Some(item),
-                Ok(Err(problem)) => {
-                    let failure = Failure::new(problem.fault, problem.text);
-                    self.problem(problem.path, failure);
-                }
-                Err(TryRecvError::Empty) => return None,
-                Err(TryRecvError::Disconnected) => {
-                    self.walk_ended = true;
-                    self.sender.end_offers();
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// A source that never becomes an object.
-    fn problem(&mut self, name: Vec<u8>, failure: Failure) {
-        self.report.totals.failed += 1;
-        self.ends.tell(TransferEvent::File(FileReport {
-            object: None,
-            name,
-            size: 0,
-            start_byte: 0,
-            elapsed: None,
-            verdict: FileVerdict::Failed(failure),
-            peer_gave_up: false,
-            is_folder: false,
-        }));
     }
 
     fn take_events(&mut self) {
@@ -464,6 +369,10 @@ impl Sending {
         };
         let peer_gave_up = self.failed_there(object, &verdict);
         self.care_for(object, &verdict);
+        let checksum = match verdict {
+            FileVerdict::Delivered => self.source.files.checksum_of(object),
+            FileVerdict::Skipped | FileVerdict::Failed(_) => None,
+        };
         self.source.files.release(object);
         self.last_byte = Some(HostInstant::now());
         if !offered.is_folder || matches!(verdict, FileVerdict::Failed(_)) {
@@ -486,6 +395,7 @@ impl Sending {
             verdict,
             peer_gave_up,
             is_folder: offered.is_folder,
+            checksum,
         }));
     }
 
@@ -562,26 +472,4 @@ impl Sending {
             ..self.report.clone()
         }
     }
-}
-
-fn record_of(object: ObjectId, item: &SourceItem) -> OpenRecord<'_> {
-    OpenRecord {
-        object,
-        path: &item.path,
-        kind: item.kind,
-        size: item.size,
-        modified_ns: item.modified_ns,
-        accessed_ns: item.accessed_ns,
-        mode: item.mode,
-    }
-}
-
-fn attributes_of(object: ObjectId, item: &SourceItem) -> Option<AttributesRecord<'_>> {
-    let attributes = item.attributes.as_ref()?;
-    Some(AttributesRecord {
-        object,
-        owner_uid: attributes.uid,
-        owner_gid: attributes.gid,
-        stored: &attributes.stored,
-    })
 }

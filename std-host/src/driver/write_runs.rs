@@ -4,8 +4,10 @@ use fasp_core::units::ObjectId;
 
 use crate::storage::write_behind::{Job, WriteBehind};
 
-/// A run is written when it has this many bytes.
+/// A run is written when it has this many bytes, unless another size was asked for (`-G`).
 const FULL: usize = 256 * 1024;
+/// Larger runs would hold too much of the credit.
+const MOST_FULL: usize = 2 * 1024 * 1024;
 /// A run of this size gets room for a full one, and no more.
 const LARGE: usize = 16 * 1024;
 /// The last block of a full run may go beyond it.
@@ -27,14 +29,25 @@ impl Run {
 }
 
 /// Runs being gathered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WriteRuns {
+    full: usize,
     runs: Vec<Run>,
     /// Large buffers that a small run did not fill.
     spare: Vec<Vec<u8>>,
 }
 
 impl WriteRuns {
+    /// Runs of `size` bytes, as far as that is sensible: from one block to 2 MiB.
+    pub(super) fn of(size: Option<u32>) -> Self {
+        let wished = size.map_or(FULL, |size| usize::try_from(size).unwrap_or(MOST_FULL));
+        Self {
+            full: wished.min(MOST_FULL),
+            runs: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
     /// Adds a block; what is full goes to `storage`.
     pub(super) fn add(
         &mut self,
@@ -62,11 +75,12 @@ impl WriteRuns {
         let Some(run) = self.runs.get_mut(at) else {
             return;
         };
-        if run.bytes.len() >= LARGE && run.bytes.capacity() < FULL {
-            run.bytes.reserve_exact(FULL + SLACK - run.bytes.len());
+        let full = self.full;
+        if run.bytes.len() >= LARGE && run.bytes.capacity() < full {
+            run.bytes.reserve_exact(full + SLACK - run.bytes.len());
         }
         run.bytes.extend_from_slice(bytes);
-        if run.bytes.len() >= FULL {
+        if run.bytes.len() >= full {
             self.submit(storage, at);
         }
     }

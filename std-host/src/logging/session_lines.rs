@@ -10,10 +10,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::fault::Fault;
 
 use crate::cli::settings::{CipherWish, Direction, PolicyWish};
 use crate::cli::terminal::printable;
+use crate::storage::checksum::Checksum;
 
 /// How a session or a file stands, as log lines say it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,6 +51,12 @@ pub struct SessionFacts {
     pub tcp_port: u16,
     /// Our version.
     pub version: String,
+    /// What the user's system knows the session by.
+    pub cookie: Option<String>,
+    /// Words of the user.
+    pub user_string: Option<String>,
+    /// Metadata in JSON.
+    pub tags: Option<String>,
 }
 
 /// Facts of the parameter line.
@@ -70,6 +78,10 @@ pub struct SessionParameters {
     pub preserve_times: bool,
     /// Datagram size in bytes, 0 while it is probed.
     pub datagram_size: u16,
+    /// Checksum of every file.
+    pub checksum: Option<ChecksumKind>,
+    /// The job is counted beside the transfer.
+    pub job_size: bool,
 }
 
 /// Facts of the lines that open and close a file.
@@ -93,6 +105,8 @@ pub struct FileFacts {
     pub retransmission_requests: u64,
     /// Bytes sent or received in vain.
     pub overhead_bytes: u64,
+    /// Its checksum, once it is complete.
+    pub checksum: Option<Checksum>,
 }
 
 /// Facts of the statistics line; blocks are datagrams with file data.
@@ -131,13 +145,19 @@ pub fn session_start(
     status: &Status,
 ) -> String {
     format!(
-        "FASP Session Start {} targetrate={} minrate={} transfer_policy={} secure={} resume={} {}",
+        "FASP Session Start {} targetrate={} minrate={} transfer_policy={} secure={} resume={} precalc={} {} {}",
         session_head(facts, status),
         parameters.target_rate_bps,
         parameters.min_rate_bps,
         policy_name(parameters.policy),
         yes_no(parameters.cipher != CipherWish::None),
         parameters.resume_level,
+        yes_no(parameters.job_size),
+        label_fields(
+            facts.cookie.as_deref().map(str::as_bytes),
+            facts.user_string.as_deref().map(str::as_bytes),
+            facts.tags.as_deref().map(str::as_bytes),
+        ),
         session_tail(facts),
     )
 }
@@ -147,7 +167,7 @@ pub fn session_start(
 pub fn session_params(facts: &SessionFacts, parameters: &SessionParameters) -> String {
     format!(
         "FASP Session Params uuid={} user={} targetrate={} minrate={} rate_policy={} cipher={} \
-         resume={} create={} times={} dgram_sz={}",
+         resume={} create={} times={} precalc={} file_csum={} dgram_sz={} cookie={}",
         facts.uuid,
         quoted(facts.user.as_bytes()),
         parameters.target_rate_bps,
@@ -157,7 +177,10 @@ pub fn session_params(facts: &SessionFacts, parameters: &SessionParameters) -> S
         parameters.resume_level,
         u8::from(parameters.create_destination),
         u8::from(parameters.preserve_times),
+        yes_no(parameters.job_size),
+        checksum_name(parameters.checksum),
         parameters.datagram_size,
+        quoted(facts.cookie.as_deref().unwrap_or("-").as_bytes()),
     )
 }
 
@@ -189,10 +212,11 @@ pub fn file_kept(uuid: &str, path: &[u8], size: u64, kept: u64, wrong: u64) -> S
 #[must_use]
 pub fn file_stop(uuid: &str, facts: &FileFacts, status: &Status) -> String {
     format!(
-        "FASP Transfer Stop {} elapsed={}s {}",
+        "FASP Transfer Stop {} elapsed={}s {}{}",
         file_head(uuid, facts, status),
         two_decimals(hundredths_of_seconds(facts.elapsed)),
-        file_loss(facts)
+        file_loss(facts),
+        checksum_field(facts.checksum.as_ref())
     )
 }
 
@@ -230,6 +254,31 @@ pub fn file_totals(totals: &FileTotals) -> [String; 3] {
         ("skipped", totals.skipped),
     ]
     .map(|(what, count)| format!("- Source file transfers {what:<15} : {count}"))
+}
+
+/// ` file_csum=md5:...`, or nothing.
+pub(crate) fn checksum_field(checksum: Option<&Checksum>) -> String {
+    checksum.map_or_else(String::new, |checksum| format!(" file_csum={checksum}"))
+}
+
+/// The name of a kind of checksum, or `none`.
+pub(crate) fn checksum_name(kind: Option<ChecksumKind>) -> &'static str {
+    kind.map_or("none", ChecksumKind::name)
+}
+
+/// `cookie="..."`, and what else the client sent for the log.
+pub(crate) fn label_fields(
+    cookie: Option<&[u8]>,
+    user_string: Option<&[u8]>,
+    tags: Option<&[u8]>,
+) -> String {
+    let mut fields = format!("cookie={}", quoted(cookie.unwrap_or(b"-")));
+    for (name, words) in [("userstr", user_string), ("tags", tags)] {
+        if let Some(words) = words {
+            fields.push_str(&format!(" {name}={}", quoted(words)));
+        }
+    }
+    fields
 }
 
 fn session_head(facts: &SessionFacts, status: &Status) -> String {

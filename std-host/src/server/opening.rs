@@ -7,30 +7,34 @@ use std::time::Duration;
 use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
-use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::bounds::MAX_RATE;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
-use fasp_core::negotiation::{Agreement, DEFAULT_TARGET_RATE, KeyInputs, RatePolicy};
+use fasp_core::negotiation::{Agreement, KeyInputs};
+use fasp_core::selection::links::LinkSetting;
 use rustix::fs::FileType;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::labels::{self, ClientLabels};
+use super::rules::FlowRules;
+use super::selecting;
 use crate::failure::{Failure, Outcome};
-use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
-use crate::storage::after_transfer::{SourceWishes, check_outside};
+use crate::logging::Logger;
+use crate::session::{
+    Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
+};
+use crate::storage::after_transfer::SourceWishes;
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
+use crate::storage::faux::is_faux;
+use crate::storage::selection::Choice;
+use crate::storage::source_list::SourceNames;
 use crate::udp::{UdpPort, largest_datagram};
 
 /// How long a client may take to say what it wants.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of source paths that a client may name.
-const MOST_SOURCE_BYTES: usize = 64 << 20;
-/// Sources looked at before the session; the walk reports the others.
-const SOURCES_CHECKED: usize = 64;
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the session will do.
 #[derive(Debug)]
@@ -38,12 +42,21 @@ pub(super) enum Work {
     /// A download.
     Send {
         docroot: Arc<Docroot>,
-        sources: Vec<Vec<u8>>,
-        /// What becomes of them.
+        sources: SourceNames,
+        choice: Box<Choice>,
+        /// The client names its sources when it is asked.
+        queue: Option<SourceQueue>,
+        /// The single source folder, in a session that deletes first.
+        mirrored: Option<Vec<u8>>,
+        /// What becomes of the sources.
         wishes: SourceWishes,
     },
     /// An upload.
-    Receive { tree: Arc<DestinationTree> },
+    Receive {
+        tree: Arc<DestinationTree>,
+        /// What arrives is counted and thrown away.
+        keeps_nothing: bool,
+    },
     /// Packet trains and no files.
     Measure,
 }
@@ -61,6 +74,14 @@ pub(super) struct Opened {
     pub(super) flags: HelloFlags,
     /// Extended attributes and access lists.
     pub(super) stored: StoredAttributes,
+    /// What becomes of symbolic links.
+    pub(super) symbolic_links: LinkSetting,
+    pub(super) labels: ClientLabels,
+    /// Where the session is logged.
+    pub(super) logger: Logger,
+    /// Bytes that move to or from the disk at a time.
+    pub(super) block_size: Option<u32>,
+    pub(super) counts_job: bool,
 }
 
 /// Reads what the client wants and answers it.
@@ -72,33 +93,22 @@ pub(super) async fn open(
     messages: &mut Messages,
     writer: &mut MessageWriter,
     rights: &SessionRights,
-    peer: IpAddr,
-    local: IpAddr,
+    logger: &Logger,
+    (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<Opened> {
     writer.send_bytes(&PREAMBLE).await?;
-    let hello_message = match timeout(HELLO_TIMEOUT, messages.next()).await {
-        Ok(Some(message)) => message?,
-        Ok(None) => {
-            return Err(Failure::new(
-                Fault::ConnectionLost,
-                "the client closed without a word",
-            ));
-        }
-        Err(_) => {
-            return Err(Failure::new(
-                Fault::ConnectionTimeout,
-                "the client said nothing for 30 seconds",
-            ));
-        }
-    };
-    let suites = CipherSuite::ALL;
+    let hello_message = first_message(messages).await?;
+    let flow = rights.rules.flow(direction_of(&hello_message));
     let limits = ServerLimits {
-        suites: &suites,
-        policies: &RatePolicy::ALL,
-        target_rate_cap: MAX_RATE,
-        default_target_rate: DEFAULT_TARGET_RATE,
+        suites: &rights.rules.suites,
+        policies: &flow.policies,
+        target_rate_cap: flow.target_cap,
+        default_target_rate: flow.target_default,
+        rate_rules: flow.rate_rules(),
         max_resume: ResumeLevel::Full,
         preserve: Preserve::ALL,
+        checksums: true,
+        default_checksum: rights.records.checksum,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
     };
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
@@ -107,8 +117,17 @@ pub(super) async fn open(
             return refused(writer, Failure::new(refusal.fault(), refusal.to_string())).await;
         }
     };
+    let records = proposal.hello().records;
+    let labels = match labels::read(messages, records.labels).await {
+        Ok(labels) => labels,
+        Err(failure) => return refused(writer, failure).await,
+    };
     let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
         Ok(prepared) => prepared,
+        Err(failure) => return refused(writer, failure).await,
+    };
+    let logger = match labels::log_of_session(logger, &labels, rights) {
+        Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
@@ -123,15 +142,9 @@ pub(super) async fn open(
         udp_port: port,
         udp_address: address.as_deref(),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
-        renames: matches!(&work, Work::Receive { tree } if tree.renames()),
+        renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
-    let mut bytes = vec![0; 4_096];
-    let accepted = proposal
-        .accept(side, &mut bytes)
-        .map_err(|error| Failure::new(Fault::InternalError, error.to_string()))?;
-    writer
-        .send_bytes(bytes.get(..accepted.len).unwrap_or_default())
-        .await?;
+    let accepted = accept(proposal, side, writer).await?;
     Ok(Opened {
         agreement: accepted.agreement,
         keys: accepted.keys,
@@ -141,7 +154,66 @@ pub(super) async fn open(
         program,
         flags,
         stored,
+        symbolic_links: rights.rules.symbolic_links,
+        labels,
+        logger,
+        block_size: Some(records.block_size).filter(|size| *size > 0),
+        counts_job: records.job_size,
     })
+}
+
+async fn accept(
+    proposal: responder::Proposal<'_>,
+    side: ServerSide<'_>,
+    writer: &mut MessageWriter,
+) -> Outcome<responder::Accepted> {
+    let mut bytes = vec![0; 4_096];
+    let accepted = proposal
+        .accept(side, &mut bytes)
+        .map_err(|error| Failure::new(Fault::InternalError, error.to_string()))?;
+    let message = bytes.get(..accepted.len).unwrap_or_default();
+    writer.send_bytes(message).await?;
+    Ok(accepted)
+}
+
+/// Which way the files of a HELLO go; one that cannot be read is refused soon after.
+fn direction_of(hello: &Message) -> TransferDirection {
+    match hello.raw().decode() {
+        Ok(Some(ControlMessage::Hello(hello))) => hello.direction,
+        _ => TransferDirection::Upload,
+    }
+}
+
+/// Whether the user may have such a session at all.
+fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
+    if !flow.authorized {
+        let text = "management authorization refused";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    if flow.access {
+        return Ok(());
+    }
+    let way = match direction {
+        TransferDirection::Upload => "Write",
+        TransferDirection::Download => "Read",
+    };
+    let text = format!("{way} access denied for user");
+    Err(Failure::new(Fault::NoPermissions, text))
+}
+
+/// What the client says first.
+async fn first_message(messages: &mut Messages) -> Outcome<Message> {
+    match timeout(HELLO_TIMEOUT, messages.next()).await {
+        Ok(Some(message)) => message,
+        Ok(None) => Err(Failure::new(
+            Fault::ConnectionLost,
+            "the client closed without a word",
+        )),
+        Err(_) => Err(Failure::new(
+            Fault::ConnectionTimeout,
+            "the client said nothing for 30 seconds",
+        )),
+    }
 }
 
 async fn refused(writer: &mut MessageWriter, failure: Failure) -> Outcome<Opened> {
@@ -168,11 +240,11 @@ async fn prepare(
     local: IpAddr,
 ) -> Outcome<(Work, UdpPort)> {
     let files = &hello.files;
-    if hello.flags.deletes && !rights.permissions.deletes {
+    if hello.flags.deletes && !rights.rules.permissions.deletes {
         let text = "this server does not allow --delete-before-transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() && !rights.permissions.changes_sources {
+    if files.changes_sources() && !rights.rules.permissions.changes_sources {
         let text = "this server lets nobody remove or move its files after their transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
@@ -181,38 +253,33 @@ async fn prepare(
         return Err(Failure::new(Fault::Protocol, text));
     }
     check_owners(hello, rights)?;
-    let port = if rights.udp_port == 0 {
-        hello.udp_port
-    } else {
-        rights.udp_port
+    authorize(hello.direction, rights.rules.flow(hello.direction))?;
+    let port = match (rights.rules.bind_udp_port, rights.udp_port) {
+        (Some(port), _) => port,
+        (None, 0) => hello.udp_port,
+        (None, port) => port,
     };
-    let bind = || UdpPort::bind(bind_address(peer, local), port);
+    let address = rights.rules.bind_address;
+    let address = address.unwrap_or_else(|| bind_address(peer, local));
+    let bind = || UdpPort::bind(address, port);
     if hello.flags.measures {
         return Ok((Work::Measure, bind()?));
     }
-    let docroot = Arc::new(match &rights.docroot {
+    let docroot = match &rights.rules.docroot {
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
-    });
+    };
     let work = match hello.direction {
+        TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
+            tree: Arc::new(DestinationTree::of_nothing(&Arc::new(docroot))),
+            keeps_nothing: true,
+        },
         TransferDirection::Upload => Work::Receive {
-            tree: Arc::new(upload_tree(&docroot, hello)?),
+            tree: Arc::new(upload_tree(&Arc::new(docroot), hello)?),
+            keeps_nothing: false,
         },
         TransferDirection::Download => {
-            let sources = read_sources(messages).await?;
-            check_sources(&docroot, &sources)?;
-            if hello.flags.deletes {
-                check_mirror_source(&docroot, &sources)?;
-            }
-            let wishes = source_wishes(hello);
-            if let Some(archive) = &wishes.archive {
-                check_outside(&docroot, archive, &sources)?;
-            }
-            Work::Send {
-                docroot,
-                sources,
-                wishes,
-            }
+            selecting::download(hello, messages, docroot, rights.rules.symbolic_links).await?
         }
     };
     Ok((work, bind()?))
@@ -246,22 +313,13 @@ pub(crate) fn destination_tree(
 
 /// Files are given away only by root, and only for somebody who logged in as root.
 fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
-    let is_root = rights.docroot.is_none() && rustix::process::geteuid().is_root();
+    let is_root = rights.rules.docroot.is_none() && rustix::process::geteuid().is_root();
     let receives = hello.direction == TransferDirection::Upload;
     if receives && hello.preserve.owners() && !is_root {
         let text = "--preserve-file-owner-uid and -gid need root at the receiving side, and this login is not root";
         return Err(Failure::new(Fault::NoPermissions, text));
     }
     Ok(())
-}
-
-/// What becomes of the sources of a download.
-fn source_wishes(hello: &Hello<'_>) -> SourceWishes {
-    SourceWishes {
-        afterwards: hello.files.afterwards,
-        archive: hello.files.archive.map(<[u8]>::to_vec),
-        base: None,
-    }
 }
 
 /// Where an upload goes.
@@ -352,52 +410,4 @@ pub(crate) fn check_destination(
         ends_with_dot: path.ends_with(b"/.") || path == b".",
     })
     .map_err(|fault| named(path, fault))
-}
-
-async fn read_sources(messages: &mut Messages) -> Outcome<Vec<Vec<u8>>> {
-    let malformed = || Failure::new(Fault::Protocol, "the client named no sources");
-    let mut sources = Vec::new();
-    let mut bytes = 0;
-    loop {
-        let message = timeout(HELLO_TIMEOUT, messages.next())
-            .await
-            .ok()
-            .flatten()
-            .ok_or_else(malformed)??;
-        let Ok(Some(ControlMessage::Sources { paths, more })) = message.raw().decode() else {
-            return Err(malformed());
-        };
-        for path in paths.iter() {
-            bytes += path.len() + 32;
-            sources.push(path.to_vec());
-        }
-        if bytes > MOST_SOURCE_BYTES {
-            return Err(Failure::new(Fault::FileTableOverflow, "too many sources"));
-        }
-        if !more {
-            break;
-        }
-    }
-    if sources.is_empty() {
-        Err(malformed())
-    } else {
-        Ok(sources)
-    }
-}
-
-/// If nothing of what was asked for is there, the session is refused at once.
-fn check_sources(docroot: &Docroot, sources: &[Vec<u8>]) -> Outcome<()> {
-    if sources.len() > SOURCES_CHECKED {
-        return Ok(());
-    }
-    let mut first = None;
-    for source in sources {
-        match docroot.stat(source) {
-            Ok(_) => return Ok(()),
-            Err(error) => {
-                first.get_or_insert_with(|| read_failure(source, error));
-            }
-        }
-    }
-    first.map_or(Ok(()), Err)
 }

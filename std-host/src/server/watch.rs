@@ -7,7 +7,7 @@ use crate::cli::terminal::printable;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
 use crate::failure::Failure;
 use crate::logging::Logger;
-use crate::logging::session_lines::file_totals;
+use crate::logging::session_lines::{checksum_field, checksum_name, file_totals, label_fields};
 use crate::session::{Observer, SessionOutcome};
 use crate::storage::mirror::Deletion;
 
@@ -25,10 +25,16 @@ impl ServerWatch {
             Work::Measure => "measure",
         };
         logger.log(format!(
-            "FASP Session Start op={operation} status=started user=\"{}\" peer={peer} cipher={} targetrate={} client=\"{}\"",
+            "FASP Session Start op={operation} status=started user=\"{}\" peer={peer} cipher={} targetrate={} file_csum={} {} client=\"{}\"",
             printable(user.as_bytes()),
             opened.agreement.suite().name(),
             opened.agreement.target_rate().0,
+            checksum_name(opened.agreement.checksum()),
+            label_fields(
+                opened.labels.cookie.as_deref(),
+                opened.labels.user_string.as_deref(),
+                opened.labels.tags.as_deref(),
+            ),
             printable(opened.program.as_bytes()),
         ));
         Self { logger }
@@ -87,6 +93,10 @@ impl Observer for ServerWatch {
         ));
     }
 
+    fn passed_over(&mut self, text: &str) {
+        self.logger.log(format!("source passed over: {text}"));
+    }
+
     fn file(&mut self, report: &FileReport) {
         let name = printable(&report.name);
         match &report.verdict {
@@ -103,8 +113,9 @@ impl Observer for ServerWatch {
                     "success"
                 };
                 self.logger.log(format!(
-                    "FASP Transfer Stop status={status} file=\"{name}\" size={}",
-                    report.size
+                    "FASP Transfer Stop status={status} file=\"{name}\" size={}{}",
+                    report.size,
+                    checksum_field(report.checksum.as_ref())
                 ));
             }
         }

@@ -1,5 +1,7 @@
 //! How a session ended, and who is told while it runs.
 
+use fasp_core::control::JobSize;
+
 use crate::driver::{FileReport, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
 
@@ -22,8 +24,12 @@ pub trait Observer: Send {
     fn moved(&mut self, _from: std::net::SocketAddr, _to: std::net::SocketAddr) {}
     /// A file begins.
     fn started(&mut self, name: &[u8], size: u64);
+    /// What all sources hold is known now.
+    fn job_size(&mut self, _size: JobSize) {}
     /// A part of a file, or all of it, was there before.
     fn kept(&mut self, report: &KeptReport);
+    /// A source is meant to be left out.
+    fn passed_over(&mut self, _text: &str) {}
     /// Something besides the files went wrong, such as the removal of a source.
     fn trouble(&mut self, failure: &Failure);
     /// A file is over.

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use fasp_core::control::{ControlMessage, FileError, Summary};
 use fasp_core::fault::Fault;
-use fasp_core::negotiation::bounds::rate_within;
-use fasp_core::units::{BitRate, ObjectId};
+use fasp_core::units::ObjectId;
 use tokio::time::{Instant, interval, sleep_until};
 
+use super::RateBounds;
 use super::channel::{Message, MessageWriter, Messages};
 use super::outcome::{Observer, SessionOutcome};
+use super::source_feed::{self, Fed, SourceFeed};
+use super::source_queue::SourceQueue;
 use crate::cli::terminal::printable;
 use crate::driver::{Command, FileReport, FileVerdict, Transfer, TransferEvent, TransferReport};
 use crate::failure::Failure;
@@ -40,11 +42,15 @@ pub(crate) struct Side {
 /// A session whose data plane has started.
 pub(crate) struct Session<'o> {
     side: Side,
-    rate_cap: BitRate,
+    rate_bounds: RateBounds,
     transfer: Transfer,
     messages: Messages,
     writer: MessageWriter,
     observer: &'o mut dyn Observer,
+    /// A client's list of sources that the server asks for.
+    feed: Option<SourceFeed>,
+    /// Where a server's client names its sources.
+    queue: Option<SourceQueue>,
     /// The peer's words for files that failed there.
     peer_words: HashMap<u32, Failure>,
     file_errors_sent: u32,
@@ -60,10 +66,10 @@ pub(crate) struct Session<'o> {
 }
 
 impl<'o> Session<'o> {
-    /// A session about to run; `rate_cap` bounds what the peer may ask for with RATE.
+    /// A session about to run; `rate_bounds` hold what the peer may ask for with RATE.
     pub(crate) fn new(
         side: Side,
-        rate_cap: BitRate,
+        rate_bounds: RateBounds,
         transfer: Transfer,
         messages: Messages,
         writer: MessageWriter,
@@ -71,11 +77,13 @@ impl<'o> Session<'o> {
     ) -> Self {
         Self {
             side,
-            rate_cap,
+            rate_bounds,
             transfer,
             messages,
             writer,
             observer,
+            feed: None,
+            queue: None,
             peer_words: HashMap::new(),
             file_errors_sent: 0,
             first_failure: None,
@@ -88,6 +96,18 @@ impl<'o> Session<'o> {
             failure: None,
             report: None,
         }
+    }
+
+    /// The sources come from this list, when the server asks for them.
+    pub(crate) fn feeding(mut self, feed: Option<SourceFeed>) -> Self {
+        self.feed = feed;
+        self
+    }
+
+    /// The client is asked for its sources as there is room in `queue`.
+    pub(crate) fn asking(mut self, queue: Option<SourceQueue>) -> Self {
+        self.queue = queue;
+        self
     }
 
     /// The peer treats its sources before it says its last word, which may take long.
@@ -131,6 +151,11 @@ impl<'o> Session<'o> {
                     interrupt = None;
                     self.cancel(self.interruption()).await;
                 }
+                fed = next_fed(&mut self.feed) => self.on_fed(fed).await,
+                messages = next_room(&mut self.queue) => {
+                    let wanted = ControlMessage::SourcesWanted { messages };
+                    let _ = self.writer.send(&wanted).await;
+                }
                 _ = progress.tick() => self.show_progress(),
                 _ = keepalive.tick() => {
                     // A channel that cannot be written to ends soon by itself.
@@ -168,7 +193,12 @@ impl<'o> Session<'o> {
             }
             TransferEvent::Moved(moved) => self.observer.moved(moved.from, moved.to),
             TransferEvent::Started(name, size) => self.observer.started(&name, size),
+            TransferEvent::JobSize(size) => {
+                self.observer.job_size(size);
+                let _ = self.writer.send(&ControlMessage::JobSize(size)).await;
+            }
             TransferEvent::Kept(report) => self.observer.kept(&report),
+            TransferEvent::PassedOver(text) => self.observer.passed_over(&text),
             TransferEvent::Trouble(name, failure) => self.on_trouble(&name, failure).await,
             TransferEvent::File(report) => self.on_file(report).await,
             TransferEvent::Settled(report) => self.on_settled(&report).await,
@@ -329,7 +359,21 @@ impl<'o> Session<'o> {
             }
             Ok(Some(ControlMessage::FileError(error))) => self.on_file_error(&error),
             Ok(Some(ControlMessage::Cancel { code, text })) => self.on_cancel(code, text),
-            Ok(Some(ControlMessage::Rate(rate))) => match rate_within(&rate, self.rate_cap) {
+            Ok(Some(ControlMessage::SourcesWanted { messages })) => {
+                if let Some(feed) = &mut self.feed {
+                    feed.want(messages);
+                }
+            }
+            Ok(Some(ControlMessage::Sources { paths, more })) => {
+                let taken = self.queue.as_mut().map(|queue| queue.take(paths, more));
+                if let Some(Err(failure)) = taken {
+                    self.cancel(failure).await;
+                }
+            }
+            Ok(Some(ControlMessage::JobSize(size))) if !self.side.sends => {
+                self.observer.job_size(size);
+            }
+            Ok(Some(ControlMessage::Rate(rate))) => match self.rate_bounds.hold(&rate) {
                 Ok(rate) => self.transfer.command(Command::Limits(rate)),
                 Err(error) => {
                     let text = format!("the peer asked for impossible rates: {error}");
@@ -341,6 +385,22 @@ impl<'o> Session<'o> {
                 let text = format!("the peer sent a malformed message: {error}");
                 self.cancel(Failure::new(Fault::Protocol, text)).await;
             }
+        }
+    }
+
+    /// A piece of the list that the server has room for.
+    async fn on_fed(&mut self, fed: Fed) {
+        let message = match fed {
+            Fed::Paths(paths) => source_feed::message(&paths, true),
+            Fed::End => source_feed::message(&[], false),
+            Fed::Failed(failure) => return self.on_foreign_source_failure(b"", failure),
+        };
+        match message {
+            Ok(bytes) => {
+                // A channel that cannot be written to ends soon by itself.
+                let _ = self.writer.send_bytes(&bytes).await;
+            }
+            Err(failure) => self.cancel(failure).await,
         }
     }
 
@@ -392,7 +452,7 @@ impl<'o> Session<'o> {
         }
     }
 
-    /// A source failed at the peer before it became an object: this side shows it too.
+    /// A source failed before it became an object, at the peer or in the list that is sent there: this side shows it too.
     fn on_foreign_source_failure(&mut self, path: &[u8], failure: Failure) {
         self.foreign_failures += 1;
         self.first_failure
@@ -406,6 +466,7 @@ impl<'o> Session<'o> {
             verdict: FileVerdict::Failed(failure),
             peer_gave_up: true,
             is_folder: false,
+            checksum: None,
         });
     }
 
@@ -461,6 +522,20 @@ impl<'o> Session<'o> {
             broke,
         };
         (outcome, self.writer)
+    }
+}
+
+async fn next_fed(feed: &mut Option<SourceFeed>) -> Fed {
+    match feed {
+        Some(feed) => feed.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_room(queue: &mut Option<SourceQueue>) -> u16 {
+    match queue {
+        Some(queue) => queue.room().await,
+        None => std::future::pending().await,
     }
 }
 

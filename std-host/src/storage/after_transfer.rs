@@ -42,6 +42,8 @@ pub struct SourceWishes {
     pub archive: Option<Vec<u8>>,
     /// The folder at which the paths of the session begin (`--src-base`); without it the sources themselves.
     pub base: Option<Vec<u8>>,
+    /// The sources as they were named; none of a list, which needs a base where empty folders are removed.
+    pub sources: Vec<Vec<u8>>,
 }
 
 impl SourceWishes {

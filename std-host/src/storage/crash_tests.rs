@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::ResumeLevel;
 use fasp_core::metadata::{ByteRange, ObjectKind};
+use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
@@ -85,6 +86,9 @@ impl Session {
             resume_level: ResumeLevel::from_number(resume_level).unwrap(),
             rules: FileRules::default(),
             preserve: Preserve::default(),
+            links: LinkTreatment::CopyForce,
+            checksum: None,
+            keeps_nothing: false,
             checkpoints: CheckpointRule {
                 bytes: UNSAVED,
                 interval: Duration::from_secs(3_600),
@@ -164,7 +168,11 @@ impl Session {
 
     fn commit(&mut self, source: &[u8]) {
         let root = Some(*blake3::hash(source).as_bytes());
-        self.writer.carry_out(Job::Commit { object: FILE, root });
+        self.writer.carry_out(Job::Commit {
+            object: FILE,
+            root,
+            checksum: Vec::new(),
+        });
         match self.shared.next_completion() {
             Some(Completion::Finished { result, .. }) => assert_eq!(result, Ok(())),
             other => panic!("{other:?}"),

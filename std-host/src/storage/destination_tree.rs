@@ -42,6 +42,7 @@ pub struct DestinationTree {
     docroot: Arc<Docroot>,
     base: Vec<u8>,
     placement: Placement,
+    keeps_links_inside: bool,
 }
 
 impl DestinationTree {
@@ -72,15 +73,47 @@ impl DestinationTree {
         }
     }
 
+    /// The tree of a session that keeps nothing.
+    #[must_use]
+    pub fn of_nothing(docroot: &Arc<Docroot>) -> Self {
+        Self::new(Arc::clone(docroot), b".", Placement::Into)
+    }
+
     /// The tree whose records land at `path` as `placement` says.
     #[must_use]
     pub fn new(docroot: Arc<Docroot>, path: &[u8], placement: Placement) -> Self {
         let base = normal(path, &docroot);
         Self {
+            keeps_links_inside: docroot.is_confined(),
             docroot,
             base,
             placement,
         }
+    }
+
+    /// The same tree, out of which nothing can lead, whatever links are or will be in it. Its folder must be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Docroot::confined_below`].
+    pub fn closed(self) -> Outcome<Self> {
+        if self.docroot.is_confined() {
+            return Ok(self);
+        }
+        let (folder, base): (&[u8], &[u8]) = match self.placement {
+            Placement::Into => (&self.base, b"."),
+            Placement::Rename => (parent(&self.base), last_name(&self.base)),
+        };
+        Ok(Self {
+            docroot: Arc::new(self.docroot.confined_below(folder)?),
+            base: base.to_vec(),
+            ..self
+        })
+    }
+
+    /// Links that would lead out of the docroot are not made.
+    pub(super) const fn keeps_links_inside(&self) -> bool {
+        self.keeps_links_inside
     }
 
     /// Whether the destination takes the name of the single source.

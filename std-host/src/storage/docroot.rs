@@ -5,6 +5,9 @@
 //! meanwhile. An unconfined one is a user's own working directory and has the user's rights, no more
 //! rules. Parent folders are opened here; single names below an opened folder are safe by themselves.
 //!
+//! A confined one can be told to follow links wherever they lead, for reading; then `..` is refused as text, and what
+//! the links of the tree lead to is as good as inside.
+//!
 //! Source: openat2(2). Absolute links are refused even if they point back inside: our choice.
 
 use std::os::fd::OwnedFd;
@@ -27,6 +30,8 @@ const RACE_RETRIES: u32 = 64;
 pub struct Docroot {
     root: OwnedFd,
     confined: bool,
+    /// Confined, but for links.
+    wide: bool,
     /// Access times are left alone.
     quiet: bool,
     was_noticed: AtomicBool,
@@ -43,6 +48,7 @@ impl Docroot {
         let docroot = Self {
             root: open_root(path)?,
             confined: true,
+            wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
         };
@@ -68,6 +74,7 @@ impl Docroot {
         Ok(Self {
             root: open_root(base)?,
             confined: false,
+            wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
         })
@@ -86,6 +93,7 @@ impl Docroot {
         Ok(Self {
             root,
             confined: self.confined,
+            wide: self.wide,
             quiet: true,
             was_noticed: AtomicBool::new(false),
         })
@@ -95,6 +103,38 @@ impl Docroot {
     #[must_use]
     pub fn was_noticed(&self) -> bool {
         self.was_noticed.load(Ordering::Relaxed)
+    }
+
+    /// The tree below the folder `path` of this one, which nothing can leave.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::confined`].
+    pub fn confined_below(&self, path: &[u8]) -> Outcome<Self> {
+        let inner = Self {
+            root: self
+                .directory(path)
+                .map_err(|error| read_failure(path, error))?,
+            confined: true,
+            wide: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
+        };
+        match inner.directory(b".") {
+            Ok(_) => Ok(inner),
+            Err(Errno::NOSYS | Errno::PERM) => Err(Failure::new(
+                Fault::BadConfiguration,
+                "links cannot be received: the system call openat2 is not available (Linux 5.6 or newer is needed)",
+            )),
+            Err(error) => Err(read_failure(path, error)),
+        }
+    }
+
+    /// The same tree, where links of the tree may lead anywhere. Only for reading.
+    #[must_use]
+    pub fn following_links_anywhere(mut self) -> Self {
+        self.wide = self.confined;
+        self
     }
 
     /// Whether paths are held below the root.
@@ -133,6 +173,35 @@ impl Docroot {
         rustix::fs::statat(&self.root, usable(path, false), AtFlags::empty())
     }
 
+    /// What stands at `path` itself; a link at its end is not followed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::stat`].
+    pub fn stat_itself(&self, path: &[u8]) -> Result<Stat, Errno> {
+        rustix::fs::fstat(self.open_itself(path)?)
+    }
+
+    /// Where the link at `path` leads to, as it is written there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `NOENT` or `INVAL` if it is no link.
+    pub fn read_link(&self, path: &[u8]) -> Result<Vec<u8>, Errno> {
+        let link = self.open_itself(path)?;
+        Ok(rustix::fs::readlinkat(&link, c"", Vec::new())?.into_bytes())
+    }
+
+    fn open_itself(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let follows = path.ends_with(b"/");
+        let flags = if follows {
+            OFlags::PATH
+        } else {
+            OFlags::PATH | OFlags::NOFOLLOW
+        };
+        self.open(path, flags)
+    }
+
     /// Opens what `path` leads to. Never creates: a name is created in the handle of its folder.
     pub(super) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         if !self.quiet || flags.contains(OFlags::PATH) {
@@ -151,7 +220,10 @@ impl Docroot {
     fn open_as_told(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let path = usable(path, self.confined);
-        if !self.confined {
+        if self.wide && path.split(|byte| *byte == b'/').any(|name| name == b"..") {
+            return Err(Errno::XDEV);
+        }
+        if !self.confined || self.wide {
             return rustix::fs::openat(&self.root, path, flags, Mode::empty());
         }
         let rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
@@ -256,6 +328,47 @@ mod tests {
             let error = it.docroot.open_to_read(path.as_bytes()).unwrap_err();
             assert_eq!(error, Errno::XDEV, "{path}");
         }
+    }
+
+    #[test]
+    fn a_wide_docroot_follows_links_out_and_nothing_else() {
+        let it = fixture();
+        let root = it.folder.path().join("in");
+        symlink("../outside", root.join("out")).unwrap();
+        symlink(it.folder.path().join("outside"), root.join("absolute")).unwrap();
+        let wide = it.docroot.following_links_anywhere();
+        assert!(wide.open_to_read(b"out/secret").is_ok());
+        assert!(wide.open_to_read(b"/absolute/secret").is_ok());
+        for path in ["../outside/secret", "..", "a/..", "out/../x"] {
+            assert_eq!(wide.stat(path.as_bytes()).unwrap_err(), Errno::XDEV);
+        }
+        let secret = it.folder.path().join("outside/secret");
+        let error = wide.open_to_read(secret.as_os_str().as_bytes());
+        assert_eq!(error.unwrap_err(), Errno::NOENT);
+    }
+
+    #[test]
+    fn a_link_itself_can_be_looked_at() {
+        let it = fixture();
+        let root = it.folder.path().join("in");
+        symlink("/etc/passwd", root.join("a/link")).unwrap();
+        assert_eq!(it.docroot.read_link(b"a/link").unwrap(), b"/etc/passwd");
+        let stat = it.docroot.stat_itself(b"a/link").unwrap();
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        assert_eq!(kind, rustix::fs::FileType::Symlink);
+        assert!(it.docroot.read_link(b"a/file").is_err());
+        symlink("../outside", root.join("out")).unwrap();
+        assert_eq!(it.docroot.stat_itself(b"out/x").unwrap_err(), Errno::XDEV);
+    }
+
+    #[test]
+    fn a_tree_below_a_folder_is_confined_to_it() {
+        let it = fixture();
+        let open = Docroot::unconfined(&it.folder.path().join("in")).unwrap();
+        let below = open.confined_below(b"a").unwrap();
+        assert!(below.open_to_read(b"/file").is_ok());
+        assert_eq!(below.stat(b"../a/file").unwrap_err(), Errno::XDEV);
+        assert!(open.confined_below(b"no").is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::attributes::{
     Preserve, folder_creation_mode, modified_ns, settle_folder, size_of_file, times,
 };
 use super::destination_tree::{DestinationTree, joined, last_name, parent};
+use super::disk::sync_names;
 use super::disk_fault::{named, read_failure, write_failure};
 use crate::failure::{Failure, Outcome};
 
@@ -34,6 +35,8 @@ pub(super) struct FolderNotes {
     unclaimed: Mutex<HashSet<Vec<u8>>>,
     unsettled: Mutex<Vec<Unsettled>>,
     claims: Mutex<HashSet<Vec<u8>>>,
+    /// Folders in which links were made, whose names are not on the disk yet.
+    with_links: Mutex<HashSet<Vec<u8>>>,
 }
 
 /// The right to receive a file under its stable partial name; ends when dropped.
@@ -89,6 +92,14 @@ impl FolderNotes {
     /// Sets what was left for the end, deepest folders first; what cannot be set is reported.
     pub(super) fn settle(&self, tree: &DestinationTree, preserve: Preserve) -> Vec<Failure> {
         let mut unsettled = std::mem::take(&mut *lock(&self.unsettled));
+        let with_links = std::mem::take(&mut *lock(&self.with_links));
+        let unsynced = with_links.into_iter().filter_map(|path| {
+            let synced = tree
+                .docroot()
+                .directory(&path)
+                .and_then(|folder| sync_names(&folder));
+            Some(write_failure(&path, synced.err()?))
+        });
         unsettled.sort_unstable_by(|a, b| b.path.cmp(&a.path));
         let settle = |folder: &Unsettled| {
             let parent = tree.docroot().directory(parent(&folder.path))?;
@@ -96,13 +107,11 @@ impl FolderNotes {
             let name = last_name(&folder.path);
             settle_folder(parent, name, folder.mode, times.as_ref(), folder.owner)
         };
-        unsettled
-            .iter()
-            .filter_map(|folder| {
-                let error = settle(folder).err()?;
-                Some(write_failure(&folder.path, error))
-            })
-            .collect()
+        let unset = unsettled.iter().filter_map(|folder| {
+            let error = settle(folder).err()?;
+            Some(write_failure(&folder.path, error))
+        });
+        unsynced.chain(unset).collect()
     }
 }
 
@@ -134,6 +143,14 @@ impl Folders {
         }
         self.handles.insert(path.to_vec(), Arc::clone(&handle));
         Ok(handle)
+    }
+
+    /// A link was made in the folder `path`.
+    pub(super) fn note_link(&self, path: &[u8]) {
+        let mut with_links = lock(&self.notes.with_links);
+        if !with_links.contains(path) {
+            with_links.insert(path.to_vec());
+        }
     }
 
     /// The right to the file at `place`; `None` while another object of the session has it.

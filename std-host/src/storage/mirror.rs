@@ -18,6 +18,8 @@ use rustix::io::Errno;
 use super::destination_tree::DestinationTree;
 use super::disk_fault::{named, write_failure};
 use super::docroot::Docroot;
+use super::selection::Choice;
+use super::source_list::SourceNames;
 use super::walk::SourceWalk;
 use crate::failure::{Failure, Outcome};
 use listing::Listed;
@@ -64,7 +66,9 @@ pub fn list(
     source: Vec<u8>,
     mut tell: impl FnMut(Vec<u8>) -> bool,
 ) -> bool {
-    for item in SourceWalk::new(docroot, vec![source]) {
+    // What the session leaves out is listed too, so that it stays at the destination.
+    let everything = Choice::default();
+    for item in SourceWalk::new(docroot, SourceNames::of(vec![source]), &everything) {
         let Ok(item) = item else {
             return false;
         };

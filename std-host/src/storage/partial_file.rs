@@ -19,6 +19,7 @@ mod progress;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::control::choices::OverwriteRule;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ByteRange;
@@ -27,6 +28,7 @@ use rustix::io::Errno;
 
 use super::attributes::{owner, settle_mode, times};
 use super::byte_ranges::ByteRanges;
+use super::checksum::{Checksum, RunningChecksum};
 use super::chunks::Chunks;
 use super::control_file::{ControlFile, is_named};
 use super::destination_tree::joined;
@@ -45,6 +47,10 @@ pub(super) use progress::Checkpoint;
 pub use progress::CheckpointRule;
 use progress::Progress;
 
+/// A checksum that fell behind catches up by so many times the bytes that were written.
+const CATCH_UP: u64 = 4;
+/// And by no less than this many times that.
+const LEAST_CATCH_UP: u64 = 64 * 1024;
 /// Bytes read at a time where a hash must be finished from the disk.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -77,6 +83,8 @@ pub(super) struct PartialFile {
     chunks: Chunks,
     written: ByteRanges,
     hash: HashTree,
+    /// The checksum for the user, from the start to where it has come.
+    checksum: Option<RunningChecksum>,
     /// Its bytes turned out not to be those of the source: nothing of it is kept.
     is_wrong: bool,
     resume: Option<Progress>,
@@ -121,9 +129,93 @@ impl PartialFile {
             chunks,
             written: ByteRanges::default(),
             hash: HashTree::new(record.size, chunks.log2()),
+            checksum: None,
             is_wrong: false,
             resume,
         }
+    }
+
+    /// Has a checksum made while the file is written.
+    pub(super) fn make_checksum(&mut self, kind: Option<ChecksumKind>) {
+        self.checksum = kind.map(RunningChecksum::new);
+    }
+
+    /// The checksum of a complete file. What of its bytes did not come in order is read once more; that stops with
+    /// an error when `go_on` says so.
+    pub(super) fn checksum(
+        &mut self,
+        folders: &mut Folders,
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<Option<Checksum>> {
+        let Some(mut running) = self.checksum.take() else {
+            return Ok(None);
+        };
+        if running.position() < self.size {
+            let file = self.open(folders)?;
+            self.go_on_with_checksum(&mut running, &file, self.size, go_on)?;
+        }
+        Ok(Some(running.finish()))
+    }
+
+    /// The checksum, which must be `expected` if that is not empty.
+    pub(super) fn checked_sum(
+        &mut self,
+        folders: &mut Folders,
+        expected: &[u8],
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<Option<Checksum>> {
+        let checksum = self.checksum(folders, go_on)?;
+        match &checksum {
+            Some(checksum) if !expected.is_empty() && checksum.bytes != expected => {
+                self.is_wrong = true;
+                let text = format!(
+                    "{}: {}: what arrived is not what the source holds (the {} checksums differ)",
+                    Fault::DiskWrite.text(),
+                    shown(&self.path),
+                    checksum.kind.name()
+                );
+                Err(Failure::new(Fault::DiskWrite, text))
+            }
+            _ => Ok(checksum),
+        }
+    }
+
+    /// Reads what was written behind the end of the checksum, up to `end`.
+    fn go_on_with_checksum(
+        &self,
+        running: &mut RunningChecksum,
+        file: &OwnedFd,
+        end: u64,
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<()> {
+        let mut buffer = Vec::with_capacity(READ_BYTES);
+        while running.position() < end {
+            if !go_on() {
+                return Err(Failure::from(Fault::UserCancelled));
+            }
+            let at = running.position();
+            let most = usize::try_from(end - at).map_or(READ_BYTES, |rest| rest.min(READ_BYTES));
+            let piece = read_at(file, at, most, &mut buffer)
+                .map_err(|error| write_failure(&self.path, error))?;
+            running.add(at, piece);
+        }
+        Ok(())
+    }
+
+    /// After a write of `length` bytes: catches up with what lies behind a gap that is filled now, a few times as
+    /// many bytes, so that nothing is left to do at the end.
+    fn catch_up_with_checksum(&mut self, file: &OwnedFd, length: u64) -> Outcome<()> {
+        let Some(mut running) = self.checksum.take() else {
+            return Ok(());
+        };
+        let at = running.position();
+        let most = CATCH_UP.saturating_mul(length.max(LEAST_CATCH_UP));
+        let end = self.size.min(at.saturating_add(most));
+        let gap = self.written.missing_within(at, end).first().copied();
+        let end = gap.map_or(end, |gap| gap.start);
+        let outcome = self.go_on_with_checksum(&mut running, file, end, &|| true);
+        self.checksum = Some(running);
+        outcome
     }
 
     /// Whether the file has a descriptor open.
@@ -155,9 +247,12 @@ impl PartialFile {
             disk::write_at(&file, piece, range.start)
                 .map_err(|error| write_failure(&self.path, error))?;
             self.hash.add(range.start, piece);
+            if let Some(running) = &mut self.checksum {
+                running.add(range.start, piece);
+            }
             self.note(range);
         }
-        Ok(())
+        self.catch_up_with_checksum(&file, length)
     }
 
     /// Makes `length` bytes from `offset` read as zeros, as far as nothing was written there yet, without storing

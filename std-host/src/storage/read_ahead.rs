@@ -11,6 +11,7 @@ mod plan;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
 use rustix::buffer::spare_capacity;
@@ -19,8 +20,10 @@ use rustix::io::Errno;
 
 use super::attributes::Fingerprint;
 use super::checker::hash_of;
+use super::checksum::Checksum;
 use super::disk_fault::{read_failure, shown};
 use super::docroot::Docroot;
+use super::faux::Fill;
 use super::hash_tree::group_value;
 use super::waker::Waker;
 use super::walk::SourceItem;
@@ -29,23 +32,51 @@ pub use comparing::Judgement;
 pub(super) use plan::{BLOCK_BYTES, Finish, Key, Take};
 use plan::{Loaded, Plan, Task, Work};
 
+/// Bytes that are held in memory for a session unless told otherwise.
+pub(super) const DEFAULT_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Smaller reads are not worth a system call.
+const LEAST_READ_BYTES: usize = 4_096;
+
 /// What the sender's thread and the reader's thread share.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
     plan: Mutex<Plan>,
+    read_size: Option<u32>,
     work: Condvar,
     docroot: Arc<Docroot>,
     waker: Waker,
+}
+
+/// How files are read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRules {
+    /// Bytes that are held in memory for a session, read ahead or handed out lately.
+    pub memory_bytes: usize,
+    /// The checksum that every file gets.
+    pub checksum: Option<ChecksumKind>,
+    /// Bytes asked of the system at a time (`-g`); above a block it is told to read so far ahead.
+    pub read_size: Option<u32>,
+}
+
+impl Default for ReadRules {
+    fn default() -> Self {
+        Self {
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            checksum: None,
+            read_size: None,
+        }
+    }
 }
 
 /// Starts a reader thread that ends after [`ReadAhead::stop`].
 pub(super) fn start(
     docroot: Arc<Docroot>,
     waker: Waker,
-    memory_bytes: usize,
+    rules: ReadRules,
 ) -> Outcome<Arc<ReadAhead>> {
     let shared = Arc::new(ReadAhead {
-        plan: Mutex::new(Plan::new(memory_bytes)),
+        plan: Mutex::new(Plan::new(rules.memory_bytes, rules.checksum)),
+        read_size: rules.read_size,
         work: Condvar::new(),
         docroot,
         waker,
@@ -77,6 +108,10 @@ impl ReadAhead {
 
     pub(super) fn finish(&self, object: u32) -> Finish {
         self.change(|plan| plan.finish(object))
+    }
+
+    pub(super) fn checksum(&self, object: u32) -> Option<Checksum> {
+        self.lock().checksum(object)
     }
 
     /// Whether more checks may be taken from the receiver.
@@ -144,7 +179,7 @@ impl ReadAhead {
     fn run(&self) {
         let mut plan = self.lock();
         while !plan.stopping {
-            let Some(task) = plan.next_task() else {
+            let Some(mut task) = plan.next_task() else {
                 plan.reader_sleeps = true;
                 plan = self.work.wait(plan).unwrap_or_else(PoisonError::into_inner);
                 plan.reader_sleeps = false;
@@ -152,7 +187,7 @@ impl ReadAhead {
             };
             let buffer = plan.buffer_for(&task);
             drop(plan);
-            let outcome = self.load(&task, buffer);
+            let outcome = self.load(&mut task, buffer);
             plan = self.lock();
             if plan.complete(task, outcome) {
                 self.waker.wake();
@@ -161,8 +196,11 @@ impl ReadAhead {
     }
 
     /// Reads and checks what `task` asks for.
-    fn load(&self, task: &Task, mut bytes: Vec<u8>) -> Result<Loaded, Failure> {
-        let item = &task.item;
+    fn load(&self, task: &mut Task, mut bytes: Vec<u8>) -> Result<Loaded, Failure> {
+        let item = &Arc::clone(&task.item);
+        if let Some(fill) = item.made {
+            return Ok(make(task, fill, bytes));
+        }
         let file = match &task.file {
             Some(file) => Arc::clone(file),
             None => Arc::new(self.open(item)?),
@@ -171,16 +209,7 @@ impl ReadAhead {
             (Some(changed_ns), false) => changed_ns,
             _ => examine(item, &file)?,
         };
-        let wanted = task.wanted_bytes();
-        while bytes.len() < wanted {
-            let offset = task.offset() + u64::try_from(bytes.len()).unwrap_or(0);
-            match rustix::io::pread(&file, spare_capacity(&mut bytes), offset) {
-                Ok(0) => return Err(shorter(item)),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(unreadable(item, error)),
-            }
-        }
-        bytes.truncate(wanted);
+        self.fill(task, &file, &mut bytes)?;
         let compared = match task.work {
             Work::Compare(check) => {
                 let mut buffer = Vec::with_capacity(usize::try_from(BLOCK_BYTES).unwrap_or(0));
@@ -196,21 +225,47 @@ impl ReadAhead {
             Work::Read(_) if touched && task.is_one_read() => return Err(changed(item)),
             _ => {}
         }
-        let hash = if let Some(hash) = compared {
-            hash
-        } else if task.is_one_read() {
-            *blake3::hash(&bytes).as_bytes()
-        } else if bytes.is_empty() {
-            [0; 32]
-        } else {
-            group_value(task.offset(), &bytes)
-        };
-        Ok(Loaded {
-            bytes,
-            hash,
-            file,
-            changed_ns: begun_ns,
-        })
+        Ok(loaded(task, bytes, compared, Some(file), begun_ns))
+    }
+
+    /// Reads the bytes of `task`, as many at a time as was asked for.
+    fn fill(&self, task: &Task, file: &OwnedFd, bytes: &mut Vec<u8>) -> Result<(), Failure> {
+        let wanted = task.wanted_bytes();
+        let size = self.read_size.map(u64::from);
+        if let Some(size) = size.filter(|size| *size > BLOCK_BYTES)
+            && task
+                .offset()
+                .is_multiple_of(size / BLOCK_BYTES * BLOCK_BYTES)
+        {
+            // Only a hint: a file system that does not take it reads as well.
+            let length = std::num::NonZeroU64::new(size);
+            let start = task.item.start + task.offset();
+            let _ = rustix::fs::fadvise(file, start, length, Advice::WillNeed);
+        }
+        let most = size.map_or(usize::MAX, |size| {
+            usize::try_from(size).unwrap_or(usize::MAX)
+        });
+        let most = most.max(LEAST_READ_BYTES);
+        while bytes.len() < wanted {
+            let begun = bytes.len();
+            let offset = task.item.start + task.offset() + u64::try_from(begun).unwrap_or(0);
+            let outcome = if most < wanted {
+                bytes.resize(wanted.min(begun + most), 0);
+                let room = bytes.get_mut(begun..).unwrap_or_default();
+                let outcome = rustix::io::pread(file, room, offset);
+                bytes.truncate(begun + outcome.unwrap_or(0));
+                outcome
+            } else {
+                rustix::io::pread(file, spare_capacity(bytes), offset)
+            };
+            match outcome {
+                Ok(0) => return Err(shorter(&task.item)),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(unreadable(&task.item, error)),
+            }
+        }
+        bytes.truncate(wanted);
+        Ok(())
     }
 
     /// Something about the file was changed while it was read: its attributes, which does not matter, or its bytes.
@@ -225,11 +280,14 @@ impl ReadAhead {
                 return Err(changed(item));
             }
             block.clear();
-            match rustix::io::pread(file, spare_capacity(&mut block), at) {
+            match rustix::io::pread(file, spare_capacity(&mut block), item.start + at) {
                 Ok(0) => return Err(shorter(item)),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(unreadable(item, error)),
             }
+            // The file may go on behind the part that is sent.
+            let rest = usize::try_from(item.size - at).unwrap_or(usize::MAX);
+            block.truncate(rest);
             hasher.update(&block);
             at += u64::try_from(block.len()).unwrap_or(0);
         }
@@ -250,10 +308,63 @@ impl ReadAhead {
     }
 }
 
+/// What `task` asks for of a file whose bytes are made up.
+fn make(task: &mut Task, fill: Fill, mut bytes: Vec<u8>) -> Loaded {
+    bytes.resize(task.wanted_bytes(), 0);
+    fill.write(task.offset(), &mut bytes);
+    let compared = match task.work {
+        Work::Compare(check) => {
+            let mut hasher = blake3::Hasher::new();
+            let mut at = check.range.start;
+            let mut block = vec![0; usize::try_from(BLOCK_BYTES).unwrap_or(0)];
+            while at < check.range.end {
+                let rest = usize::try_from(check.range.end - at).unwrap_or(usize::MAX);
+                let length = block.len().min(rest);
+                let piece = block.get_mut(..length).unwrap_or_default();
+                fill.write(at, piece);
+                hasher.update(piece);
+                at += u64::try_from(length).unwrap_or(u64::MAX);
+            }
+            Some(*hasher.finalize().as_bytes())
+        }
+        _ => None,
+    };
+    loaded(task, bytes, compared, None, 0)
+}
+
+/// What the reader brings back, with its hashes; `compared` is the hash of a range of the receiver.
+fn loaded(
+    task: &mut Task,
+    bytes: Vec<u8>,
+    compared: Option<[u8; 32]>,
+    file: Option<Arc<OwnedFd>>,
+    changed_ns: i64,
+) -> Loaded {
+    if let Some(running) = &mut task.running {
+        let offset = running.position();
+        running.add(offset, &bytes);
+    }
+    let hash = if let Some(hash) = compared {
+        hash
+    } else if task.is_one_read() {
+        *blake3::hash(&bytes).as_bytes()
+    } else if bytes.is_empty() {
+        [0; 32]
+    } else {
+        group_value(task.offset(), &bytes)
+    };
+    Loaded {
+        bytes,
+        hash,
+        file,
+        changed_ns,
+    }
+}
+
 /// Whether a file is still in the state in which `item` was offered, as far as size and times tell.
 pub(super) fn is_as_offered(item: &SourceItem, now: Fingerprint) -> bool {
     now.regular
-        && now.size == item.size
+        && now.size == item.file_size
         && now.modified_ns == item.modified_ns
         && now.inode == item.inode
         && now.device == item.device

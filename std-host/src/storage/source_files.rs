@@ -14,20 +14,18 @@ use std::sync::Arc;
 
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
-use fasp_core::metadata::{ObjectKind, OpenRecord};
+use fasp_core::metadata::{MAX_CHECKSUM, ObjectKind, OpenRecord};
 use fasp_core::sender::{FinishOutcome, ObjectSource, ReadOutcome};
 use fasp_core::units::ObjectId;
 
 use super::attributes::Fingerprint;
+use super::checksum::Checksum;
 use super::docroot::Docroot;
-pub use super::read_ahead::Judgement;
 use super::read_ahead::{self, BLOCK_BYTES, Finish, Key, ReadAhead, Take};
+pub use super::read_ahead::{Judgement, ReadRules};
 use super::waker::Waker;
 use super::walk::SourceItem;
 use crate::failure::{Failure, Outcome};
-
-/// Bytes that are held in memory for a session, read ahead or handed out lately.
-pub const DEFAULT_MEMORY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The files of a sending session by object id.
 #[derive(Debug)]
@@ -44,17 +42,17 @@ impl SourceFiles {
     ///
     /// [`Fault::ThreadSpawn`].
     pub fn new(docroot: Arc<Docroot>, waker: Waker) -> Outcome<Self> {
-        Self::with_memory(docroot, waker, DEFAULT_MEMORY_BYTES)
+        Self::with_rules(docroot, waker, ReadRules::default())
     }
 
-    /// As [`SourceFiles::new`] with another bound on the bytes held; a block or two is the least.
+    /// As [`SourceFiles::new`] with other rules; a block or two is the least of memory.
     ///
     /// # Errors
     ///
     /// [`Fault::ThreadSpawn`].
-    pub fn with_memory(docroot: Arc<Docroot>, waker: Waker, bytes: usize) -> Outcome<Self> {
+    pub fn with_rules(docroot: Arc<Docroot>, waker: Waker, rules: ReadRules) -> Outcome<Self> {
         Ok(Self {
-            shared: read_ahead::start(docroot, waker, bytes)?,
+            shared: read_ahead::start(docroot, waker, rules)?,
             items: HashMap::new(),
             current: None,
         })
@@ -114,6 +112,12 @@ impl SourceFiles {
         self.shared.judgement_told(object.0, judgement);
     }
 
+    /// The checksum of `object` for the user, once it was finished and until it is released.
+    #[must_use]
+    pub fn checksum_of(&self, object: ObjectId) -> Option<Checksum> {
+        self.shared.checksum(object.0)
+    }
+
     /// What was registered as `object`, until it is released.
     #[must_use]
     pub fn item(&self, object: ObjectId) -> Option<&SourceItem> {
@@ -155,7 +159,7 @@ impl SourceFiles {
             return ReadOutcome::Failed(Fault::InternalError);
         };
         let within = u64::try_from(within).unwrap_or(0);
-        let mut offset = key.1 * BLOCK_BYTES + within;
+        let mut offset = item.start + key.1 * BLOCK_BYTES + within;
         let mut rest = piece;
         while !rest.is_empty() {
             match rustix::io::pread(file, &mut *rest, offset) {
@@ -212,6 +216,19 @@ impl ObjectSource for SourceFiles {
             Finish::Unchanged => FinishOutcome::Unchanged,
             Finish::Wait => FinishOutcome::NotReady,
             Finish::Failed(fault) => FinishOutcome::Failed(fault),
+        }
+    }
+
+    fn checksum(&mut self, object: ObjectId, out: &mut [u8; MAX_CHECKSUM]) -> usize {
+        let Some(checksum) = self.checksum_of(object) else {
+            return 0;
+        };
+        match out.get_mut(..checksum.bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(&checksum.bytes);
+                place.len()
+            }
+            None => 0,
         }
     }
 

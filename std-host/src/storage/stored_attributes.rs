@@ -87,13 +87,15 @@ impl SentAttributes {
             gid: self.gids.then_some(item.gid),
             stored: Vec::new(),
         };
-        if item.kind == ObjectKind::File && self.stored.any() {
+        let is_file = item.kind == ObjectKind::File && item.link.is_none() && item.made.is_none();
+        if is_file && self.stored.any() {
             let stored = self
                 .stored_of(docroot, item)
                 .map_err(|failure| SourceProblem {
                     path: item.open_path.clone(),
                     fault: failure.fault,
                     text: failure.text,
+                    only_logged: false,
                 })?;
             attributes.stored = stored;
         }

@@ -12,18 +12,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::control::choices::ResumeLevel;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::check::RangeCheck;
 use fasp_core::metadata::{ByteRange, ObjectKind, OpenRecord};
+use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
 
 use super::attributes::Preserve;
 use super::checker;
+use super::checksum::Checksum;
 use super::destination_tree::DestinationTree;
 pub use super::file_rules::FileRules;
 use super::finishing;
 use super::folders::{FolderNotes, Folders};
+pub use super::links::OwnedLink;
 pub use super::partial_file::{CheckpointRule, Decision};
 use super::saved_copy::SavedCopies;
 use super::stored_attributes::OwnedAttributes;
@@ -53,6 +57,12 @@ pub struct WriteConfig {
     pub preserve: Preserve,
     /// When resumable files are noted.
     pub checkpoints: CheckpointRule,
+    /// What the sender may do with links: copy them, with force or without, or nothing.
+    pub links: LinkTreatment,
+    /// The checksum that every file gets.
+    pub checksum: Option<ChecksumKind>,
+    /// Nothing of it comes to a disk: everything is taken and thrown away.
+    pub keeps_nothing: bool,
 }
 
 /// An OPEN record that owns its path.
@@ -135,6 +145,8 @@ pub enum Job {
         object: ObjectId,
         /// The BLAKE3 hash of the file at its sender, if it told one.
         root: Option<[u8; 32]>,
+        /// Its checksum at its sender, of the kind configured; empty if it told none.
+        checksum: Vec<u8>,
     },
     /// A whole small file or a folder at once, without a decision: answered by [`Completion::Written`]
     /// and [`Completion::Finished`].
@@ -152,6 +164,13 @@ pub enum Job {
         object: ObjectId,
         /// With resume: leave what is there for the next time.
         keep_partial: bool,
+    },
+    /// A link, without a decision: answered by [`Completion::Linked`] or a failed [`Completion::Finished`].
+    Link {
+        /// Which object.
+        object: ObjectId,
+        /// What it is.
+        link: OwnedLink,
     },
     /// Every object is finished: set final modes and times of folders. Answered by
     /// [`Completion::FoldersSettled`].
@@ -182,12 +201,26 @@ pub enum Completion {
         /// Bytes as submitted; for a run of zeros its length.
         bytes: u64,
     },
+    /// The checksum of an object that is complete and will get its name.
+    Summed {
+        /// Which object.
+        object: ObjectId,
+        /// The checksum.
+        checksum: Checksum,
+    },
     /// An object is under its final name, or failed.
     Finished {
         /// Which object.
         object: ObjectId,
         /// Why it failed, with a sentence that names the file.
         result: Result<(), Failure>,
+    },
+    /// A link was made, or what has its name stays.
+    Linked {
+        /// Which object.
+        object: ObjectId,
+        /// It was made.
+        made: bool,
     },
     /// Folders have their final attributes.
     FoldersSettled {
@@ -397,6 +430,7 @@ impl Shared {
             | Job::Recheck { object }
             | Job::Commit { object, .. }
             | Job::Whole { object, .. }
+            | Job::Link { object, .. }
             | Job::Abandon { object, .. } => object.0,
             Job::SettleFolders => 0,
         };

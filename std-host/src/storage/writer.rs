@@ -13,11 +13,12 @@ use fasp_core::units::ObjectId;
 
 use super::attributes::owner;
 use super::checker::{self, CheckJob};
+use super::checksum::Checksum;
 use super::disk_fault::named;
 use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
 use super::partial_file::{Decision, PartialFile, Present};
-use super::write_behind::{Completion, Job, OwnedRecord, Shared, lock};
+use super::write_behind::{Completion, Job, OwnedLink, OwnedRecord, Shared, lock};
 use crate::failure::{Failure, Outcome};
 
 /// Files that all threads together keep open.
@@ -42,6 +43,8 @@ pub(super) struct Writer {
 #[derive(Debug)]
 enum Target {
     Folder,
+    /// What arrives is thrown away.
+    Nothing,
     File(Box<PartialFile>),
 }
 
@@ -122,13 +125,17 @@ impl Writer {
                 self.shared
                     .complete(Completion::Written { object, bytes: len });
             }
-            Job::Commit { object, root } => self.commit(object, root),
+            Job::Commit {
+                object,
+                root,
+                checksum,
+            } => self.commit(object, root, &checksum),
             Job::Whole {
                 object,
                 record,
                 bytes,
             } => {
-                let result = self.whole(&record, &bytes);
+                let result = self.whole(object, &record, &bytes);
                 self.written(object, bytes);
                 match result {
                     Ok(Some(file)) => self.deliver(object, file),
@@ -140,6 +147,7 @@ impl Writer {
                 object,
                 keep_partial,
             } => self.abandon(object, keep_partial),
+            Job::Link { object, link } => self.link(object, &link),
             Job::SettleFolders => {
                 let config = &self.shared.config;
                 let notes = &self.shared.folder_notes;
@@ -152,6 +160,10 @@ impl Writer {
 
     /// The decision, if it can be told now; at levels 2 and 3 the checker tells it.
     fn begin(&mut self, object: ObjectId, record: &OwnedRecord) -> Outcome<Option<Decision>> {
+        if self.shared.config.keeps_nothing {
+            self.targets.insert(object.0, Target::Nothing);
+            return Ok(Some(Decision::Go));
+        }
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
             self.make_folder(&path, record)?;
@@ -165,6 +177,7 @@ impl Writer {
         let resumable = level > ResumeLevel::Restart;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
         let mut file = PartialFile::new(place, record, claim, config);
+        file.make_checksum(config.checksum);
         let rules = (config.rules.overwrite, level);
         let mut decision = file.decide(&mut self.folders, complete, rules)?;
         let present = match level {
@@ -247,7 +260,15 @@ impl Writer {
     }
 
     /// Makes a folder, or a file that only has to get its name.
-    fn whole(&mut self, record: &OwnedRecord, bytes: &[u8]) -> Outcome<Option<Box<PartialFile>>> {
+    fn whole(
+        &mut self,
+        object: ObjectId,
+        record: &OwnedRecord,
+        bytes: &[u8],
+    ) -> Outcome<Option<Box<PartialFile>>> {
+        if self.shared.config.keeps_nothing {
+            return Ok(None);
+        }
         let path = self.folders.tree().locate(&record.path)?;
         if record.kind == ObjectKind::Directory {
             self.make_folder(&path, record)?;
@@ -259,15 +280,33 @@ impl Writer {
         let place = self.folders.place(&path)?;
         let config = &self.shared.config;
         let mut file = PartialFile::new(place, record, None, config);
+        file.make_checksum(config.checksum);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.complete(&mut self.folders, config, None, &|| true));
+            .and_then(|()| file.complete(&mut self.folders, config, None, &|| true))
+            .and_then(|()| file.checksum(&mut self.folders, &|| true));
         match result {
-            Ok(()) => Ok(Some(Box::new(file))),
+            Ok(checksum) => {
+                self.tell_checksum(object, checksum);
+                Ok(Some(Box::new(file)))
+            }
             Err(failure) => {
                 file.abandon(&mut self.folders, false);
                 Err(failure)
             }
+        }
+    }
+
+    fn link(&mut self, object: ObjectId, link: &OwnedLink) {
+        let allowed = self.shared.config.links;
+        let made = self
+            .folders
+            .tree()
+            .locate(&link.path)
+            .and_then(|path| self.folders.make_link(&path, link, allowed));
+        match made {
+            Ok(made) => self.shared.complete(Completion::Linked { object, made }),
+            Err(failure) => self.finish(object, Err(failure)),
         }
     }
 
@@ -307,16 +346,24 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, object: ObjectId, root: Option<[u8; 32]>) {
+    fn tell_checksum(&self, object: ObjectId, checksum: Option<Checksum>) {
+        if let Some(checksum) = checksum {
+            self.shared
+                .complete(Completion::Summed { object, checksum });
+        }
+    }
+
+    fn commit(&mut self, object: ObjectId, root: Option<[u8; 32]>, expected: &[u8]) {
         let shared = Arc::clone(&self.shared);
         let go_on = || !shared.is_stopping(self.index);
         let result = match self.targets.get_mut(&object.0) {
             None => return,
-            Some(Target::Folder) => Ok(()),
-            Some(Target::File(file)) => {
-                file.complete(&mut self.folders, &shared.config, root, &go_on)
-            }
+            Some(Target::Folder | Target::Nothing) => Ok(None),
+            Some(Target::File(file)) => file
+                .complete(&mut self.folders, &shared.config, root, &go_on)
+                .and_then(|()| file.checked_sum(&mut self.folders, expected, &go_on)),
         };
+        let result = result.map(|checksum| self.tell_checksum(object, checksum));
         match (result, self.forget(object)) {
             (Ok(()), Some(Target::File(file))) => self.deliver(object, file),
             (Ok(()), _) => self.finish(object, Ok(())),

@@ -189,4 +189,11 @@ fn what_an_appliance_does_not_do_is_refused_with_a_sentence() {
         .arg(bench.at(""))
         .run()
         .failed_with(&["does not measure"]);
+    bench
+        .ascp()
+        .args(["-E", "*.tmp"])
+        .arg(bench.at(""))
+        .arg(bench.world.local(""))
+        .run()
+        .failed_with(&["this appliance sends what it is asked for whole"]);
 }

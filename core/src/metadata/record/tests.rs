@@ -33,6 +33,12 @@ fn open(object: u32, path: &[u8]) -> OpenRecord<'_> {
 }
 
 fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
+    let mut samples = object_samples();
+    samples.extend(link_samples());
+    samples
+}
+
+fn object_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
     let file = OpenRecord {
         size: 1 << 33,
         modified_ns: 1_700_000_000_123_456_789,
@@ -56,6 +62,7 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: None,
                 root: None,
+                checksum: None,
             },
         ),
         (
@@ -64,6 +71,7 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: Some(Fault::DiskRead),
                 root: None,
+                checksum: None,
             },
         ),
         (
@@ -87,7 +95,31 @@ fn meta_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
                 object,
                 fault: None,
                 root: Some(&ROOT),
+                checksum: None,
             },
+        ),
+    ]
+}
+
+fn link_samples() -> Vec<(&'static str, MetaRecord<'static>)> {
+    vec![
+        (
+            "link",
+            MetaRecord::Link(LinkRecord {
+                object: ObjectId(9),
+                path: b"d3/l",
+                target: b"../t",
+                replaces: false,
+            }),
+        ),
+        (
+            "link_replacing",
+            MetaRecord::Link(LinkRecord {
+                object: ObjectId(9),
+                path: b"l",
+                target: b"/\xff",
+                replaces: true,
+            }),
         ),
     ]
 }
@@ -347,10 +379,39 @@ fn object_ranges_that_break_a_rule_are_refused() {
 }
 
 #[test]
+fn a_link_that_cannot_be_is_refused() {
+    let link = |path, target| {
+        let record = MetaRecord::Link(LinkRecord {
+            object: ObjectId(1),
+            path,
+            target,
+            replaces: true,
+        });
+        written(|out| encode_meta(&record, out))[PREFIX_LEN..].to_vec()
+    };
+    let longest = [b'x'; MAX_TARGET + 1];
+    assert!(decode_meta(&link(b"l", &longest[1..])).is_ok());
+    for target in [&b""[..], b"a\0b", &longest] {
+        assert_eq!(
+            decode_meta(&link(b"l", target)),
+            Err(RecordError::BadTarget)
+        );
+    }
+    assert!(matches!(
+        decode_meta(&link(b"../l", b"t")),
+        Err(RecordError::BadPath(_))
+    ));
+    assert_eq!(
+        decode_meta(b"\xA5\x00\x06\x01\x01\x02\x41l\x03\x41t\x04\x02"),
+        Err(DecodeError::OutOfRange { key: 4 }.into())
+    );
+}
+
+#[test]
 fn an_unknown_kind_of_record_is_refused() {
     assert_eq!(
-        decode_meta(b"\xA1\x00\x06"),
-        Err(RecordError::UnknownKind(6))
+        decode_meta(b"\xA1\x00\x07"),
+        Err(RecordError::UnknownKind(7))
     );
     assert_eq!(
         decode_decide(b"\xA1\x00\x05"),
@@ -417,7 +478,7 @@ proptest! {
     ) {
         let (first, last) = (ObjectId(ends.0.min(ends.1)), ObjectId(ends.0.max(ends.1)));
         for record in [
-            MetaRecord::Close { object: first, fault, root: root.as_ref() },
+            MetaRecord::Close { object: first, fault, root: root.as_ref(), checksum: root.as_ref().map(|root| &root[..20]) },
             MetaRecord::End { objects: last.0, bytes },
         ] {
             let out = written(|out| encode_meta(&record, out));

@@ -61,9 +61,75 @@ fn each_wish_meets_each_kind_of_server_as_the_table_says() {
     }
 }
 
+/// What a server whose setting is `name` allows.
+fn allowed(name: &str) -> Vec<CipherSuite> {
+    match name {
+        "any" => ANY.to_vec(),
+        name => CipherWish::from_name(name).unwrap().exact_suites().to_vec(),
+    }
+}
+
+/// Mode and key size of what a client gets: `G` for GCM, `C` for CFB, `-` for a refusal.
+fn cell(wish: &str, setting: &str) -> &'static str {
+    let wish = CipherWish::from_name(wish).unwrap();
+    match chosen(wish, &allowed(setting)) {
+        None => "-",
+        Some(AuthOnly) => "none",
+        Some(Aes128Gcm) => "G128",
+        Some(Aes192Gcm) => "G192",
+        Some(Aes256Gcm) => "G256",
+        Some(Aes128Cfb) => "C128",
+        Some(Aes192Cfb) => "C192",
+        Some(Aes256Cfb) => "C256",
+    }
+}
+
 #[test]
-fn a_key_size_is_never_changed() {
-    assert_eq!(chosen(Aes(B128), &[Aes256Gcm, Aes256Cfb]), None);
+#[rustfmt::skip]
+fn every_wish_meets_every_setting_of_a_server() {
+    let settings = [
+        "any", "none", "aes-128", "aes-192", "aes-256", "aes-128-gcm", "aes-192-gcm", "aes-256-gcm",
+        "aes-128-cfb", "aes-192-cfb", "aes-256-cfb",
+    ];
+    for (wish, row) in [
+        ("none",      ["none", "none", "-", "-", "-", "-", "-", "-", "-", "-", "-"]),
+        ("aes128",    ["G128", "-", "G128", "G192", "G256", "G128", "G192", "G256", "C128", "C192", "C256"]),
+        ("aes192",    ["G192", "-", "-", "G192", "G256", "-", "G192", "G256", "-", "C192", "C256"]),
+        ("aes256",    ["G256", "-", "-", "-", "G256", "-", "-", "G256", "-", "-", "C256"]),
+        ("aes128gcm", ["G128", "-", "G128", "G192", "G256", "G128", "G192", "G256", "-", "-", "-"]),
+        ("aes192gcm", ["G192", "-", "-", "G192", "G256", "-", "G192", "G256", "-", "-", "-"]),
+        ("aes256gcm", ["G256", "-", "-", "-", "G256", "-", "-", "G256", "-", "-", "-"]),
+        ("aes128cfb", ["C128", "-", "C128", "C192", "C256", "-", "-", "-", "C128", "C192", "C256"]),
+        ("aes192cfb", ["C192", "-", "-", "C192", "C256", "-", "-", "-", "-", "C192", "C256"]),
+        ("aes256cfb", ["C256", "-", "-", "-", "C256", "-", "-", "-", "-", "-", "C256"]),
+    ] {
+        for (setting, expected) in settings.into_iter().zip(row) {
+            assert_eq!(cell(wish, setting), expected, "{wish} at a server with {setting}");
+        }
+    }
+}
+
+#[test]
+fn a_key_is_never_shortened_and_a_mode_never_changed() {
+    for bits in [B128, B192, B256] {
+        for wish in [Aes(bits), AesGcm(bits), AesCfb(bits)] {
+            let own = wish.exact_suites().first().copied();
+            assert_eq!(wish.suites().first().copied(), own);
+            assert!(!wish.suites().contains(&AuthOnly));
+        }
+    }
+    assert!(
+        AesGcm(B128)
+            .suites()
+            .iter()
+            .all(|suite| GCM.contains(suite))
+    );
+    assert!(
+        AesCfb(B128)
+            .suites()
+            .iter()
+            .all(|suite| CFB.contains(suite))
+    );
     assert_eq!(chosen(Aes(B256), &[Aes128Gcm, Aes128Cfb]), None);
 }
 

@@ -184,6 +184,7 @@ mod tests {
     fn facts(name: &'static str, state: FileState<'static>) -> ProgressFacts<'static> {
         ProgressFacts {
             name: name.as_bytes(),
+            counts: String::new(),
             bytes_done: 10,
             bytes_total: 10,
             rate_bps: None,

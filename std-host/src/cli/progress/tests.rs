@@ -2,7 +2,7 @@
 
 use super::*;
 
-const fn facts(
+fn facts(
     name: &'static str,
     bytes: u64,
     rate_mbps_tenths: u64,
@@ -10,6 +10,7 @@ const fn facts(
 ) -> ProgressFacts<'static> {
     ProgressFacts {
         name: name.as_bytes(),
+        counts: String::new(),
         bytes_done: bytes,
         bytes_total: bytes,
         rate_bps: Some(rate_mbps_tenths * 100_000),
@@ -208,4 +209,32 @@ fn nothing_moved_in_no_time_is_a_completion_too() {
         completion_text(&Completion::default()),
         "Completed: 0K bytes transferred in 0 seconds\n (0K bits/sec), in 0 files.\n"
     );
+}
+
+#[test]
+fn counts_of_the_job_stand_behind_the_name_and_change_no_column() {
+    let in_flight = |name: &'static str, counts: &str| {
+        progress_line(
+            &ProgressFacts {
+                counts: counts.to_owned(),
+                bytes_done: 39 << 20,
+                bytes_total: 5 << 30,
+                state: FileState::InFlight(Some(Duration::from_secs(447))),
+                ..facts(name, 0, 972, 0)
+            },
+            80,
+        )
+    };
+    assert_eq!(
+        in_flight("5GB", "3/120 files"),
+        "5GB (3/120 files)                               0%   39MB 97.2Mb/s    07:27 ETA"
+    );
+    let long = in_flight("a name that is much longer than its column", "3/120 files");
+    assert_eq!(
+        long,
+        "a name that is much longer than (3/120 files)   0%   39MB 97.2Mb/s    07:27 ETA"
+    );
+    // Where they would leave too little of the name they are left out.
+    let counts = "3/120 files, 12 resumed, 24 skipped, 1 failed";
+    assert_eq!(in_flight("5GB", counts), in_flight("5GB", ""));
 }

@@ -14,23 +14,14 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-E", "-N", "-C", "-G", "-g", "-R", "-S", "-e", "-W", "-@", "-f", "-M", "-u",
-    "-y", "-j", "-t", "-x", "-I", "-Y", "--file-list", "--file-pair-list", "--src-base",
-    "--src-base64", "--symbolic-links", "--tags", "--tags64", "--proxy",
-    "--file-manifest", "--file-manifest-path", "--file-manifest-inprogress-suffix",
-    "--file-checksum", "--file-crypt", "--exclude-newer-than", "--exclude-older-than",
-     "--multi-session-threshold",
-     "--source-prefix", "--source-prefix64",
-    "--ssh-arg",
+    "-C", "-e", "-W", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--file-crypt",
+    "--multi-session-threshold", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
-    "--allow-password-prompt", "--apply-local-docroot", "--dest64",
-    "--fail-bad-filepass", "--faspmgr-io", "--ignore-host-key", "--keepalive", "--no-read",
-    "--no-write", "--precalculate-job-size", "--precalculate-disable",
-    "--skip-dir-traversal-dupes", "--skip-special-files",
-    "--ws-connect",
+    "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
+    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
 #[test]
 fn options_of_later_versions_are_named_and_never_ignored() {

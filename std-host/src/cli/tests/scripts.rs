@@ -137,15 +137,22 @@ fn every_cipher_has_its_spellings() {
     }
 }
 
+fn log_folder(folder: &str, most_bytes: u64) -> LogTarget {
+    LogTarget::Directory {
+        folder: folder.into(),
+        most_bytes,
+    }
+}
+
 #[test]
 fn log_options_say_where_and_how_much() {
     let table = [
         ("-L- f h:d", LogTarget::Stderr, 0),
         ("-L - f h:d", LogTarget::Stderr, 0),
         ("-DDL- f h:d", LogTarget::Stderr, 2),
-        ("-L logs f h:d", LogTarget::Directory("logs".into()), 0),
-        ("-Llogs -D f h:d", LogTarget::Directory("logs".into()), 1),
-        ("-L a:b -DDDDD f h:d", LogTarget::Directory("a:b".into()), 3),
+        ("-L logs f h:d", log_folder("logs", 10 << 20), 0),
+        ("-Llogs:2M -D f h:d", log_folder("logs", 2 << 20), 1),
+        ("-L a:b -DDDDD f h:d", log_folder("a:b", 10 << 20), 3),
     ];
     for (line, log, debug_level) in table {
         let parsed = settings(line);
@@ -284,7 +291,7 @@ fn server_mode_takes_its_log_and_nothing_else() {
     let Ok(Parsed::Server(logged)) = parse_line("--server -DDL /var/log/a") else {
         panic!("not the server mode");
     };
-    assert_eq!(logged.log, LogTarget::Directory("/var/log/a".into()));
+    assert_eq!(logged.log, log_folder("/var/log/a", 10 << 20));
     assert_eq!(logged.debug_level, 2);
 }
 

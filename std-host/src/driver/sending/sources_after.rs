@@ -15,14 +15,14 @@ use crate::storage::waker::Waker;
 /// The thread, if there is anything for it to do.
 pub(super) fn start(
     docroot: &Arc<Docroot>,
-    wishes: SourceWishes,
-    sources: &[Vec<u8>],
+    mut wishes: SourceWishes,
     waker: &Waker,
 ) -> Outcome<Option<SourceCare>> {
     if !wishes.any() {
         return Ok(None);
     }
-    let care = SourceCare::start(Arc::clone(docroot), wishes, sources.to_vec(), waker.clone())?;
+    let sources = std::mem::take(&mut wishes.sources);
+    let care = SourceCare::start(Arc::clone(docroot), wishes, sources, waker.clone())?;
     Ok(Some(care))
 }
 
@@ -32,6 +32,9 @@ impl Sending {
         let (Some(care), Some(item)) = (&self.care, self.source.files.item(object)) else {
             return;
         };
+        if item.made.is_some() {
+            return;
+        }
         match verdict {
             FileVerdict::Delivered => care.delivered(item.clone()),
             FileVerdict::Skipped => care.skipped(item.clone()),

@@ -14,6 +14,9 @@ fn session() -> SessionFacts {
         peer: Some("[2001:db8::1]:33001".parse().unwrap()),
         tcp_port: 22,
         version: "4.5.0.1".to_owned(),
+        cookie: Some("a \"b\"".to_owned()),
+        user_string: None,
+        tags: Some("{}".to_owned()),
     }
 }
 
@@ -26,6 +29,8 @@ const PARAMETERS: SessionParameters = SessionParameters {
     create_destination: true,
     preserve_times: false,
     datagram_size: 1400,
+    checksum: Some(ChecksumKind::Md5),
+    job_size: false,
 };
 
 fn file(path: &[u8]) -> FileFacts {
@@ -39,6 +44,7 @@ fn file(path: &[u8]) -> FileFacts {
         loss_basis_points: 125,
         retransmission_requests: 3,
         overhead_bytes: 1400,
+        checksum: None,
     }
 }
 
@@ -54,7 +60,8 @@ fn a_session_starts_and_stops_with_its_ends() {
         session_start(&facts, &PARAMETERS, &Status::Started),
         format!(
             "FASP Session Start {id} op=send status=started source=/data/a file (2) dest=/in \
-             user=\"ann\" targetrate=100000000 minrate=0 transfer_policy=fair secure=yes resume=1 {tail}"
+             user=\"ann\" targetrate=100000000 minrate=0 transfer_policy=fair secure=yes resume=1 \
+             precalc=no cookie=\"a \\\"b\\\"\" tags=\"{{}}\" {tail}"
         )
     );
     assert_eq!(
@@ -87,7 +94,7 @@ fn the_parameters_are_on_one_line() {
         session_params(&session(), &PARAMETERS),
         "FASP Session Params uuid=09fe0c30-0000-4000-8000-000000000001 user=\"ann\" \
          targetrate=100000000 minrate=0 rate_policy=fair cipher=aes-256-gcm resume=1 create=1 \
-         times=0 dgram_sz=1400"
+         times=0 precalc=no file_csum=md5 dgram_sz=1400 cookie=\"a \\\"b\\\"\""
     );
 }
 

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use fasp_core::control::Rate;
 use fasp_core::control::choices::RatePolicy;
 use fasp_core::control::framing::PREAMBLE;
+use fasp_core::units::BitRate;
 use tokio::io::{AsyncWriteExt, duplex, split};
 
 use super::*;
@@ -61,7 +62,7 @@ fn limits_of(is_client: bool, rates: &[(u64, u64)]) -> (Vec<(u64, u64)>, Failure
         };
         let session = Session::new(
             side,
-            BitRate(50_000_000),
+            RateBounds::up_to(BitRate(50_000_000), RatePolicy::Fair),
             transfer.unwrap(),
             Messages::read(Box::new(reader)),
             MessageWriter::new(Box::new(writer)),

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::super::walk::SourceWalk;
 use super::*;
+use crate::storage::selection::Choice;
+use crate::storage::source_list::SourceNames;
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -34,7 +36,8 @@ impl Fixture {
 
     fn items(&self, sources: &[&str]) -> Vec<SourceItem> {
         let sources = owned(sources);
-        SourceWalk::new(Arc::clone(&self.docroot), sources)
+        let choice = Choice::default();
+        SourceWalk::new(Arc::clone(&self.docroot), SourceNames::of(sources), &choice)
             .map(Result::unwrap)
             .filter(|item| item.kind == fasp_core::metadata::ObjectKind::File)
             .collect()

@@ -9,10 +9,12 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use fasp_core::control::ChecksumKind;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
 use fasp_core::metadata::check::RangeCheck;
 
+use super::super::checksum::{Checksum, RunningChecksum};
 use super::super::hash_tree::HashTree;
 use super::super::walk::SourceItem;
 use super::blocks::Blocks;
@@ -61,6 +63,8 @@ pub(super) struct Task {
     pub(super) file: Option<Arc<OwnedFd>>,
     /// When the file was last changed in any way, as it was opened first.
     pub(super) changed_ns: Option<i64>,
+    /// The checksum of the file, where what is read goes on with it.
+    pub(super) running: Option<RunningChecksum>,
 }
 
 /// What to do with a file.
@@ -82,7 +86,8 @@ pub(super) struct Loaded {
     pub(super) bytes: Vec<u8>,
     /// The hash of the bytes: of the whole file, if it is one block, else their value in its tree.
     pub(super) hash: [u8; 32],
-    pub(super) file: Arc<OwnedFd>,
+    /// None where the bytes are made up.
+    pub(super) file: Option<Arc<OwnedFd>>,
     pub(super) changed_ns: i64,
 }
 
@@ -104,6 +109,8 @@ struct Entry {
     frontier: u64,
     check: Check,
     hash: HashTree,
+    /// The checksum for the user, from the start to where it has come; away while a task goes on with it.
+    running: Option<RunningChecksum>,
     changed_ns: Option<i64>,
     failure: Option<Failure>,
 }
@@ -120,6 +127,8 @@ enum Request {
 pub(super) struct Plan {
     pub(super) stopping: bool,
     pub(super) reader_sleeps: bool,
+    /// The checksum that every file gets.
+    checksum: Option<ChecksumKind>,
     entries: HashMap<u32, Entry>,
     blocks: Blocks,
     requests: VecDeque<(u32, Request)>,
@@ -138,8 +147,9 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(memory: usize) -> Self {
+    pub(super) fn new(memory: usize, checksum: Option<ChecksumKind>) -> Self {
         Self {
+            checksum,
             stopping: false,
             reader_sleeps: false,
             entries: HashMap::new(),
@@ -160,6 +170,7 @@ impl Plan {
     pub(super) fn register(&mut self, object: u32, item: Arc<SourceItem>) {
         let entry = Entry {
             hash: HashTree::new(item.size, u32::MAX),
+            running: self.checksum.map(RunningChecksum::new),
             changed_ns: None,
             item,
             file: None,
@@ -245,6 +256,14 @@ impl Plan {
         }
         self.sender_waits = true;
         Finish::Wait
+    }
+
+    /// The checksum of `object`, whose end was reached.
+    pub(super) fn checksum(&self, object: u32) -> Option<Checksum> {
+        let entry = self.entries.get(&object)?;
+        let running = entry.running.as_ref();
+        let complete = running.filter(|running| running.position() == entry.item.size)?;
+        Some(complete.clone().finish())
     }
 
     /// The part of `object` that the sender passes over is hashed when there is time.
@@ -342,17 +361,25 @@ impl Plan {
             self.requests.push_back((object, Request::Finish));
             return Some(Work::Hash(hole.start / BLOCK_BYTES));
         }
+        if let Some(block) = entry.block_without_checksum() {
+            self.requests.push_back((object, Request::Finish));
+            return Some(Work::Hash(block));
+        }
         entry.hash.root().map(Work::Examine)
     }
 
-    /// The first block before those taken that is not hashed.
+    /// The first block before those taken that is not hashed, or not in the checksum.
     fn block_behind(&self, object: u32) -> Option<u64> {
         let entry = self
             .entries
             .get(&object)
             .filter(|entry| entry.failure.is_none())?;
-        let block = entry.hash.first_hole(0)?.start / BLOCK_BYTES;
-        (block < entry.frontier).then_some(block)
+        let hole = entry.hash.first_hole(0);
+        let unhashed = hole.map(|hole| hole.start / BLOCK_BYTES);
+        [unhashed, entry.block_without_checksum()]
+            .into_iter()
+            .flatten()
+            .find(|block| *block < entry.frontier)
     }
 
     /// An empty buffer with room for what `task` reads.
@@ -361,9 +388,14 @@ impl Plan {
     }
 
     /// Books what the reader brought; whether the sender waits for news.
-    pub(super) fn complete(&mut self, task: Task, outcome: Result<Loaded, Failure>) -> bool {
+    pub(super) fn complete(&mut self, mut task: Task, outcome: Result<Loaded, Failure>) -> bool {
         self.loading = None;
         let object = task.object;
+        if let Some(entry) = self.entries.get_mut(&object)
+            && let Some(running) = task.running.take()
+        {
+            entry.running = Some(running);
+        }
         if let Work::Compare(check) = task.work {
             let is_right = outcome
                 .as_ref()
@@ -402,8 +434,8 @@ impl Plan {
                         self.blocks.keep((object, block), loaded.bytes, unread);
                     }
                 }
-                if !one_read {
-                    self.keep_open(object, loaded.file);
+                if let Some(file) = loaded.file.filter(|_| !one_read) {
+                    self.keep_open(object, file);
                 }
             }
         }
@@ -411,7 +443,7 @@ impl Plan {
     }
 
     fn task(&mut self, object: u32, work: Work) -> Option<Task> {
-        let entry = self.entries.get(&object)?;
+        let entry = self.entries.get_mut(&object)?;
         if entry.failure.is_some() || entry.item.kind == ObjectKind::Directory {
             return None;
         }
@@ -421,7 +453,18 @@ impl Plan {
             }
             self.loading = Some((object, block));
         }
+        let running = match work {
+            Work::Read(block) | Work::Hash(block) => {
+                let size = entry.item.size;
+                let goes_on = |running: &mut RunningChecksum| {
+                    running.position() == block * BLOCK_BYTES && running.position() < size
+                };
+                entry.running.take_if(goes_on)
+            }
+            Work::Compare(_) | Work::Examine(_) => None,
+        };
         Some(Task {
+            running,
             object,
             work,
             item: Arc::clone(&entry.item),
@@ -468,6 +511,14 @@ impl Plan {
                 entry.file = None;
             }
         }
+    }
+}
+
+impl Entry {
+    /// The block where the checksum goes on; `None` where there is none, or it is complete.
+    fn block_without_checksum(&self) -> Option<u64> {
+        let position = self.running.as_ref()?.position();
+        (position < self.item.size).then_some(position / BLOCK_BYTES)
     }
 }
 

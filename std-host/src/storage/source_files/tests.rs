@@ -1,5 +1,7 @@
 //! Bytes read ahead are the bytes of the file, whatever the order and whatever happens to it.
 
+mod checksums;
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -7,8 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::super::selection::Choice;
+use super::super::source_list::SourceNames;
 use super::super::walk::SourceWalk;
 use super::*;
+use crate::storage::read_ahead::DEFAULT_MEMORY_BYTES;
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -19,10 +24,17 @@ struct Fixture {
 
 impl Fixture {
     fn new(memory: usize) -> Self {
+        Self::with(ReadRules {
+            memory_bytes: memory,
+            ..ReadRules::default()
+        })
+    }
+
+    fn with(rules: ReadRules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let docroot = Arc::new(Docroot::confined(folder.path()).unwrap());
         let waker = Waker::new().unwrap();
-        let files = SourceFiles::with_memory(docroot, waker.clone(), memory).unwrap();
+        let files = SourceFiles::with_rules(docroot, waker.clone(), rules).unwrap();
         Self {
             folder,
             files,
@@ -105,7 +117,8 @@ impl Fixture {
 
 fn item(root: &Path, name: &str) -> SourceItem {
     let docroot = Arc::new(Docroot::confined(root).unwrap());
-    SourceWalk::new(docroot, vec![name.as_bytes().to_vec()])
+    let names = SourceNames::of(vec![name.as_bytes().to_vec()]);
+    SourceWalk::new(docroot, names, &Choice::default())
         .next()
         .unwrap()
         .unwrap()
@@ -441,4 +454,27 @@ fn a_file_whose_attributes_change_is_read_again_and_passes() {
     fs::hard_link(it.path("f"), it.path("g")).unwrap();
     it.read_all(object, content.len(), 1_377).unwrap();
     assert_eq!(it.root(object), Ok(*blake3::hash(&content).as_bytes()));
+}
+
+#[test]
+fn a_part_of_a_file_is_read_hashed_and_read_again_as_a_file_of_its_own() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut it = Fixture::new(300_000);
+    let content = pattern(1_200_000, 9);
+    for (start, size) in [(1_usize, 10_usize), (300_001, 700_000), (262_144, 262_144)] {
+        let name = format!("f{start}");
+        fs::write(it.path(&name), &content).unwrap();
+        let mut item = item(it.folder.path(), &name);
+        (item.start, item.size) = (start as u64, size as u64);
+        let object = ObjectId(it.next);
+        it.next += 1;
+        it.files.register(object, item);
+        let part = &content[start..start + size];
+        assert!(it.read_all(object, size, 1_377).unwrap() == part);
+        assert!(it.read(object, 3, 5).unwrap() == part[3..8], "once more");
+        assert!(it.read(object, 0, size + 1).is_err(), "behind its end");
+        std::thread::sleep(Duration::from_millis(30));
+        fs::set_permissions(it.path(&name), fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(it.root(object), Ok(*blake3::hash(part).as_bytes()));
+    }
 }

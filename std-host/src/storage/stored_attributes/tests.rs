@@ -6,6 +6,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags};
 
+use super::super::selection::Choice;
+use super::super::source_list::SourceNames;
 use super::super::walk::SourceWalk;
 use super::*;
 
@@ -40,8 +42,14 @@ fn stored(xattrs: (Store, Store)) -> StoredAttributes {
 
 fn read(folder: &Path, from: Store) -> Result<Option<OwnedAttributes>, SourceProblem> {
     let docroot = Arc::new(Docroot::confined(folder).unwrap());
-    let item = SourceWalk::new(Arc::clone(&docroot), vec![b"f".to_vec()]);
-    let item = item.map(Result::unwrap).next().unwrap();
+    let choice = Choice::default();
+    let item = SourceWalk::new(
+        Arc::clone(&docroot),
+        SourceNames::of(vec![b"f".to_vec()]),
+        &choice,
+    );
+    let mut item = item;
+    let item = item.by_ref().map(Result::unwrap).next().unwrap();
     let sent = SentAttributes {
         stored: stored((from, Store::Native)),
         ..SentAttributes::default()

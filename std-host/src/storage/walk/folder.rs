@@ -69,7 +69,7 @@ impl Folder {
         self.handle.is_some()
     }
 
-    /// What the current name leads to; `open_path` is its path in the docroot.
+    /// What the current name is, a link itself; `open_path` is its path in the docroot.
     pub(super) fn examine_current(
         &mut self,
         docroot: &Docroot,
@@ -84,10 +84,15 @@ impl Folder {
         };
         let stat = rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
         self.current_is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
-        if self.current_is_link {
-            return docroot.stat(open_path);
-        }
         Ok(stat)
+    }
+
+    /// Where the current name, a link that was examined, leads to, as it is written there.
+    pub(super) fn read_current_link(&self) -> Result<Vec<u8>, Errno> {
+        let (Some(handle), Some(name)) = (&self.handle, self.current()) else {
+            return Err(Errno::NOENT);
+        };
+        Ok(rustix::fs::readlinkat(handle, name, Vec::new())?.into_bytes())
     }
 
     /// Whether the current name, a regular file, may be read.

@@ -1,5 +1,7 @@
 //! Trees with every kind of name and trouble, walked.
 
+mod choices;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -9,11 +11,18 @@ use std::path::Path;
 use super::*;
 
 fn walk(root: &Path, sources: &[&str]) -> (Vec<String>, Vec<(String, Fault)>) {
+    choose(root, sources, &Choice::default())
+}
+
+fn named_by(sources: &[&str]) -> SourceNames {
+    SourceNames::of(sources.iter().map(|s| s.as_bytes().to_vec()).collect())
+}
+
+fn choose(root: &Path, sources: &[&str], choice: &Choice) -> (Vec<String>, Vec<(String, Fault)>) {
     let docroot = Arc::new(Docroot::confined(root).unwrap());
-    let sources = sources.iter().map(|s| s.as_bytes().to_vec()).collect();
     let mut items = Vec::new();
     let mut problems = Vec::new();
-    for found in SourceWalk::new(docroot, sources) {
+    for found in SourceWalk::new(docroot, named_by(sources), choice) {
         match found {
             Ok(item) => items.push(String::from_utf8_lossy(&item.path).into_owned()),
             Err(problem) => problems.push((
@@ -73,8 +82,9 @@ fn an_item_says_how_to_open_it_and_what_it_is() {
         Docroot::unconfined(folder.path()).unwrap(),
     ] {
         let root = Arc::new(root);
-        for source in [&b"."[..], b"d", b"d/b"] {
-            let item = SourceWalk::new(Arc::clone(&root), vec![source.to_vec()])
+        for source in [".", "d", "d/b"] {
+            let choice = Choice::default();
+            let item = SourceWalk::new(Arc::clone(&root), named_by(&[source]), &choice)
                 .map(Result::unwrap)
                 .find(|item| item.path.ends_with(b"b"))
                 .unwrap();
@@ -91,7 +101,8 @@ fn an_absolute_source_of_an_unconfined_root_opens_again() {
     let folder = tree();
     let root = Arc::new(Docroot::unconfined(Path::new("/")).unwrap());
     let source = folder.path().join("d").into_os_string();
-    let items: Vec<_> = SourceWalk::new(Arc::clone(&root), vec![source.as_bytes().to_vec()])
+    let source = SourceNames::of(vec![source.as_bytes().to_vec()]);
+    let items: Vec<_> = SourceWalk::new(Arc::clone(&root), source, &Choice::default())
         .map(Result::unwrap)
         .collect();
     assert_eq!(items.len(), 5);
@@ -188,7 +199,7 @@ fn names_are_bytes_whatever_they_are() {
     let mut expected: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
     expected.sort();
     let docroot = Arc::new(Docroot::confined(folder.path()).unwrap());
-    let found: Vec<_> = SourceWalk::new(docroot, vec![b".".to_vec()])
+    let found: Vec<_> = SourceWalk::new(docroot, named_by(&["."]), &Choice::default())
         .map(|found| found.unwrap().path)
         .collect();
     assert_eq!(found, expected);
@@ -204,7 +215,8 @@ fn a_deep_tree_needs_few_descriptors_and_comes_out_whole() {
         fs::write(path.join("z"), b"").unwrap();
     }
     let docroot = Arc::new(Docroot::confined(folder.path()).unwrap());
-    let mut walk = SourceWalk::new(docroot, vec![b"d".to_vec()]);
+    let choice = Choice::default();
+    let mut walk = SourceWalk::new(docroot, named_by(&["d"]), &choice);
     let mut most_open = 0;
     let mut count = 0;
     while let Some(found) = walk.next() {

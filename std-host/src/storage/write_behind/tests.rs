@@ -15,6 +15,7 @@ use super::super::destination_tree::Placement;
 use super::super::docroot::Docroot;
 use super::*;
 
+mod checksums;
 mod limits;
 mod replacing;
 mod resume;
@@ -77,7 +78,11 @@ impl Fixture {
 
     fn commit(&self, object: u32) -> Result<(), Failure> {
         let object = ObjectId(object);
-        self.submit(Job::Commit { object, root: None });
+        self.submit(Job::Commit {
+            object,
+            root: None,
+            checksum: Vec::new(),
+        });
         finished(self.next())
     }
 
@@ -86,6 +91,7 @@ impl Fixture {
         self.submit(Job::Commit {
             object: ObjectId(object),
             root: Some(*blake3::hash(bytes).as_bytes()),
+            checksum: Vec::new(),
         });
         finished(self.next())
     }
@@ -135,19 +141,29 @@ fn start_with(
     rules: FileRules,
     waker: &Waker,
 ) -> WriteBehind {
-    let docroot = Arc::new(Docroot::confined(root).unwrap());
     let config = WriteConfig {
+        rules,
+        ..config(root, resume_level, preserve)
+    };
+    WriteBehind::start(config, waker.clone()).unwrap()
+}
+
+fn config(root: &Path, resume_level: u8, preserve: Preserve) -> WriteConfig {
+    let docroot = Arc::new(Docroot::confined(root).unwrap());
+    WriteConfig {
         tree: Arc::new(DestinationTree::new(docroot, b".", Placement::Into)),
         threads: 2,
         resume_level: ResumeLevel::from_number(resume_level).unwrap(),
-        rules,
+        rules: FileRules::default(),
         preserve,
+        links: LinkTreatment::CopyForce,
+        checksum: None,
+        keeps_nothing: false,
         checkpoints: CheckpointRule {
             least_chunk_log2: 10,
             ..CheckpointRule::default()
         },
-    };
-    WriteBehind::start(config, waker.clone()).unwrap()
+    }
 }
 
 fn next(writer: &WriteBehind, waker: &Waker) -> Completion {
@@ -430,6 +446,7 @@ fn a_write_outside_the_file_fails_the_object_once() {
     it.submit(Job::Commit {
         object: ObjectId(1),
         root: None,
+        checksum: Vec::new(),
     });
     it.submit(Job::SettleFolders);
     assert!(matches!(it.next(), Completion::FoldersSettled { .. }));

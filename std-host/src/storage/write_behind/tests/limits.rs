@@ -187,6 +187,7 @@ fn many_unfinished_files_need_few_descriptors_and_all_arrive() {
         writer.submit(Job::Commit {
             object: ObjectId(object),
             root: None,
+            checksum: Vec::new(),
         });
     }
     let mut results: HashMap<u32, Result<(), Failure>> = HashMap::new();

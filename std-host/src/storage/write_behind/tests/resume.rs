@@ -289,7 +289,11 @@ fn two_sessions_do_not_share_a_partial_file() {
         offset: 0,
         bytes,
     });
-    other.submit(Job::Commit { object, root: None });
+    other.submit(Job::Commit {
+        object,
+        root: None,
+        checksum: Vec::new(),
+    });
     assert!(matches!(next(&other, &waker), Completion::Written { .. }));
     assert_eq!(finished(next(&other, &waker)), Ok(()));
     assert_eq!(fs::read(it.path("f")).unwrap(), chunks(4, b'b'));

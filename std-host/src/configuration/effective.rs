@@ -1,0 +1,135 @@
+//! What holds for one user: his own settings, then those of his groups, then everybody's, then what is built in.
+
+use super::elements::{self, Element};
+use super::section::{Section, Setting};
+use super::{Configuration, Party, value};
+
+/// Where a value comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Origin {
+    /// The user's own section, at this line.
+    User(u32),
+    /// The section of this group, at this line.
+    Group(String, u32),
+    /// `<default>`, at this line.
+    Default(u32),
+    /// Not in the file.
+    BuiltIn,
+}
+
+/// The settings of one user.
+#[derive(Clone, Debug)]
+pub struct Effective<'a> {
+    user: String,
+    /// The sections to look in, the first that has a value decides.
+    sections: Vec<(Layer<'a>, &'a Section)>,
+}
+
+#[derive(Clone, Debug)]
+enum Layer<'a> {
+    User,
+    Group(&'a str),
+    Default,
+}
+
+impl<'a> Effective<'a> {
+    pub(super) fn new(configuration: &'a Configuration, user: &str, groups: &[String]) -> Self {
+        let own = configuration
+            .users
+            .iter()
+            .filter(|party| party.name == user);
+        let mut of_groups: Vec<&Party> = configuration
+            .groups
+            .iter()
+            .filter(|party| groups.contains(&party.name))
+            .collect();
+        // Stable: of equal ones the first in the file.
+        of_groups.sort_by_key(|party| party.precedence);
+        let mut sections: Vec<(Layer<'a>, &'a Section)> =
+            own.map(|party| (Layer::User, &party.section)).collect();
+        sections.extend(
+            of_groups
+                .into_iter()
+                .map(|party| (Layer::Group(&party.name), &party.section)),
+        );
+        sections.push((Layer::Default, &configuration.default));
+        Self {
+            user: user.to_owned(),
+            sections,
+        }
+    }
+
+    /// Whose settings these are.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    fn found(&self, path: &str) -> Option<(&Layer<'a>, &'a [Setting])> {
+        self.sections
+            .iter()
+            .find_map(|(layer, section)| Some((layer, section.values(path)?)))
+    }
+
+    /// The text of an element, and where it comes from.
+    #[must_use]
+    pub fn text(&self, element: &'static Element) -> (&'a str, Origin) {
+        let Some((layer, [first, ..])) = self.found(element.path) else {
+            return (element.built_in, Origin::BuiltIn);
+        };
+        let origin = match layer {
+            Layer::User => Origin::User(first.line),
+            Layer::Group(name) => Origin::Group((*name).to_owned(), first.line),
+            Layer::Default => Origin::Default(first.line),
+        };
+        (&first.text, origin)
+    }
+
+    /// The values of an element that may be repeated.
+    pub fn list(&self, path: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let found = self.found(path).map_or(&[][..], |(_, values)| values);
+        found.iter().map(|setting| setting.text.as_str())
+    }
+
+    /// The text of the element at `path`, if it says anything.
+    #[must_use]
+    pub fn word(&self, path: &str) -> Option<&'a str> {
+        let found = self.found(path).and_then(|(_, values)| values.first());
+        let text = match found {
+            Some(setting) => setting.text.as_str(),
+            None => elements::session_element(path)?.built_in,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The text of the element at `path` if the file has it.
+    #[must_use]
+    pub fn said(&self, path: &str) -> Option<&'a str> {
+        let (_, values) = self.found(path)?;
+        Some(values.first()?.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// A rate in bit/s; `u64::MAX` without a limit.
+    #[must_use]
+    pub fn rate(&self, path: &str) -> Option<u64> {
+        value::rate(self.word(path)?)
+    }
+
+    /// Whether the element says yes.
+    #[must_use]
+    pub fn is_on(&self, path: &str) -> bool {
+        self.word(path).and_then(value::boolean).unwrap_or(false)
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn number(&self, path: &str) -> Option<u64> {
+        self.word(path)?.parse().ok()
+    }
+
+    /// Permission bits, if they are not left open.
+    #[must_use]
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        value::mode(self.word(path)?)?
+    }
+}

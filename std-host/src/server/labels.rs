@@ -1,0 +1,79 @@
+//! Words that a client sends for the log, and the folder where it wants a log.
+//!
+//! They are written down and mean nothing else. The folder is resolved like a path of a file: below the docroot,
+//! or below the user's home where there is none.
+
+use std::time::Duration;
+
+use fasp_core::control::{ControlMessage, LabelKind};
+use fasp_core::fault::Fault;
+use tokio::time::timeout;
+
+use super::SessionRights;
+use crate::failure::{Failure, Outcome};
+use crate::logging::Logger;
+use crate::session::Messages;
+use crate::storage::disk_fault::write_failure;
+use crate::storage::docroot::Docroot;
+
+/// How long a client may take for each.
+const LABEL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The words of one client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ClientLabels {
+    pub(super) cookie: Option<Vec<u8>>,
+    pub(super) user_string: Option<Vec<u8>>,
+    pub(super) tags: Option<Vec<u8>>,
+    pub(super) log_folder: Option<Vec<u8>>,
+}
+
+/// Reads the `count` LABEL messages that follow HELLO.
+pub(super) async fn read(messages: &mut Messages, count: u8) -> Outcome<ClientLabels> {
+    let malformed = || {
+        let text = "the client announced labels and sent none";
+        Failure::new(Fault::Protocol, text)
+    };
+    let mut labels = ClientLabels::default();
+    for _ in 0..count {
+        let message = timeout(LABEL_TIMEOUT, messages.next())
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(malformed)??;
+        let Ok(Some(ControlMessage::Label(label))) = message.raw().decode() else {
+            return Err(malformed());
+        };
+        let place = match label.kind {
+            LabelKind::Cookie => &mut labels.cookie,
+            LabelKind::UserString => &mut labels.user_string,
+            LabelKind::Tags => &mut labels.tags,
+            LabelKind::LogFolder => &mut labels.log_folder,
+        };
+        *place = Some(label.words.to_vec());
+    }
+    Ok(labels)
+}
+
+/// The log of a session: that of the server, and the folder that the client named.
+pub(super) fn log_of_session(
+    logger: &Logger,
+    labels: &ClientLabels,
+    rights: &SessionRights,
+) -> Outcome<Logger> {
+    let Some(path) = &labels.log_folder else {
+        return Ok(logger.clone());
+    };
+    if !rights.records.client_log_folders {
+        let text = "this server does not write logs where its clients say; leave out -R";
+        return Err(Failure::new(Fault::Unauthorized, text));
+    }
+    let home = || std::env::current_dir().unwrap_or_else(|_| "/".into());
+    let reach = rights.rules.docroot.clone().unwrap_or_else(home);
+    let folder = Docroot::confined(&reach)?
+        .open_to_read(path)
+        .map_err(|error| write_failure(path, error))?;
+    logger
+        .and_folder(folder)
+        .map_err(|error| write_failure(path, error))
+}

@@ -1,0 +1,247 @@
+//! What the configuration allows one user: from elements of `aspera.conf` to limits of a session.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use fasp_core::control::choices::{RatePolicy, TransferDirection};
+use fasp_core::crypto::CipherSuite;
+use fasp_core::fault::Fault;
+use fasp_core::negotiation::bounds::MAX_RATE;
+use fasp_core::negotiation::cipher_choice::CipherWish;
+use fasp_core::negotiation::responder::RateRules;
+use fasp_core::selection::links::LinkSetting;
+use fasp_core::units::BitRate;
+
+use super::permissions::Permissions;
+
+use crate::configuration::Effective;
+use crate::failure::{Failure, Outcome};
+
+/// What holds for sessions of one direction.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FlowRules {
+    /// Whether the user may have any.
+    pub authorized: bool,
+    /// Whether the docroot may be read from, or written to.
+    pub access: bool,
+    /// Highest target rate.
+    pub target_cap: BitRate,
+    /// Target rate of a client that names none, and of every client if it is locked.
+    pub target_default: BitRate,
+    /// Clients do not choose the target rate.
+    pub target_locked: bool,
+    /// Highest minimum rate.
+    pub minimum_cap: BitRate,
+    /// The minimum rate of every client, if clients do not choose it.
+    pub minimum_locked: Option<BitRate>,
+    /// The policies that a client may wish for.
+    pub policies: Vec<RatePolicy>,
+}
+
+/// What holds for the sessions of one user.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SessionRules {
+    /// The tree that sessions may not leave.
+    pub docroot: Option<PathBuf>,
+    /// Uploads.
+    pub incoming: FlowRules,
+    /// Downloads.
+    pub outgoing: FlowRules,
+    /// Cipher suites that a client may wish for.
+    pub suites: Vec<CipherSuite>,
+    /// Address of the UDP port.
+    pub bind_address: Option<IpAddr>,
+    /// First UDP port tried.
+    pub bind_udp_port: Option<u16>,
+    /// What becomes of symbolic links.
+    pub symbolic_links: LinkSetting,
+    /// What may be done to files besides reading and writing them.
+    pub permissions: Permissions,
+}
+
+impl Default for FlowRules {
+    /// Everything that the protocol allows.
+    fn default() -> Self {
+        Self {
+            authorized: true,
+            access: true,
+            target_cap: MAX_RATE,
+            target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
+            target_locked: false,
+            minimum_cap: MAX_RATE,
+            minimum_locked: None,
+            policies: RatePolicy::ALL.to_vec(),
+        }
+    }
+}
+
+impl FlowRules {
+    pub(super) const fn rate_rules(&self) -> RateRules {
+        RateRules {
+            target_locked: self.target_locked,
+            minimum_cap: self.minimum_cap,
+            minimum_locked: self.minimum_locked,
+        }
+    }
+}
+
+impl Default for SessionRules {
+    /// What holds without a configuration.
+    fn default() -> Self {
+        Self {
+            docroot: None,
+            incoming: FlowRules::default(),
+            outgoing: FlowRules::default(),
+            suites: CipherSuite::ALL.to_vec(),
+            bind_address: None,
+            bind_udp_port: None,
+            symbolic_links: LinkSetting::default(),
+            permissions: Permissions::default(),
+        }
+    }
+}
+
+impl SessionRules {
+    /// The rules for the user of `settings`, whose home folder is `home`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::BadConfiguration`] if the docroot needs a home folder and there is none, or a user name that is
+    /// no name of a folder.
+    pub fn new(settings: &Effective<'_>, home: Option<&str>) -> Outcome<Self> {
+        let access = "file_system/access/paths/path";
+        let reads = settings.is_on(&format!("{access}/read_allowed"));
+        let writes = settings.is_on(&format!("{access}/write_allowed"));
+        let docroot = settings.word(&format!("{access}/absolute"));
+        let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
+        let port = settings.said("transfer/protocol_options/bind_udp_port");
+        Ok(Self {
+            docroot: docroot.transpose()?,
+            incoming: flow(settings, "in", writes),
+            outgoing: flow(settings, "out", reads),
+            suites: suites(
+                settings
+                    .word("transfer/encryption/allowed_cipher")
+                    .unwrap_or("any"),
+                settings.is_on("transfer/encryption/strict_allowed_cipher"),
+            ),
+            bind_address: settings
+                .word("transfer/protocol_options/bind_ip_address")
+                .and_then(|text| text.parse().ok()),
+            bind_udp_port: port.and_then(|port| port.parse().ok()),
+            symbolic_links: links(
+                settings
+                    .word("file_system/symbolic_links")
+                    .unwrap_or_default(),
+            ),
+            permissions: Permissions::default(),
+        })
+    }
+
+    /// The rules of one direction.
+    #[must_use]
+    pub const fn flow(&self, direction: TransferDirection) -> &FlowRules {
+        match direction {
+            TransferDirection::Upload => &self.incoming,
+            TransferDirection::Download => &self.outgoing,
+        }
+    }
+}
+
+fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
+    let base = format!("transfer/{way}/bandwidth/flow");
+    let at = |rest: &str| format!("{base}/{rest}");
+    let rate = |rest: &str, otherwise: BitRate| {
+        let rate = settings.rate(&at(rest)).map(BitRate);
+        rate.unwrap_or(otherwise).min(MAX_RATE)
+    };
+    let usual = FlowRules::default();
+    let target_cap = rate("target_rate/cap", MAX_RATE);
+    let minimum = rate("min_rate/default", BitRate(0));
+    let minimum_locked = settings.is_on(&at("min_rate/lock")).then_some(minimum);
+    let default_policy = policy(settings.word(&at("policy/default")).unwrap_or("fair"));
+    let policies = if settings.is_on(&at("policy/lock")) {
+        vec![default_policy]
+    } else {
+        policies(settings.word(&at("policy/allowed")).unwrap_or("any"))
+    };
+    let authorized = settings.word(&format!("authorization/transfer/{way}/value"));
+    FlowRules {
+        authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
+        access,
+        target_cap,
+        target_default: rate("target_rate/default", usual.target_default).min(target_cap),
+        target_locked: settings.is_on(&at("target_rate/lock")),
+        minimum_cap: rate("min_rate/cap", MAX_RATE),
+        minimum_locked,
+        policies,
+    }
+}
+
+fn policy(word: &str) -> RatePolicy {
+    match word.to_ascii_lowercase().as_str() {
+        "fixed" => RatePolicy::Fixed,
+        "high" => RatePolicy::High,
+        "low" | "trickle" => RatePolicy::Low,
+        _ => RatePolicy::Fair,
+    }
+}
+
+fn policies(allowed: &str) -> Vec<RatePolicy> {
+    let from_demanding = [RatePolicy::High, RatePolicy::Fair, RatePolicy::Low];
+    if allowed.eq_ignore_ascii_case("any") {
+        return RatePolicy::ALL.to_vec();
+    }
+    let most = policy(allowed);
+    let rest = from_demanding
+        .into_iter()
+        .skip_while(|policy| *policy != most);
+    rest.collect()
+}
+
+/// The setting behind `create,follow` and the like.
+fn links(words: &str) -> LinkSetting {
+    let says = |wanted: &str| {
+        words
+            .split(',')
+            .any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    LinkSetting {
+        create: says("create"),
+        follow: says("follow"),
+        follow_wide: says("follow_wide"),
+    }
+}
+
+/// The suites behind a name of `allowed_cipher`; longer keys too, unless the server is strict.
+fn suites(name: &str, strict: bool) -> Vec<CipherSuite> {
+    let name = name.to_ascii_lowercase();
+    match CipherWish::from_name(&name) {
+        Some(wish) if strict => wish.exact_suites().to_vec(),
+        Some(wish) => wish.suites().to_vec(),
+        None => CipherSuite::ALL.to_vec(),
+    }
+}
+
+/// The docroot with `$(name)` and `$(home)` put in.
+fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> {
+    let bad = |why: String| Failure::new(Fault::BadConfiguration, format!("docroot {text}: {why}"));
+    if text.contains("$(name)") && (user.is_empty() || user.starts_with('.') || user.contains('/'))
+    {
+        return Err(bad(
+            "the user's name cannot be the name of a folder".to_owned()
+        ));
+    }
+    let mut path = text.replace("$(name)", user);
+    if path.contains("$(home)") {
+        let home = home.ok_or_else(|| bad("the user has no home folder".to_owned()))?;
+        path = path.replace("$(home)", home);
+    }
+    if !path.starts_with('/') {
+        return Err(bad("it must be an absolute path".to_owned()));
+    }
+    Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests;
