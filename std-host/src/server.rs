@@ -210,7 +210,6 @@ fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
     RateBounds {
         cap: flow.target_cap,
         rules: flow.rate_rules(),
-        agreed: agreement.target_rate(),
         policies: flow.policies.clone(),
         policy: agreement.policy(),
     }

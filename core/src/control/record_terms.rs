@@ -78,8 +78,10 @@ pub struct RecordTerms {
     pub labels: u8,
     /// The server that sends counts all files and bytes of the job beside the transfer.
     pub job_size: bool,
-    /// Bytes that the side with the disk moves at a time, 0 = as it likes.
+    /// Bytes that the server moves to or from its disk at a time, 0 = as it likes.
     pub block_size: u32,
+    /// A LABEL names a folder for the server's log.
+    pub log_folder: bool,
 }
 
 impl RecordTerms {
@@ -89,6 +91,7 @@ impl RecordTerms {
             (41, u32::from(self.labels)),
             (42, u32::from(self.job_size)),
             (43, self.block_size),
+            (44, u32::from(self.log_folder)),
         ] {
             if number != 0 {
                 map.uint(key, number.into())?;
@@ -103,17 +106,22 @@ impl RecordTerms {
         if labels > MOST_LABELS {
             return Err(DecodeError::OutOfRange { key: 41 });
         }
-        let job_size = match map.optional_number::<u8>(42)? {
-            None => false,
-            Some(1) => true,
-            Some(_) => return Err(DecodeError::OutOfRange { key: 42 }),
-        };
         Ok(Self {
             checksum,
             labels,
-            job_size,
+            job_size: read_mark(map, 42)?,
             block_size: map.optional_number(43)?.unwrap_or(0),
+            log_folder: read_mark(map, 44)?,
         })
+    }
+}
+
+/// Whether the optional `key` is there; its value must be 1.
+fn read_mark(map: &mut MapReader<'_>, key: u64) -> Result<bool, DecodeError> {
+    match map.optional_number::<u8>(key)? {
+        None => Ok(false),
+        Some(1) => Ok(true),
+        Some(_) => Err(DecodeError::OutOfRange { key }),
     }
 }
 

@@ -341,6 +341,7 @@ prop_compose! {
                 labels: (small[1] % 5) as u8,
                 job_size: choices.5,
                 block_size: large[0],
+                log_folder: choices.6,
             },
             target_rate: BitRate(rates[0]),
             minimum_rate: BitRate(rates[1]),

@@ -25,24 +25,18 @@ const MAX_SENTENCE: usize = 200;
 /// UDP flows of a session.
 const LANES: u8 = 1;
 
-/// What a server decides about rates in place of its clients.
+/// What a server says about rates besides the target rate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RateRules {
-    /// Every session has the default target rate, whatever its client wishes.
-    pub target_locked: bool,
     /// No session gets a higher minimum rate.
     pub minimum_cap: BitRate,
-    /// Every session has this minimum rate, whatever its client wishes.
-    pub minimum_locked: Option<BitRate>,
 }
 
 impl RateRules {
     /// Clients decide.
     pub const FREE: Self = Self {
-        target_locked: false,
         minimum_cap: MAX_RATE,
-        minimum_locked: None,
     };
 }
 
@@ -173,16 +167,12 @@ pub fn read_hello<'a>(
 /// The server's terms for `hello`; its own connection id is still missing.
 fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLimits<'_>) -> Terms {
     let can = &limits.capabilities;
-    let rules = &limits.rate_rules;
     let wished = match hello.target_rate {
         BitRate(0) => limits.default_target_rate,
-        _ if rules.target_locked => limits.default_target_rate,
         rate => rate,
     };
     let target_rate = wished.min(limits.target_rate_cap);
-    let minimum_rate = rules
-        .minimum_locked
-        .unwrap_or_else(|| hello.minimum_rate.min(rules.minimum_cap));
+    let minimum_rate = hello.minimum_rate.min(limits.rate_rules.minimum_cap);
     let max_datagram = hello.max_datagram.min(can.max_datagram);
     let report_size = hello.report_size.min(can.report_size).min(max_datagram);
     Terms {

@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use super::bounds::{OutOfRange, Term};
 use super::cipher_choice::{CipherWish, KeyBits};
 use super::initiator::*;
-use super::responder::RateRules;
 use super::responder::*;
 use super::*;
 use crate::control::framing::{HEADER_LEN, RawMessage};
@@ -202,38 +201,23 @@ fn rates_are_capped_by_the_server() {
 }
 
 #[test]
-fn locked_rates_are_the_servers_whatever_is_wished() {
+fn the_minimum_rate_has_a_cap_of_its_own() {
     let wish = ClientWishes {
         target_rate: BitRate(7_000_000),
         minimum_rate: BitRate(6_000_000),
         ..wishes()
     };
-    let rates = |rate_rules| {
-        let limits = ServerLimits {
-            default_target_rate: BitRate(20_000_000),
-            rate_rules,
-            ..LIMITS
-        };
-        let (client, server) = open(&wish, &limits);
-        assert_eq!(server.minimum_rate(), client.minimum_rate());
-        (client.target_rate().0, client.minimum_rate().0)
+    let limits = ServerLimits {
+        rate_rules: RateRules {
+            minimum_cap: BitRate(1_000),
+        },
+        ..LIMITS
     };
-    assert_eq!(rates(RateRules::FREE), (7_000_000, 6_000_000));
-    let target_locked = RateRules {
-        target_locked: true,
-        ..RateRules::FREE
-    };
-    assert_eq!(rates(target_locked), (20_000_000, 6_000_000));
-    let low = RateRules {
-        minimum_cap: BitRate(1_000),
-        ..RateRules::FREE
-    };
-    assert_eq!(rates(low), (7_000_000, 1_000));
-    let locked = RateRules {
-        minimum_locked: Some(BitRate(9_000_000)),
-        ..RateRules::FREE
-    };
-    assert_eq!(rates(locked), (7_000_000, 7_000_000));
+    let (client, server) = open(&wish, &limits);
+    assert_eq!(client.target_rate(), BitRate(7_000_000));
+    assert_eq!(client.minimum_rate(), BitRate(1_000));
+    assert_eq!(server.minimum_rate(), client.minimum_rate());
+    assert_eq!(open(&wish, &LIMITS).0.minimum_rate(), BitRate(6_000_000));
 }
 
 #[test]

@@ -233,6 +233,7 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
             labels: choices.below(5),
             job_size: choices.below(2) == 1,
             block_size: choices.u32(),
+            log_folder: choices.below(2) == 1,
         },
         capabilities: capabilities(choices),
         program: "client",

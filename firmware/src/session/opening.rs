@@ -315,6 +315,25 @@ fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
         let text = "this appliance does not measure the bandwidth of the path";
         return Err(No::new(Fault::BandwidthMeasurement, text));
     }
+    let records = &hello.records;
+    for (wished, text) in [
+        (
+            records.log_folder,
+            "this appliance keeps no log; leave out -R",
+        ),
+        (
+            records.job_size,
+            "this appliance does not count what it sends; leave out --precalculate-job-size",
+        ),
+        (
+            records.block_size > 0,
+            "this appliance has blocks of its own size; leave out -g and -G",
+        ),
+    ] {
+        if wished {
+            return Err(No::new(Fault::BadConfiguration, text));
+        }
+    }
     Ok(())
 }
 

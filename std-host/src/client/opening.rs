@@ -236,6 +236,7 @@ fn record_terms(settings: &TransferSettings, upload: bool) -> RecordTerms {
         // A list is read once: its sources cannot be counted first.
         job_size: records.job_size && !upload && settings.selection.list.is_none(),
         block_size: size.unwrap_or(0),
+        log_folder: records.remote_log.is_some(),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fasp_core::control::{ControlMessage, LabelKind};
+use fasp_core::control::{ControlMessage, LabelKind, RecordTerms};
 use fasp_core::fault::Fault;
 use tokio::time::timeout;
 
@@ -28,14 +28,14 @@ pub(super) struct ClientLabels {
     pub(super) log_folder: Option<Vec<u8>>,
 }
 
-/// Reads the `count` LABEL messages that follow HELLO.
-pub(super) async fn read(messages: &mut Messages, count: u8) -> Outcome<ClientLabels> {
+/// Reads the LABEL messages that follow a HELLO with these `terms`.
+pub(super) async fn read(messages: &mut Messages, terms: RecordTerms) -> Outcome<ClientLabels> {
     let malformed = || {
-        let text = "the client announced labels and sent none";
+        let text = "the client did not send the labels that it announced";
         Failure::new(Fault::Protocol, text)
     };
     let mut labels = ClientLabels::default();
-    for _ in 0..count {
+    for _ in 0..terms.labels {
         let message = timeout(LABEL_TIMEOUT, messages.next())
             .await
             .ok()
@@ -52,7 +52,11 @@ pub(super) async fn read(messages: &mut Messages, count: u8) -> Outcome<ClientLa
         };
         *place = Some(label.words.to_vec());
     }
-    Ok(labels)
+    if labels.log_folder.is_some() == terms.log_folder {
+        Ok(labels)
+    } else {
+        Err(malformed())
+    }
 }
 
 /// The log of a session: that of the server, and the folder that the client named.

@@ -118,7 +118,7 @@ pub(super) async fn open(
         }
     };
     let records = proposal.hello().records;
-    let labels = match labels::read(messages, records.labels).await {
+    let labels = match labels::read(messages, records).await {
         Ok(labels) => labels,
         Err(failure) => return refused(writer, failure).await,
     };

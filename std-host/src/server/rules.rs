@@ -26,14 +26,10 @@ pub struct FlowRules {
     pub access: bool,
     /// Highest target rate.
     pub target_cap: BitRate,
-    /// Target rate of a client that names none, and of every client if it is locked.
+    /// Target rate of a client that names none.
     pub target_default: BitRate,
-    /// Clients do not choose the target rate.
-    pub target_locked: bool,
     /// Highest minimum rate.
     pub minimum_cap: BitRate,
-    /// The minimum rate of every client, if clients do not choose it.
-    pub minimum_locked: Option<BitRate>,
     /// The policies that a client may wish for.
     pub policies: Vec<RatePolicy>,
 }
@@ -67,9 +63,7 @@ impl Default for FlowRules {
             access: true,
             target_cap: MAX_RATE,
             target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
-            target_locked: false,
             minimum_cap: MAX_RATE,
-            minimum_locked: None,
             policies: RatePolicy::ALL.to_vec(),
         }
     }
@@ -78,9 +72,7 @@ impl Default for FlowRules {
 impl FlowRules {
     pub(super) const fn rate_rules(&self) -> RateRules {
         RateRules {
-            target_locked: self.target_locked,
             minimum_cap: self.minimum_cap,
-            minimum_locked: self.minimum_locked,
         }
     }
 }
@@ -156,9 +148,16 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
         rate.unwrap_or(otherwise).min(MAX_RATE)
     };
     let usual = FlowRules::default();
-    let target_cap = rate("target_rate/cap", MAX_RATE);
-    let minimum = rate("min_rate/default", BitRate(0));
-    let minimum_locked = settings.is_on(&at("min_rate/lock")).then_some(minimum);
+    let target_default = rate("target_rate/default", usual.target_default);
+    let mut target_cap = rate("target_rate/cap", MAX_RATE);
+    // Locked: no client gets more than the default. One that wants less is not made faster.
+    if settings.is_on(&at("target_rate/lock")) {
+        target_cap = target_cap.min(target_default);
+    }
+    let mut minimum_cap = rate("min_rate/cap", MAX_RATE);
+    if settings.is_on(&at("min_rate/lock")) {
+        minimum_cap = minimum_cap.min(rate("min_rate/default", BitRate(0)));
+    }
     let default_policy = policy(settings.word(&at("policy/default")).unwrap_or("fair"));
     let policies = if settings.is_on(&at("policy/lock")) {
         vec![default_policy]
@@ -170,10 +169,8 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
         authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
         access,
         target_cap,
-        target_default: rate("target_rate/default", usual.target_default).min(target_cap),
-        target_locked: settings.is_on(&at("target_rate/lock")),
-        minimum_cap: rate("min_rate/cap", MAX_RATE),
-        minimum_locked,
+        target_default: target_default.min(target_cap),
+        minimum_cap,
         policies,
     }
 }

@@ -11,10 +11,8 @@ use fasp_core::units::BitRate;
 pub(crate) struct RateBounds {
     /// No higher target rate.
     pub(crate) cap: BitRate,
-    /// What the server decides alone; with a locked target the session keeps `agreed`.
+    /// What else the server says.
     pub(crate) rules: RateRules,
-    /// The target rate of the agreement.
-    pub(crate) agreed: BitRate,
     /// Policies that may be asked for; with another one the session keeps its own.
     pub(crate) policies: Vec<RatePolicy>,
     /// The policy of the agreement.
@@ -27,7 +25,6 @@ impl RateBounds {
         Self {
             cap: agreed,
             rules: RateRules::FREE,
-            agreed,
             policies: RatePolicy::ALL.to_vec(),
             policy,
         }
@@ -40,14 +37,7 @@ impl RateBounds {
     /// [`OutOfRange`] for numbers that make no sense.
     pub(crate) fn hold(&self, wish: &Rate) -> Result<Rate, OutOfRange> {
         let mut rate = rate_within(wish, self.cap)?;
-        if self.rules.target_locked {
-            rate.target = self.agreed;
-        }
-        rate.minimum = match self.rules.minimum_locked {
-            Some(locked) => locked,
-            None => rate.minimum.min(self.rules.minimum_cap),
-        }
-        .min(rate.target);
+        rate.minimum = rate.minimum.min(self.rules.minimum_cap);
         if !self.policies.contains(&rate.policy) {
             rate.policy = self.policy;
         }
@@ -71,7 +61,6 @@ mod tests {
         RateBounds {
             cap: BitRate(100),
             rules: RateRules::FREE,
-            agreed: BitRate(50),
             policies: vec![RatePolicy::Fair, RatePolicy::Low],
             policy: RatePolicy::Fair,
         }
@@ -87,15 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_locked_stays() {
+    fn the_minimum_rate_has_a_cap_of_its_own() {
         let mut bounds = bounds();
-        bounds.rules.target_locked = true;
         bounds.rules.minimum_cap = BitRate(7);
         let held = bounds.hold(&wish(20, 10, RatePolicy::Low)).unwrap();
-        assert_eq!(held, wish(50, 7, RatePolicy::Low));
-        bounds.rules.minimum_locked = Some(BitRate(60));
-        let held = bounds.hold(&wish(20, 10, RatePolicy::Low)).unwrap();
-        assert_eq!(held, wish(50, 50, RatePolicy::Low));
+        assert_eq!(held, wish(20, 7, RatePolicy::Low));
     }
 
     #[test]

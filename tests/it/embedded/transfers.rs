@@ -196,4 +196,27 @@ fn what_an_appliance_does_not_do_is_refused_with_a_sentence() {
         .arg(bench.world.local(""))
         .run()
         .failed_with(&["this appliance sends what it is asked for whole"]);
+    for (options, sentence) in [
+        (["--file-checksum", "md5"], "does not compute checksums"),
+        (["-R", "logs"], "keeps no log"),
+        (["-G", "64K"], "blocks of its own size"),
+    ] {
+        let run = bench.ascp().args(options).arg("/etc/hostname");
+        run.arg(bench.at("/")).run().failed_with(&[sentence]);
+    }
+}
+
+#[test]
+fn labels_pass_an_appliance_by() {
+    let bench = Bench::new();
+    let name = bench.world.local("f");
+    write_file(&name, 1, 5_000);
+    let labelled = || bench.ascp().args(["-u", "words", "--tags={}", "-L-"]);
+    let up = labelled().arg(&name).arg(bench.at("/f")).run();
+    up.succeeded();
+    assert!(up.err().contains("userstr=\"words\""), "{}", up.words());
+    let back = bench.world.local("back");
+    let down = labelled().arg(bench.at("/f")).arg(&back).run();
+    down.succeeded();
+    assert_same(&name, &back);
 }

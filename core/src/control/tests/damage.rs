@@ -190,7 +190,7 @@ fn an_unknown_key_must_still_hold_a_well_formed_value() {
 
 #[test]
 fn an_unknown_type_is_ignored_from_128_on_and_fatal_below() {
-    for kind in [0x00, 0x07, 0x0C, 0x14, 0x7F] {
+    for kind in [0x00, 0x07, 0x0C, 0x13, 0x16, 0x7F] {
         assert_eq!(
             ControlMessage::decode(kind, b"\xA0"),
             Err(DecodeError::UnknownMessage(kind))

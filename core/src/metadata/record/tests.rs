@@ -410,8 +410,8 @@ fn a_link_that_cannot_be_is_refused() {
 #[test]
 fn an_unknown_kind_of_record_is_refused() {
     assert_eq!(
-        decode_meta(b"\xA1\x00\x07"),
-        Err(RecordError::UnknownKind(7))
+        decode_meta(b"\xA1\x00\x08"),
+        Err(RecordError::UnknownKind(8))
     );
     assert_eq!(
         decode_decide(b"\xA1\x00\x05"),

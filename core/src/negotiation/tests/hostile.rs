@@ -52,14 +52,22 @@ fn the_forgery_helper_leaves_an_honest_accept_acceptable() {
 
 #[test]
 fn a_suite_that_was_not_offered_is_a_downgrade() {
-    for suite in [0x00, 0x01, 0x11, 0x12, 0x21, 0x22, 0x30, 0xFF] {
+    for suite in [0x00, 0x01, 0x13, 0x23, 0x30, 0xFF] {
         assert_eq!(
             judge(&wishes(), |accept| accept.suite = suite),
             Err(AnswerError::NotOffered(Term::CipherSuite)),
             "{suite:#x}"
         );
     }
-    assert!(judge(&wishes(), |accept| accept.suite = 0x20).is_ok());
+    // The other mode, and longer keys, are offered.
+    for suite in [0x20, 0x11, 0x22] {
+        assert!(judge(&wishes(), |accept| accept.suite = suite).is_ok());
+    }
+    let long = ClientWishes {
+        cipher: CipherWish::Aes(KeyBits::B256),
+        ..wishes()
+    };
+    assert!(judge(&long, |accept| accept.suite = 0x10).is_err());
     let plain = ClientWishes {
         cipher: CipherWish::None,
         ..wishes()

@@ -53,12 +53,10 @@ fn each_element_of_a_flow_has_its_effect_on_its_own_direction() {
             flow(&at("target_rate/default"), "300").target_default,
             BitRate(300_000)
         );
-        assert!(flow(&at("target_rate/lock"), "true").target_locked);
+        let locked = flow(&at("target_rate/lock"), "true").target_cap;
+        assert_eq!(locked, BitRate(10_000_000), "the default is the cap");
         assert_eq!(flow(&at("min_rate/cap"), "2").minimum_cap, BitRate(2_000));
-        assert_eq!(
-            flow(&at("min_rate/lock"), "yes").minimum_locked,
-            Some(BitRate(0))
-        );
+        assert_eq!(flow(&at("min_rate/lock"), "yes").minimum_cap, BitRate(0));
         assert_eq!(
             flow(&at("policy/lock"), "true").policies,
             [RatePolicy::Fair]
