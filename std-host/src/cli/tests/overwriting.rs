@@ -90,8 +90,15 @@ fn wrong_words_are_named_with_those_allowed() {
 fn deleting_and_leaving_out_go_together_only_where_the_rules_are_known() {
     for rule in ["-E *.log", "-N a"] {
         let text = refusal(&format!("--delete-before-transfer {rule} m h:m"));
-        assert!(text.contains("--delete-before-transfer and -E or -N"), "{text}");
-        assert!(settings(&format!("--delete-before-transfer {rule} h:m m")).overwriting.deletes);
+        assert!(
+            text.contains("--delete-before-transfer and -E or -N"),
+            "{text}"
+        );
+        assert!(
+            settings(&format!("--delete-before-transfer {rule} h:m m"))
+                .overwriting
+                .deletes
+        );
     }
 }
 

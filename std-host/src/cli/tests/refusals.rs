@@ -23,6 +23,7 @@ const FLAGS: &[&str] = &[
     "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
     "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
+
 #[test]
 fn options_of_later_versions_are_named_and_never_ignored() {
     for option in VALUED {
