@@ -23,7 +23,7 @@ _ascp() {
 
     case "${cmd}" in
         ascp)
-            opts="-h -A -d -p -k -l -m -w -K -Z -X -i -P -O -6 -c -T -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --policy --mode --host --user --check-sshfp --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
+            opts="-h -A -d -p -k -E -N -@ -o -l -m -w -K -Z -X -i -P -O -6 -c -T -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --exclude-newer-than --exclude-older-than --file-list --file-pair-list --source-prefix --source-prefix64 --src-base --src-base64 --dest64 --symbolic-links --skip-special-files --skip-dir-traversal-dupes --overwrite --delete-before-transfer --save-before-overwrite --partial-file-suffix --remove-after-transfer --remove-skipped --move-after-transfer --remove-empty-directories --remove-empty-source-directory --preserve-modification-time --preserve-access-time --preserve-source-access-time --preserve-creation-time --preserve-file-owner-uid --preserve-file-owner-gid --preserve-xattrs --remote-preserve-xattrs --preserve-acls --remote-preserve-acls --policy --mode --host --user --check-sshfp --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,86 @@ _ascp() {
                     return 0
                     ;;
                 -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -E)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -N)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-newer-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude-older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file-list)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file-pair-list)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source-prefix64)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --src-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --src-base64)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --symbolic-links)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -@)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --overwrite)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --partial-file-suffix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --move-after-transfer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preserve-xattrs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remote-preserve-xattrs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --preserve-acls)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remote-preserve-acls)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,5 +1,25 @@
 complete -c ascp -l retry-timeout -d 'Log in again when a session is lost, for this long (default: 0, never); needs -k 1 or more' -r
 complete -c ascp -s k -d 'Resume: 0 no, 1 attributes, 2 samples, 3 all' -r
+complete -c ascp -s E -d 'Leave out what matches; the first -E or -N that matches counts' -r
+complete -c ascp -s N -d 'Keep what matches, whatever a later -E says' -r
+complete -c ascp -l exclude-newer-than -d 'Leave out files modified after MTIME: seconds since 1970, or -SECONDS before now' -r
+complete -c ascp -l exclude-older-than -d 'Leave out files modified before MTIME' -r
+complete -c ascp -l file-list -d 'Take the sources from the lines of FILE (- is standard input); needs --mode, --host' -r
+complete -c ascp -l file-pair-list -d 'The same; each source is followed by the line of its destination' -r
+complete -c ascp -l source-prefix -d 'Put PREFIX/ before every source' -r
+complete -c ascp -l source-prefix64 -d 'The same, in base64' -r
+complete -c ascp -l src-base -d 'Keep the folders that a source has below PREFIX; sources elsewhere are left out' -r
+complete -c ascp -l src-base64 -d 'The same, in base64' -r
+complete -c ascp -l symbolic-links -d 'follow (default), copy, copy+force or skip' -r
+complete -c ascp -s @ -d 'Only these bytes, END included, of one file; either may be missing; downloads without -k' -r
+complete -c ascp -l overwrite -d 'Replace files: never, always, diff (default), diff+older or older; -k says what differs' -r
+complete -c ascp -s o -d 'As scp: Overwrite=RULE is --overwrite=RULE' -r
+complete -c ascp -l partial-file-suffix -d 'Downloads: what a file has behind its name until it is complete' -r
+complete -c ascp -l move-after-transfer -d 'Move source files that are delivered to DIR, on their side and file system' -r
+complete -c ascp -l preserve-xattrs -d 'Extended attributes: native, metafile (in FILE.aspera-meta) or none (default)' -r
+complete -c ascp -l remote-preserve-xattrs -d 'How the other side has them (default: same)' -r
+complete -c ascp -l preserve-acls -d 'Access lists, the same way' -r
+complete -c ascp -l remote-preserve-acls -d 'How the other side has them' -r
 complete -c ascp -s l -d 'Target rate (default: the server\'s)' -r
 complete -c ascp -s m -d 'Minimum rate (default: 0)' -r
 complete -c ascp -l policy -d 'Sharing: fixed, high, fair (default) or low' -r
@@ -31,6 +51,21 @@ complete -c ascp -s h -l help -d 'Show this help; -hh shows the rare options too
 complete -c ascp -s A -l version -d 'Show version, system and licence'
 complete -c ascp -s d -d 'Create the destination folder if it is missing'
 complete -c ascp -s p -l preserve-times -d 'Keep access and modification times'
+complete -c ascp -l dest64 -d 'The destination is written in base64'
+complete -c ascp -l skip-special-files -d 'Pass over devices, pipes and sockets'
+complete -c ascp -l skip-dir-traversal-dupes -d 'Changes nothing: nobody looks for duplicates'
+complete -c ascp -l delete-before-transfer -d 'First delete at the destination what the source folder has not; SRC and DEST must be folders of the same name'
+complete -c ascp -l save-before-overwrite -d 'Keep a replaced FILE.EXT as FILE.DATE.INDEX.EXT'
+complete -c ascp -l remove-after-transfer -d 'Remove source files that are delivered'
+complete -c ascp -l remove-skipped -d 'And those that were there already; needs --remove-after-transfer'
+complete -c ascp -l remove-empty-directories -d 'Remove source folders that are empty at the end, not the sources themselves'
+complete -c ascp -l remove-empty-source-directory -d 'And these; needs --remove-empty-directories'
+complete -c ascp -l preserve-modification-time -d 'Keep modification times'
+complete -c ascp -l preserve-access-time -d 'Keep access times'
+complete -c ascp -l preserve-source-access-time -d 'Leave the access times of the sources alone'
+complete -c ascp -l preserve-creation-time -d 'Changes nothing on this system'
+complete -c ascp -l preserve-file-owner-uid -d 'Keep owners, by number; the receiver must be root'
+complete -c ascp -l preserve-file-owner-gid -d 'Keep groups, the same way'
 complete -c ascp -s 6 -d 'Use IPv6'
 complete -c ascp -s T -d 'Do not encrypt the data; same as -c none'
 complete -c ascp -s q -d 'No progress display'

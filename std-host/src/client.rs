@@ -40,9 +40,10 @@ use crate::storage::docroot::Docroot;
 use crate::storage::faux::is_faux;
 use crate::storage::mirror::Deletion;
 use crate::storage::source_list::{self, SourceNames};
+use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::walk::base_name;
-use crate::storage::write_behind::{CheckpointRule, WriteConfig};
+use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use opening::Opened;
 use retry::Retry;
@@ -256,8 +257,11 @@ async fn mirror(
         return mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await;
     }
     let tree = download_tree(settings, local)?;
-    let suffix = settings.overwriting.partial_suffix.clone();
-    mirroring::take_names(tree, base_name(source), suffix, messages, writer).await
+    let keeps = mirroring::KeepRules {
+        rules: settings.selection.rules.clone(),
+        partial_suffix: settings.overwriting.partial_suffix.clone(),
+    };
+    mirroring::take_names(tree, base_name(source), keeps, messages, writer).await
 }
 
 /// What is needed of the local file system, looked at before anybody is called.
@@ -278,6 +282,7 @@ impl Local {
     fn examine(settings: &TransferSettings) -> Outcome<Self> {
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let docroot = Arc::new(Docroot::unconfined(&here)?);
+        check_owners(settings)?;
         match settings.direction {
             Direction::Send => {
                 let follows = settings.selection.links == LinkMethod::Follow;
@@ -311,6 +316,17 @@ impl Local {
             opened_once: false,
         })
     }
+}
+
+/// Only root gives files away.
+fn check_owners(settings: &TransferSettings) -> Outcome<()> {
+    let receives = settings.direction == Direction::Receive;
+    if receives && settings.attributes.kept.owners() && !rustix::process::geteuid().is_root() {
+        let text =
+            "--preserve-file-owner-uid and -gid need root at the receiving side, which is here";
+        return Err(Failure::new(Fault::NoPermissions, text));
+    }
+    Ok(())
 }
 
 /// The data plane of an agreed session.
@@ -366,6 +382,7 @@ fn start(
     let checksum = opened.agreement.checksum();
     let lane = lane(settings, opened)?;
     let sends = settings.direction == Direction::Send;
+    let stored = settings.attributes.stored(settings.direction);
     let transfer = if sends {
         let names = match &mut local.list {
             Some(list) => list.names()?,
@@ -379,18 +396,24 @@ fn start(
             sources: settings.sources.clone(),
         };
         let docroot = Arc::clone(&local.docroot);
-        Sending::start(lane, docroot, names, choice, wishes)?
+        let kept = lane.agreement.preserve();
+        let sent = SentAttributes {
+            uids: kept.owner_uids,
+            gids: kept.owner_gids,
+            stored,
+        };
+        Sending::start(lane, docroot, names, choice, wishes, sent)?
     } else {
-        let times = settings.preserve_times;
+        let rules = FileRules {
+            stored: KeptAttributes::of(stored),
+            ..settings.overwriting.file_rules()
+        };
         let config = WriteConfig {
             tree: download_tree(settings, local)?,
             threads: WRITER_THREADS,
             resume_level,
-            rules: settings.overwriting.file_rules(),
-            preserve: Preserve {
-                modified: times,
-                accessed: times,
-            },
+            rules,
+            preserve: Preserve::from(lane.agreement.preserve()),
             checkpoints: CheckpointRule::default(),
             links: selecting::links_to_make(settings.selection.links),
             checksum,

@@ -33,6 +33,7 @@ use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::mirror::Deletion;
+use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
@@ -226,7 +227,7 @@ enum Mirroring {
 impl Mirroring {
     fn of(opened: &Opened) -> Self {
         match &opened.work {
-            _ if !opened.deletes => Self::No,
+            _ if !opened.flags.deletes => Self::No,
             Work::Send {
                 docroot, mirrored, ..
             } => Self::Told(Arc::clone(docroot), mirrored.clone().unwrap_or_default()),
@@ -248,7 +249,14 @@ impl Mirroring {
             }
             Self::Here(tree) => {
                 let name = tree.name().to_vec();
-                mirroring::take_names(tree, &name, None, messages, writer).await
+                mirroring::take_names(
+                    tree,
+                    &name,
+                    mirroring::KeepRules::default(),
+                    messages,
+                    writer,
+                )
+                .await
             }
         }
     }
@@ -274,8 +282,14 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let sends = lane.agreement.is_sender();
     let rules = FileRules {
         overwrite: lane.agreement.overwrite(),
-        saves_old: opened.saves_old,
+        saves_old: opened.flags.saves_old,
         partial_suffix: None,
+        stored: KeptAttributes::of(opened.stored),
+    };
+    let sent = SentAttributes {
+        uids: preserve.owner_uids,
+        gids: preserve.owner_gids,
+        stored: opened.stored,
     };
     let mut asking = None;
     let transfer = match opened.work {
@@ -288,7 +302,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
             wishes,
         } => {
             asking = queue;
-            Sending::start(lane, docroot, sources, choice, wishes)?
+            Sending::start(lane, docroot, sources, *choice, wishes, sent)?
         }
         Work::Receive {
             tree,
@@ -299,10 +313,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 threads: WRITER_THREADS,
                 resume_level,
                 rules,
-                preserve: Preserve {
-                    modified: preserve.modification_times,
-                    accessed: preserve.access_times,
-                },
+                preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
                 links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
                 checksum,

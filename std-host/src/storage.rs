@@ -30,6 +30,7 @@ mod saved_copy;
 pub mod selection;
 pub mod source_files;
 pub mod source_list;
+pub mod stored_attributes;
 pub mod waker;
 pub mod walk;
 pub mod write_behind;

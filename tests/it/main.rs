@@ -11,6 +11,7 @@
 mod adversary;
 mod after_transfer;
 mod appliance;
+mod attributes;
 mod authentication;
 mod bulk;
 mod command_line;

@@ -239,7 +239,10 @@ fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
                 fs::remove_dir_all(to.join("m")).unwrap();
             }
             fs::create_dir_all(&here).unwrap();
-            let option = ["--delete-before-transfer", "--delete-before"][number];
+            let option = match number {
+                0 => "--delete-before-transfer",
+                _ => "--delete-before",
+            };
             let ascp = site.ascp().args([option, "-L-", "-k1"]).current_dir(&here);
             let remote = site.server.at(format!("{world}/m"));
             let run = if upload {

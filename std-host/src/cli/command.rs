@@ -8,6 +8,7 @@
 //! structure of the original help.
 
 mod after_transfer;
+mod attributes;
 mod overwrite;
 mod records;
 mod selection;
@@ -114,6 +115,7 @@ fn visible_args() -> Vec<Arg> {
         selection::args(),
         overwrite::args(),
         after_transfer::args(),
+        attributes::args(),
         rate_args(),
         connection_args(),
         log_args(),

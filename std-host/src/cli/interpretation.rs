@@ -6,6 +6,7 @@
 //! Source: ranges and meanings from the public option table.
 
 mod after_transfer;
+mod attributes;
 mod overwrite;
 mod records;
 mod selection;
@@ -66,8 +67,9 @@ pub(super) fn transfer(
     let overwriting = overwrite::wishes(matches, &route)?;
     let afterwards = after_transfer::wishes(matches)?;
     let records = records::records(matches, environment)?;
-    check_together(&selection, &overwriting, &afterwards)?;
+    check_together(&selection, &overwriting, &afterwards, route.direction)?;
     let mut notes = overwrite::notes(&overwriting, route.direction);
+    notes.extend(attributes::notes(matches));
     if records.job_size && selection.list.is_some() {
         notes.push("--precalculate-job-size does not count the sources of a list".to_owned());
     }
@@ -92,6 +94,7 @@ pub(super) fn transfer(
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
         overwriting,
+        attributes: attributes::wishes(matches)?,
         afterwards,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
@@ -113,7 +116,14 @@ fn check_together(
     selection: &SelectionWishes,
     overwriting: &OverwriteWishes,
     afterwards: &AfterTransferWishes,
+    direction: Direction,
 ) -> Outcome<()> {
+    if overwriting.deletes && direction == Direction::Send && !selection.rules.is_empty() {
+        return Err(usage(
+            "options --delete-before-transfer and -E or -N cannot be used together in an upload: \
+             the server does not know what to spare",
+        ));
+    }
     if overwriting.deletes && selection.base.is_some() {
         return Err(usage(
             "options --delete-before-transfer and --src-base exclude each other",

@@ -53,12 +53,7 @@ const LATER: &[LaterOption] = &[
     flag("--allow-password-prompt"), flag("--apply-local-docroot"), flag("--fail-bad-filepass"),
     flag("--faspmgr-io"), value("--file-crypt"), flag("--ignore-host-key"), flag("--keepalive"),
     value("--multi-session-threshold"), flag("--no-mgmt-port-files"), flag("--no-read"),
-    flag("--no-write"), value_unless("--preserve-acls", "none"),
-    value_unless("--remote-preserve-acls", "none"), value_unless("--preserve-xattrs", "none"),
-    value_unless("--remote-preserve-xattrs", "none"), flag("--preserve-access-time"),
-    flag("--preserve-creation-time"), flag("--preserve-file-owner-gid"),
-    flag("--preserve-file-owner-uid"), flag("--preserve-modification-time"),
-    flag("--preserve-source-access-time"), value("--proxy"), flag("--ssh"), value("--ssh-arg"),
+    flag("--no-write"), value("--proxy"), flag("--ssh"), value("--ssh-arg"),
     flag("--ws-connect"),
 ];
 

@@ -7,6 +7,7 @@
 //! field says so.
 
 mod after_transfer;
+mod attributes;
 mod overwrite;
 mod records;
 mod selection;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
+pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
 pub use overwrite::{OverwriteRule, OverwriteWishes};
 pub use records::{
     DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
@@ -173,6 +175,8 @@ pub struct TransferSettings {
     pub resume_level: u8,
     /// What becomes of files that are at the destination already.
     pub overwriting: OverwriteWishes,
+    /// Which attributes the copies get.
+    pub attributes: AttributeWishes,
     /// What becomes of the sources.
     pub afterwards: AfterTransferWishes,
     /// Sentences for the user about options that change nothing here.

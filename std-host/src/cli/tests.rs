@@ -1,6 +1,7 @@
 //! Command lines as scripts write them, and what they must come to.
 
 mod after_transfer;
+mod attributes;
 mod overwriting;
 mod records;
 mod refusals;

@@ -13,8 +13,8 @@ use fasp_core::trains::Bandwidth;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
-    AfterTransferWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish, RateWish,
-    SelectionWishes, TransferSettings,
+    AfterTransferWishes, AttributeWishes, Direction, MeasureWish, OverwriteWishes, PolicyWish,
+    RateWish, SelectionWishes, TransferSettings,
 };
 use crate::cli::terminal;
 use crate::control_channel::ssh;
@@ -76,6 +76,7 @@ async fn run(
         resume_level: 0,
         overwriting: OverwriteWishes::default(),
         afterwards: AfterTransferWishes::default(),
+        attributes: AttributeWishes::default(),
         ..settings.clone()
     };
     let opening = async {

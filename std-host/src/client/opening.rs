@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use fasp_core::control::choices::{Preserve, RatePolicy, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, FileWishes, RecordTerms, SourcePaths};
 use fasp_core::fault::Fault;
@@ -172,11 +172,7 @@ async fn say_hello(
         policy: rate_policy(settings.policy),
         resume: ResumeLevel::from_number(settings.resume_level).unwrap_or_default(),
         overwrite: settings.overwriting.rule,
-        preserve: if settings.preserve_times {
-            Preserve::TIMES
-        } else {
-            Preserve::default()
-        },
+        preserve: settings.attributes.kept,
         udp_port: settings.udp_port,
         destination: if upload { &settings.destination } else { b"" },
         create_destination: settings.makes_destination(),
@@ -215,7 +211,10 @@ async fn say_hello(
 
 /// What the server does besides; an upload's sources are treated here.
 fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
-    let mut wishes = FileWishes::default();
+    let mut wishes = FileWishes {
+        stored: settings.attributes.stored(settings.direction),
+        ..FileWishes::default()
+    };
     if settings.direction == Direction::Receive {
         wishes.afterwards = settings.afterwards.removed;
         wishes.archive = settings.afterwards.archive.as_deref();

@@ -26,6 +26,7 @@ use super::{CHALLENGE_ROOM, HostReceiver, Lane, ThreadEnds, Transfer, trusted};
 use crate::failure::{Failure, Outcome};
 use crate::logging::session_lines::StatisticsFacts;
 use crate::storage::checksum::Checksum;
+use crate::storage::stored_attributes::OwnedAttributes;
 use crate::storage::write_behind::{Completion, Job, OwnedRecord, WriteBehind, WriteConfig};
 use crate::udp::{ReceiveBatch, UdpPort};
 
@@ -67,6 +68,8 @@ pub struct Receiving {
     ends: ThreadEnds,
     clock: Clock,
     in_hand: HashMap<ObjectId, InHand>,
+    /// Of the object that is offered next.
+    attributes: Option<(ObjectId, Box<OwnedAttributes>)>,
     decides: bool,
     answers: Answers,
     /// What is here is checked before it is relied on.
@@ -123,6 +126,7 @@ impl Receiving {
             ends,
             clock,
             in_hand: HashMap::new(),
+            attributes: None,
             decides,
             answers: Answers::default(),
             checks,
@@ -231,8 +235,18 @@ impl Receiving {
         while let Some(event) = self.receiver.poll_event() {
             match event {
                 ReceiverEvent::Offered(record) => {
-                    let (object, record) = (record.object, OwnedRecord::from(record));
+                    let (object, mut record) = (record.object, OwnedRecord::from(record));
+                    let came = self.attributes.take().filter(|(of, _)| *of == object);
+                    record.attributes = came.map(|(_, attributes)| attributes);
                     self.offered(object, record);
+                }
+                ReceiverEvent::Attributes(record) => {
+                    let attributes = OwnedAttributes {
+                        uid: record.owner_uid,
+                        gid: record.owner_gid,
+                        stored: record.stored.to_vec(),
+                    };
+                    self.attributes = Some((record.object, Box::new(attributes)));
                 }
                 ReceiverEvent::Linked(link) => {
                     let (object, link) = (link.object, linking::owned(&link));

@@ -1,5 +1,6 @@
 //! The thread that sends: walks the sources, offers them, and hands their bytes to the core when they may leave.
 
+mod describing;
 mod judging;
 mod observed;
 mod offering;
@@ -31,6 +32,7 @@ use crate::storage::docroot::Docroot;
 use crate::storage::selection::Choice;
 use crate::storage::source_files::{ReadRules, SourceFiles};
 use crate::storage::source_list::SourceNames;
+use crate::storage::stored_attributes::SentAttributes;
 use crate::storage::waker::Waker;
 use crate::storage::walk::{SourceItem, SourceProblem};
 use crate::udp::{ReceiveBatch, UdpPort};
@@ -80,6 +82,7 @@ pub struct Sending {
     progress_at: Instant,
     unsent: Option<(usize, usize)>,
     care: Option<SourceCare>,
+    docroot: Arc<Docroot>,
     finished: bool,
 }
 
@@ -95,10 +98,11 @@ impl Sending {
         sources: SourceNames,
         choice: Choice,
         wishes: SourceWishes,
+        sent: SentAttributes,
     ) -> Outcome<Transfer> {
         let waker = lane.waker.clone();
         Transfer::start(waker, move |ends| {
-            match Self::new(lane, docroot, sources, choice, wishes, ends) {
+            match Self::new(lane, docroot, sources, choice, (wishes, sent), ends) {
                 Ok(this) => this.run(),
                 Err(failure) => TransferReport {
                     failure: Some(failure),
@@ -113,10 +117,14 @@ impl Sending {
         docroot: Arc<Docroot>,
         sources: SourceNames,
         choice: Choice,
-        wishes: SourceWishes,
+        (wishes, sent): (SourceWishes, SentAttributes),
         ends: ThreadEnds,
     ) -> Outcome<Self> {
         let clock = Clock::start();
+        let docroot = match lane.agreement.preserve().source_access_times {
+            true => Arc::new(docroot.quietly()?),
+            false => docroot,
+        };
         let (sealer, opener) = Lane::protection(lane.keys, &lane.agreement, lane.role);
         let mut sender = Box::new(Sender::new(
             &lane.agreement,
@@ -145,7 +153,14 @@ impl Sending {
             udp: lane.udp,
             peer: lane.peer,
             job_count,
-            walk: offering::walk_ahead(docroot, sources, choice, lane.waker.clone())?,
+            walk: offering::walk_ahead(
+                Arc::clone(&docroot),
+                sources,
+                choice,
+                sent,
+                lane.waker.clone(),
+            )?,
+            docroot,
             waker: lane.waker,
             source: Observed::new(files),
             judged: Vec::new(),

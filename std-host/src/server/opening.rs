@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, Hello, HelloFlags};
+use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
@@ -43,7 +43,7 @@ pub(super) enum Work {
     Send {
         docroot: Arc<Docroot>,
         sources: SourceNames,
-        choice: Choice,
+        choice: Box<Choice>,
         /// The client names its sources when it is asked.
         queue: Option<SourceQueue>,
         /// The single source folder, in a session that deletes first.
@@ -70,10 +70,10 @@ pub(super) struct Opened {
     pub(super) peer: IpAddr,
     pub(super) work: Work,
     pub(super) program: String,
-    /// Files that are replaced are kept.
-    pub(super) saves_old: bool,
-    /// What the source has not is deleted first.
-    pub(super) deletes: bool,
+    /// What the client switched on.
+    pub(super) flags: HelloFlags,
+    /// Extended attributes and access lists.
+    pub(super) stored: StoredAttributes,
     /// What becomes of symbolic links.
     pub(super) symbolic_links: LinkSetting,
     pub(super) labels: ClientLabels,
@@ -106,7 +106,7 @@ pub(super) async fn open(
         default_target_rate: flow.target_default,
         rate_rules: flow.rate_rules(),
         max_resume: ResumeLevel::Full,
-        preserve: Preserve::TIMES,
+        preserve: Preserve::ALL,
         checksums: true,
         default_checksum: rights.records.checksum,
         capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
@@ -131,9 +131,7 @@ pub(super) async fn open(
         Err(failure) => return refused(writer, failure).await,
     };
     let program = proposal.hello().program.to_owned();
-    let HelloFlags {
-        saves_old, deletes, ..
-    } = proposal.hello().flags;
+    let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -146,13 +144,7 @@ pub(super) async fn open(
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
         renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
-    let mut bytes = vec![0; 4_096];
-    let accepted = proposal
-        .accept(side, &mut bytes)
-        .map_err(|error| Failure::new(Fault::InternalError, error.to_string()))?;
-    writer
-        .send_bytes(bytes.get(..accepted.len).unwrap_or_default())
-        .await?;
+    let accepted = accept(proposal, side, writer).await?;
     Ok(Opened {
         agreement: accepted.agreement,
         keys: accepted.keys,
@@ -160,14 +152,28 @@ pub(super) async fn open(
         peer,
         work,
         program,
-        saves_old,
-        deletes,
+        flags,
+        stored,
         symbolic_links: rights.rules.symbolic_links,
         labels,
         logger,
         block_size: Some(records.block_size).filter(|size| *size > 0),
         counts_job: records.job_size,
     })
+}
+
+async fn accept(
+    proposal: responder::Proposal<'_>,
+    side: ServerSide<'_>,
+    writer: &mut MessageWriter,
+) -> Outcome<responder::Accepted> {
+    let mut bytes = vec![0; 4_096];
+    let accepted = proposal
+        .accept(side, &mut bytes)
+        .map_err(|error| Failure::new(Fault::InternalError, error.to_string()))?;
+    let message = bytes.get(..accepted.len).unwrap_or_default();
+    writer.send_bytes(message).await?;
+    Ok(accepted)
 }
 
 /// Which way the files of a HELLO go; one that cannot be read is refused soon after.
@@ -246,10 +252,7 @@ async fn prepare(
         let text = "the sources of an upload are not at the server";
         return Err(Failure::new(Fault::Protocol, text));
     }
-    if files.stored.any() {
-        let text = "this server keeps no attributes besides times and modes";
-        return Err(Failure::new(Fault::BadConfiguration, text));
-    }
+    check_owners(hello, rights)?;
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
     let port = match (rights.rules.bind_udp_port, rights.udp_port) {
         (Some(port), _) => port,
@@ -306,6 +309,17 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// Files are given away only by root, and only for somebody who logged in as root.
+fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
+    let is_root = rights.rules.docroot.is_none() && rustix::process::geteuid().is_root();
+    let receives = hello.direction == TransferDirection::Upload;
+    if receives && hello.preserve.owners() && !is_root {
+        let text = "--preserve-file-owner-uid and -gid need root at the receiving side, and this login is not root";
+        return Err(Failure::new(Fault::NoPermissions, text));
+    }
+    Ok(())
 }
 
 /// Where an upload goes.

@@ -83,7 +83,7 @@ pub(super) async fn download(
     Ok(Work::Send {
         docroot,
         sources,
-        choice,
+        choice: Box::new(choice),
         queue,
         mirrored,
         wishes,

@@ -14,6 +14,7 @@ use fasp_core::control::framing::HEADER_LEN;
 use fasp_core::control::{ControlMessage, Deleted, Names, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::Agreement;
+use fasp_core::selection::EntryKind;
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 
@@ -23,6 +24,7 @@ use crate::failure::{Failure, Outcome};
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::mirror::{self, Deletion, Keep, Listing};
+use crate::storage::selection::{RuleList, excludes};
 
 /// How long the peer may say nothing at all.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -32,6 +34,15 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const MESSAGE_BYTES: usize = 60_000;
 /// Names that the walk may be ahead.
 const AHEAD: usize = 4_096;
+
+/// What is not deleted although the source has it not.
+#[derive(Debug, Default)]
+pub(crate) struct KeepRules {
+    /// What these rules leave out.
+    pub(crate) rules: RuleList,
+    /// Partial files with this suffix of the user's.
+    pub(crate) partial_suffix: Option<Vec<u8>>,
+}
 
 /// Tells the names of `source` and waits until the receiver has deleted what is not among them.
 ///
@@ -88,7 +99,7 @@ pub(crate) async fn tell_names(
 pub(crate) async fn take_names(
     tree: Arc<DestinationTree>,
     name: &[u8],
-    partial_suffix: Option<Vec<u8>>,
+    keeps: KeepRules,
     messages: &mut Messages,
     writer: &mut MessageWriter,
 ) -> Outcome<Deletion> {
@@ -106,9 +117,18 @@ pub(crate) async fn take_names(
         let stop = Arc::new(AtomicBool::new(false));
         let guard = StopAtDrop(Arc::clone(&stop));
         let work = tokio::task::spawn_blocking(move || {
+            let rules = keeps.rules.parsed();
             let keep = Keep {
-                is_protected: &|_, _| false,
-                partial_suffix: partial_suffix.as_deref(),
+                // What is left out of the session is none of its business.
+                is_protected: &|path, is_folder| {
+                    let kind = if is_folder {
+                        EntryKind::Directory
+                    } else {
+                        EntryKind::File
+                    };
+                    excludes(&rules, path, kind)
+                },
+                partial_suffix: keeps.partial_suffix.as_deref(),
             };
             mirror::delete(&tree, &listing, &keep, &stop)
         });

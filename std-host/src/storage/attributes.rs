@@ -1,6 +1,6 @@
 //! Modes, times and identity of files, between what the system reports and what records carry.
 //!
-//! Owners, extended attributes and access lists are not handled.
+//! Extended attributes and access lists are in `stored_attributes`.
 //!
 //! Source: modes are masked by the receiver's umask and times kept on `-p` (public behaviour of
 //! `ascp`). The mask is never read: the kernel applies it (or a folder's default access list) at
@@ -8,25 +8,42 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{AtFlags, FileType, Mode, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
+
+use super::stored_attributes::OwnedAttributes;
 
 const NANOS: i64 = 1_000_000_000;
 
-/// Which times a delivered file takes over from its source.
+/// Which times and owners a delivered file takes over from its source.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Preserve {
     /// The modification time.
     pub modified: bool,
     /// The access time.
     pub accessed: bool,
+    /// The number of the owner.
+    pub uid: bool,
+    /// The number of the group.
+    pub gid: bool,
+}
+
+impl From<fasp_core::negotiation::Preserve> for Preserve {
+    fn from(agreed: fasp_core::negotiation::Preserve) -> Self {
+        Self {
+            modified: agreed.modification_times,
+            accessed: agreed.access_times,
+            uid: agreed.owner_uids,
+            gid: agreed.owner_gids,
+        }
+    }
 }
 
 impl Preserve {
     /// Whether there is anything to take over.
     #[must_use]
     pub const fn any(self) -> bool {
-        self.modified || self.accessed
+        self.modified || self.accessed || self.uid || self.gid
     }
 }
 
@@ -78,7 +95,7 @@ fn nanos(seconds: i64, fraction: u64) -> i64 {
 
 /// The times to set; `None` if none is to be kept.
 pub(super) fn times(preserve: Preserve, modified_ns: i64, accessed_ns: i64) -> Option<Timestamps> {
-    preserve.any().then(|| Timestamps {
+    (preserve.modified || preserve.accessed).then(|| Timestamps {
         last_access: timespec(preserve.accessed, accessed_ns),
         last_modification: timespec(preserve.modified, modified_ns),
     })
@@ -94,6 +111,17 @@ fn timespec(keep: bool, nanos: i64) -> Timespec {
         tv_sec: nanos.div_euclid(NANOS),
         tv_nsec,
     }
+}
+
+/// The owner and group that are kept of those that came.
+pub(super) fn owner(
+    preserve: Preserve,
+    attributes: Option<&OwnedAttributes>,
+) -> (Option<Uid>, Option<Gid>) {
+    let attributes = attributes.cloned().unwrap_or_default();
+    let uid = attributes.uid.filter(|_| preserve.uid).map(Uid::from_raw);
+    let gid = attributes.gid.filter(|_| preserve.gid).map(Gid::from_raw);
+    (uid, gid)
 }
 
 /// The permission bits to create a file with: readable and writable while it is filled.
@@ -122,10 +150,14 @@ pub(super) fn settle_folder(
     name: &[u8],
     source_mode: Option<u32>,
     times: Option<&Timestamps>,
+    (uid, gid): (Option<Uid>, Option<Gid>),
 ) -> Result<(), Errno> {
     let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Ok(());
+    }
+    if uid.is_some() || gid.is_some() {
+        rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
     let current = stat.st_mode & 0o7777;
     let wanted = source_mode.map_or(current, |mode| current & (mode & 0o777 | 0o7000));
@@ -154,7 +186,7 @@ mod tests {
         assert!(times(Preserve::default(), 1, 1).is_none());
         let preserve = Preserve {
             modified: true,
-            accessed: false,
+            ..Preserve::default()
         };
         let times = times(preserve, 5_000_000_001, 7).unwrap();
         assert_eq!(times.last_modification.tv_sec, 5);

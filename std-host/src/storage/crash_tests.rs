@@ -199,6 +199,7 @@ fn record(size: usize, modified_ns: i64) -> OwnedRecord {
         modified_ns,
         accessed_ns: 0,
         mode: 0o644,
+        attributes: None,
     }
 }
 

@@ -13,6 +13,7 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasp_core::fault::Fault;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
@@ -31,6 +32,9 @@ pub struct Docroot {
     confined: bool,
     /// Confined, but for links.
     wide: bool,
+    /// Access times are left alone.
+    quiet: bool,
+    was_noticed: AtomicBool,
 }
 
 impl Docroot {
@@ -45,6 +49,8 @@ impl Docroot {
             root: open_root(path)?,
             confined: true,
             wide: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
         };
         match docroot.directory(b".") {
             Ok(_) => Ok(docroot),
@@ -69,7 +75,34 @@ impl Docroot {
             root: open_root(base)?,
             confined: false,
             wide: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
         })
+    }
+
+    /// The same tree, read without changing access times where the system allows that.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    pub fn quietly(&self) -> Outcome<Self> {
+        let root = self
+            .root
+            .try_clone()
+            .map_err(|error| Failure::new(Fault::TooManyFiles, error.to_string()))?;
+        Ok(Self {
+            root,
+            confined: self.confined,
+            wide: self.wide,
+            quiet: true,
+            was_noticed: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether something was read whose access time could not be left as it was.
+    #[must_use]
+    pub fn was_noticed(&self) -> bool {
+        self.was_noticed.load(Ordering::Relaxed)
     }
 
     /// The tree below the folder `path` of this one, which nothing can leave.
@@ -84,6 +117,8 @@ impl Docroot {
                 .map_err(|error| read_failure(path, error))?,
             confined: true,
             wide: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
         };
         match inner.directory(b".") {
             Ok(_) => Ok(inner),
@@ -169,6 +204,20 @@ impl Docroot {
 
     /// Opens what `path` leads to. Never creates: a name is created in the handle of its folder.
     pub(super) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        if !self.quiet || flags.contains(OFlags::PATH) {
+            return self.open_as_told(path, flags);
+        }
+        match self.open_as_told(path, flags | OFlags::NOATIME) {
+            // Not the owner, who alone could set the time back later.
+            Err(Errno::PERM) => {
+                self.was_noticed.store(true, Ordering::Relaxed);
+                self.open_as_told(path, flags)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn open_as_told(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let path = usable(path, self.confined);
         if self.wide && path.split(|byte| *byte == b'/').any(|name| name == b"..") {

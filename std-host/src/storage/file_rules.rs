@@ -2,6 +2,8 @@
 
 use fasp_core::control::choices::OverwriteRule;
 
+use super::stored_attributes::KeptAttributes;
+
 /// The rules for one session's files.
 #[derive(Clone, Debug, Default)]
 pub struct FileRules {
@@ -11,4 +13,6 @@ pub struct FileRules {
     pub saves_old: bool,
     /// What a file is called while it is received: its name and this; without it as PROTOCOL.md §10.1 says.
     pub partial_suffix: Option<Vec<u8>>,
+    /// Where extended attributes and access lists go.
+    pub stored: KeptAttributes,
 }

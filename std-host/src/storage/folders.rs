@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fasp_core::fault::Fault;
 use fasp_core::overwrite::Attributes;
-use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::attributes::{
@@ -59,6 +59,7 @@ struct Unsettled {
     mode: Option<u32>,
     modified_ns: i64,
     accessed_ns: i64,
+    owner: (Option<Uid>, Option<Gid>),
 }
 
 /// Attributes that a record asks for a folder.
@@ -67,6 +68,7 @@ pub(super) struct FolderWish {
     pub(super) mode: u32,
     pub(super) modified_ns: i64,
     pub(super) accessed_ns: i64,
+    pub(super) owner: (Option<Uid>, Option<Gid>),
 }
 
 /// Where a file goes, links resolved.
@@ -102,7 +104,8 @@ impl FolderNotes {
         let settle = |folder: &Unsettled| {
             let parent = tree.docroot().directory(parent(&folder.path))?;
             let times = times(preserve, folder.modified_ns, folder.accessed_ns);
-            settle_folder(parent, last_name(&folder.path), folder.mode, times.as_ref())
+            let name = last_name(&folder.path);
+            settle_folder(parent, name, folder.mode, times.as_ref(), folder.owner)
         };
         let unset = unsettled.iter().filter_map(|folder| {
             let error = settle(folder).err()?;
@@ -194,6 +197,7 @@ impl Folders {
                 mode: made.then_some(wish.mode),
                 modified_ns: wish.modified_ns,
                 accessed_ns: wish.accessed_ns,
+                owner: wish.owner,
             });
         }
         Ok(())

@@ -26,7 +26,7 @@ use fasp_core::metadata::ByteRange;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use super::attributes::{Preserve, settle_mode, times};
+use super::attributes::{owner, settle_mode, times};
 use super::byte_ranges::ByteRanges;
 use super::checksum::{Checksum, RunningChecksum};
 use super::chunks::Chunks;
@@ -37,6 +37,7 @@ use super::disk_fault::{named, shown, write_failure};
 use super::folders::{Claim, Folders, Place};
 use super::hash_tree::HashTree;
 use super::saved_copy::SavedCopies;
+use super::stored_attributes::{KeptAttributes, OwnedAttributes};
 use super::write_behind::{OwnedRecord, WriteConfig};
 use crate::failure::{Failure, Outcome};
 pub use existing::Decision;
@@ -64,6 +65,7 @@ pub(super) struct PartialFile {
     modified_ns: i64,
     accessed_ns: i64,
     mode: u32,
+    attributes: Option<Box<OwnedAttributes>>,
     file: Option<Arc<OwnedFd>>,
     created: bool,
     /// Made by this session, so that what was not written reads as zeros.
@@ -115,6 +117,7 @@ impl PartialFile {
             modified_ns: record.modified_ns,
             accessed_ns: record.accessed_ns,
             mode: record.mode,
+            attributes: record.attributes.clone(),
             file: None,
             created: false,
             fresh: true,
@@ -272,7 +275,7 @@ impl PartialFile {
     pub(super) fn complete(
         &mut self,
         folders: &mut Folders,
-        preserve: Preserve,
+        config: &WriteConfig,
         root: Option<[u8; 32]>,
         go_on: &dyn Fn() -> bool,
     ) -> Outcome<()> {
@@ -280,16 +283,41 @@ impl PartialFile {
         if let Some(root) = root {
             self.verify(&file, root, go_on)?;
         }
-        let settle = || {
+        let preserve = config.preserve;
+        let (uid, gid) = owner(preserve, self.attributes.as_deref());
+        let settle_owner_and_mode = || {
+            if uid.is_some() || gid.is_some() {
+                rustix::fs::fchown(&file, uid, gid)?;
+            }
             if !self.fresh || self.mode & 0o600 != 0o600 {
                 settle_mode(&file, self.mode)?;
             }
-            match times(preserve, self.modified_ns, self.accessed_ns) {
-                Some(times) => rustix::fs::futimens(&file, &times),
-                None => Ok(()),
-            }
+            Ok(())
         };
-        settle().map_err(|error| write_failure(&self.path, error))
+        settle_owner_and_mode().map_err(|error| write_failure(&self.path, error))?;
+        self.keep_stored(folders, config.rules.stored, &file)?;
+        let settle_times = || match times(preserve, self.modified_ns, self.accessed_ns) {
+            Some(times) => rustix::fs::futimens(&file, &times),
+            None => Ok(()),
+        };
+        settle_times().map_err(|error| write_failure(&self.path, error))
+    }
+
+    /// Extended attributes and access lists; after the mode, which an access list may widen.
+    fn keep_stored(
+        &self,
+        folders: &mut Folders,
+        kept: KeptAttributes,
+        file: &OwnedFd,
+    ) -> Outcome<()> {
+        if kept == KeptAttributes::default() {
+            return Ok(());
+        }
+        let came = self.attributes.as_ref();
+        let stored = came.map(|came| came.stored.as_slice()).unwrap_or_default();
+        let folder = folders.open(&self.folder_path)?;
+        let is_confined = folders.tree().docroot().is_confined();
+        kept.apply(stored, file, (&folder, &self.name, &self.path), is_confined)
     }
 
     /// Brings bytes and attributes to the disk.

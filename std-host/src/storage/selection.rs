@@ -86,7 +86,7 @@ impl RuleList {
     }
 
     /// The rules, ready to match.
-    pub(super) fn parsed(&self) -> Vec<Rule<'_>> {
+    pub(crate) fn parsed(&self) -> Vec<Rule<'_>> {
         self.texts()
             .filter_map(|text| Rule::parse(text).ok())
             .collect()
@@ -122,7 +122,7 @@ impl Choice {
 }
 
 /// Whether `rules` leave `path` out.
-pub(super) fn excludes(rules: &[Rule<'_>], path: &[u8], kind: EntryKind) -> bool {
+pub(crate) fn excludes(rules: &[Rule<'_>], path: &[u8], kind: EntryKind) -> bool {
     !rules.is_empty()
         && fasp_core::selection::decide(rules.iter().copied(), path, kind).0 == Action::Exclude
 }

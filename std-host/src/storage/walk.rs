@@ -25,6 +25,7 @@ use super::docroot::Docroot;
 use super::faux::{FauxSource, Fill, is_faux};
 use super::selection::{self, Choice};
 use super::source_list::{NamedSource, SourceNames};
+use super::stored_attributes::OwnedAttributes;
 use crate::failure::Failure;
 use folder::Folder;
 pub use naming::base_name;
@@ -65,6 +66,12 @@ pub struct SourceItem {
     pub device: u64,
     /// When anything about it was changed last, nanoseconds since the Unix epoch.
     pub changed_ns: i64,
+    /// Number of its owner.
+    pub uid: u32,
+    /// Number of its group.
+    pub gid: u32,
+    /// What is sent of it besides its record.
+    pub attributes: Option<Box<OwnedAttributes>>,
     /// Its bytes are made up, and nothing of it is on a disk.
     pub made: Option<Fill>,
 }
@@ -330,6 +337,9 @@ impl<'c> SourceWalk<'c> {
             inode: stat.st_ino,
             device: stat.st_dev,
             changed_ns: changed_ns(stat),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            attributes: None,
             made: None,
         }
     }

@@ -30,6 +30,7 @@ use super::folders::{FolderNotes, Folders};
 pub use super::links::OwnedLink;
 pub use super::partial_file::{CheckpointRule, Decision};
 use super::saved_copy::SavedCopies;
+use super::stored_attributes::OwnedAttributes;
 use super::waker::Waker;
 use super::writer::Writer;
 use crate::failure::{Failure, Outcome};
@@ -79,6 +80,8 @@ pub struct OwnedRecord {
     pub accessed_ns: i64,
     /// Permission bits of the source.
     pub mode: u32,
+    /// What else came of it.
+    pub attributes: Option<Box<OwnedAttributes>>,
 }
 
 impl From<OpenRecord<'_>> for OwnedRecord {
@@ -90,6 +93,7 @@ impl From<OpenRecord<'_>> for OwnedRecord {
             modified_ns: record.modified_ns,
             accessed_ns: record.accessed_ns,
             mode: record.mode,
+            attributes: None,
         }
     }
 }

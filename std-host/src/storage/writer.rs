@@ -11,6 +11,7 @@ use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::units::ObjectId;
 
+use super::attributes::owner;
 use super::checker::{self, CheckJob};
 use super::checksum::Checksum;
 use super::disk_fault::named;
@@ -282,7 +283,7 @@ impl Writer {
         file.make_checksum(config.checksum);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.complete(&mut self.folders, config.preserve, None, &|| true))
+            .and_then(|()| file.complete(&mut self.folders, config, None, &|| true))
             .and_then(|()| file.checksum(&mut self.folders, &|| true));
         match result {
             Ok(checksum) => {
@@ -314,6 +315,7 @@ impl Writer {
             mode: record.mode,
             modified_ns: record.modified_ns,
             accessed_ns: record.accessed_ns,
+            owner: owner(self.shared.config.preserve, record.attributes.as_deref()),
         };
         self.folders.make(path, wish, self.shared.config.preserve)
     }
@@ -358,7 +360,7 @@ impl Writer {
             None => return,
             Some(Target::Folder | Target::Nothing) => Ok(None),
             Some(Target::File(file)) => file
-                .complete(&mut self.folders, shared.config.preserve, root, &go_on)
+                .complete(&mut self.folders, &shared.config, root, &go_on)
                 .and_then(|()| file.checked_sum(&mut self.folders, expected, &go_on)),
         };
         let result = result.map(|checksum| self.tell_checksum(object, checksum));

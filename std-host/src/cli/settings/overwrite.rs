@@ -26,6 +26,7 @@ impl OverwriteWishes {
             overwrite: self.rule,
             saves_old: self.saves_old,
             partial_suffix: self.partial_suffix.clone(),
+            ..FileRules::default()
         }
     }
 }

@@ -87,6 +87,22 @@ fn wrong_words_are_named_with_those_allowed() {
 }
 
 #[test]
+fn deleting_and_leaving_out_go_together_only_where_the_rules_are_known() {
+    for rule in ["-E *.log", "-N a"] {
+        let text = refusal(&format!("--delete-before-transfer {rule} m h:m"));
+        assert!(
+            text.contains("--delete-before-transfer and -E or -N"),
+            "{text}"
+        );
+        assert!(
+            settings(&format!("--delete-before-transfer {rule} h:m m"))
+                .overwriting
+                .deletes
+        );
+    }
+}
+
+#[test]
 fn a_partial_suffix_is_taken_as_it_is_and_an_empty_one_is_none() {
     let suffix = |line| settings(line).overwriting.partial_suffix;
     assert_eq!(suffix("h:f ."), None);

@@ -15,16 +15,13 @@ fn assert_refused(line: &str, part: &str) {
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
     "-C", "-e", "-W", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--file-crypt",
-    "--multi-session-threshold", "--preserve-acls", "--preserve-xattrs", "--remote-preserve-acls",
-    "--remote-preserve-xattrs", "--ssh-arg",
+    "--multi-session-threshold", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
     "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
-    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--preserve-access-time",
-    "--preserve-modification-time", "--preserve-source-access-time", "--preserve-creation-time",
-    "--preserve-file-owner-uid", "--preserve-file-owner-gid", "--ws-connect",
+    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
 
 #[test]

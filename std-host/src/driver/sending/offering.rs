@@ -9,11 +9,13 @@ use fasp_core::sender::OfferError;
 use fasp_core::units::ObjectId;
 
 use super::super::message::{FileReport, FileVerdict, TransferEvent};
+use super::describing::{attributes_of, described};
 use super::{Offered, Sending};
 use crate::failure::{Failure, Outcome};
 use crate::storage::docroot::Docroot;
 use crate::storage::selection::Choice;
 use crate::storage::source_list::SourceNames;
+use crate::storage::stored_attributes::SentAttributes;
 use crate::storage::waker::Waker;
 use crate::storage::walk::{SourceItem, SourceProblem, SourceWalk};
 
@@ -37,7 +39,11 @@ impl Sending {
                     target: &link.target,
                     replaces: link.replaces,
                 }),
-                None => self.sender.offer(&record_of(object, &item)),
+                None => {
+                    let attributes = attributes_of(object, &item);
+                    let record = record_of(object, &item);
+                    self.sender.offer_with(&record, attributes.as_ref())
+                }
             };
             match offered {
                 Ok(()) => self.register(object, item),
@@ -130,11 +136,15 @@ pub(super) fn walk_ahead(
     docroot: Arc<Docroot>,
     sources: SourceNames,
     choice: Choice,
+    sent: SentAttributes,
     waker: Waker,
 ) -> Outcome<Items<Result<SourceItem, SourceProblem>>> {
     let (sink, items) = sync_channel(WALK_AHEAD);
     let walk = move || {
-        for item in SourceWalk::new(docroot, sources, &choice) {
+        for item in SourceWalk::new(Arc::clone(&docroot), sources, &choice) {
+            let Some(item) = described(item, &docroot, sent) else {
+                continue;
+            };
             if sink.send(item).is_err() {
                 return;
             }

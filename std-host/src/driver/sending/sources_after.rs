@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use fasp_core::fault::Fault;
 use fasp_core::units::ObjectId;
 
 use super::super::message::{FileVerdict, TransferEvent};
 use super::Sending;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::storage::after_transfer::{CareEvent, SourceCare, SourceWishes};
 use crate::storage::docroot::Docroot;
 use crate::storage::waker::Waker;
@@ -42,7 +43,12 @@ impl Sending {
     }
 
     /// Every file has its result: the session is settled when the sources are treated too.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn settle(&self) {
+        if self.docroot.was_noticed() {
+            let text = "access times of sources could not be kept: only the owner of a file may leave them as they are";
+            let failure = Failure::new(Fault::NoPermissions, text);
+            self.ends.tell(TransferEvent::Trouble(Vec::new(), failure));
+        }
         let all_well = self.report.totals.failed == 0 && self.report.failure.is_none();
         match &self.care {
             Some(care) => care.end(all_well),

@@ -197,6 +197,7 @@ fn file(path: &[u8], size: u64) -> OwnedRecord {
         modified_ns: 1_600_000_000_123_456_789,
         accessed_ns: 1_600_000_001_000_000_001,
         mode: 0o644,
+        attributes: None,
     }
 }
 
@@ -351,6 +352,7 @@ fn times_are_kept_for_files_and_folders_when_asked() {
     let preserve = Preserve {
         modified: true,
         accessed: true,
+        ..Preserve::default()
     };
     let it = Fixture::with(tempfile::tempdir().unwrap(), 0, preserve);
     assert_eq!(it.whole(folder(b"d", 0o755), b""), Ok(()));
