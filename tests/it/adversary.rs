@@ -317,7 +317,8 @@ fn accept_with(suite: u8) -> String {
 fn a_cipher_that_was_not_asked_for_is_refused_before_a_byte_is_sent() {
     for (asked, suites) in [
         ("aes256gcm", &[0x01, 0x10, 0x20, 0x22][..]),
-        ("aes128", &[0x01, 0x11, 0x21][..]),
+        ("aes128gcm", &[0x01, 0x20, 0x21][..]),
+        ("aes192", &[0x01, 0x10, 0x20][..]),
         ("none", &[0x10][..]),
     ] {
         for &suite in suites {
