@@ -6,6 +6,7 @@ pub mod openssh;
 use std::ffi::OsString;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -87,15 +88,25 @@ impl Server {
     }
 }
 
-/// A UDP port that was free a moment ago, on every address of the loopback.
+/// How far apart the ports of two servers are: sessions that run at once use the ports after the first.
+const PORTS_OF_A_SERVER: u32 = 16;
+
+/// A UDP port that was free a moment ago, on every address of the loopback, and that the system gives to nobody who
+/// asks for any port: a server binds it only when a session begins.
 ///
 /// # Panics
 ///
 /// When there is none.
 #[must_use]
 pub fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
-    socket.local_addr().expect("its address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(PORTS_OF_A_SERVER * 7);
+    (0..1_000)
+        .map(|_| NEXT.fetch_add(PORTS_OF_A_SERVER, Ordering::Relaxed))
+        .map(|offset| 10_000 + begin.wrapping_add(offset) % 20_000)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a UDP port")
 }
 
 /// A TCP port that was free a moment ago.
