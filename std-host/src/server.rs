@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fasp_core::crypto::Role;
+use fasp_core::fault::Fault;
 use fasp_core::negotiation::Agreement;
 use fasp_core::path::ChallengeSecret;
 use fasp_core::selection::links::{LinkMethod, uploaded};
@@ -24,7 +25,7 @@ use crate::cli::settings::{LogTarget, ServerModeSettings};
 use crate::configuration::{self, Configuration, SystemUser};
 use crate::control_channel::{ControlChannel, stdio};
 use crate::driver::{Lane, Measuring, Receiving, Sending, Transfer};
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::session::{
     MessageWriter, Messages, RateBounds, Session, Side, SourceQueue, mirroring, random,
@@ -120,13 +121,18 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
 ///
 /// # Errors
 ///
-/// [`Fault::BadConfiguration`](fasp_core::fault::Fault::BadConfiguration): a file that is wrong opens nothing.
+/// [`Fault::BadConfiguration`]: a file that is wrong opens nothing.
 fn own_rules(logger: &Logger) -> Outcome<(String, SessionRules)> {
-    let own = SystemUser::own().unwrap_or_default();
+    let own = SystemUser::own();
     let Some(path) = configuration::find() else {
-        return Ok((own.name, SessionRules::default()));
+        return Ok((own.unwrap_or_default().name, SessionRules::default()));
     };
     let configuration = Configuration::read(&path)?;
+    // Rules for a name that cannot be known must not be passed by.
+    let own = own.ok_or_else(|| {
+        let text = format!("{}: the login user is not in /etc/passwd", path.display());
+        Failure::new(Fault::BadConfiguration, text)
+    })?;
     for warning in &configuration.warnings {
         logger.error(warning);
     }

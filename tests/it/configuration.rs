@@ -109,6 +109,38 @@ fn each_direction_can_be_forbidden() {
 }
 
 #[test]
+fn who_may_only_read_takes_nothing_away_and_writes_no_log() {
+    for (path, value, words) in [
+        (
+            "file_system/access/paths/path/write_allowed",
+            "false",
+            "Write access denied for user",
+        ),
+        (
+            "authorization/transfer/in/value",
+            "deny",
+            "management authorization refused",
+        ),
+    ] {
+        let world = world_with_files();
+        fs::create_dir(world.remote("logs")).unwrap();
+        fs::create_dir(world.remote("archive")).unwrap();
+        let server = start(&world, &in_default(&[(path, value)]));
+        for options in [
+            &["--remove-after-transfer"][..],
+            &["--move-after-transfer", "archive"],
+            &["-R", "logs"],
+        ] {
+            down(&world, &server, options).failed_with(&[words]);
+        }
+        assert!(world.remote("g").exists(), "{path}");
+        assert_eq!(tree::names_in(&world.remote("archive")), [""; 0]);
+        assert_eq!(tree::names_in(&world.remote("logs")), [""; 0]);
+        down(&world, &server, &[]).succeeded();
+    }
+}
+
+#[test]
 fn rates_policies_and_ciphers_are_the_servers() {
     let flow = "transfer/in/bandwidth/flow";
     let rate = |rest: &str| format!("{flow}/{rest}");

@@ -59,11 +59,12 @@ pub(super) async fn read(messages: &mut Messages, terms: RecordTerms) -> Outcome
     }
 }
 
-/// The log of a session: that of the server, and the folder that the client named.
+/// The log of a session: that of the server, and the folder that the client named, if it `may_write` there.
 pub(super) fn log_of_session(
     logger: &Logger,
     labels: &ClientLabels,
     rights: &SessionRights,
+    may_write: impl FnOnce() -> Outcome<()>,
 ) -> Outcome<Logger> {
     let Some(path) = &labels.log_folder else {
         return Ok(logger.clone());
@@ -72,6 +73,7 @@ pub(super) fn log_of_session(
         let text = "this server does not write logs where its clients say; leave out -R";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
+    may_write()?;
     let home = || std::env::current_dir().unwrap_or_else(|_| "/".into());
     let reach = rights.rules.docroot.clone().unwrap_or_else(home);
     let folder = Docroot::confined(&reach)?

@@ -126,7 +126,8 @@ pub(super) async fn open(
         Ok(prepared) => prepared,
         Err(failure) => return refused(writer, failure).await,
     };
-    let logger = match labels::log_of_session(logger, &labels, rights) {
+    let may_write = || authorize(TransferDirection::Upload, &rights.rules.incoming);
+    let logger = match labels::log_of_session(logger, &labels, rights, may_write) {
         Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
     };
@@ -254,6 +255,10 @@ async fn prepare(
     }
     check_owners(hello, rights)?;
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
+    if files.changes_sources() {
+        // To take files away is to write.
+        authorize(TransferDirection::Upload, &rights.rules.incoming)?;
+    }
     let port = match (rights.rules.bind_udp_port, rights.udp_port) {
         (Some(port), _) => port,
         (None, 0) => hello.udp_port,
