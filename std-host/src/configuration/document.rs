@@ -14,8 +14,8 @@ use super::{Configuration, Party};
 const MOST_NODES: u32 = 500_000;
 /// Elements within elements; what is known has far fewer.
 const MOST_DEPTH: usize = 16;
-/// The path in front of the elements of a docroot.
-const DOCROOT: &str = "file_system/access/paths/path/";
+/// The one element that says something by being empty: that there is no docroot.
+const DOCROOT: &str = "file_system/access/paths/path/absolute";
 
 /// Reads a file.
 pub(super) fn read(text: &str) -> Result<Configuration, String> {
@@ -187,16 +187,12 @@ impl<'a, 'input> Reader<'a, 'input> {
         if elements(node).next().is_some() {
             return Err(self.at(node, &format!("<{name}> holds elements instead of a value")));
         }
-        let empty_is_nothing = text.is_empty() && element.built_in.is_empty();
-        if empty_is_nothing && !name.starts_with(DOCROOT) {
+        if text.is_empty() && name != DOCROOT {
             return Ok(());
         }
-        let checked = if text.is_empty() {
-            Ok(())
-        } else {
-            element.kind.check(&text)
-        };
-        checked
+        element
+            .kind
+            .check(&text)
             .and_then(|()| treated(element, &text))
             .map_err(|why| self.at(node, &format!("<{name}>: \"{}\" {why}", shown(&text))))?;
         let usual = text.eq_ignore_ascii_case(element.built_in);

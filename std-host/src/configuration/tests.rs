@@ -94,6 +94,21 @@ fn every_element_is_read_where_it_stands() {
 }
 
 #[test]
+fn an_empty_element_says_nothing_but_that_there_is_no_docroot() {
+    for element in SESSION.iter().filter(|element| element.path != DOCROOT) {
+        let configuration = read(&in_default(element.path, " ")).unwrap();
+        let effective = configuration.for_user("asp1", &[]);
+        assert_eq!(effective.text(element), (element.built_in, Origin::BuiltIn));
+    }
+    let configuration = read(&in_default(DOCROOT, "")).unwrap();
+    let effective = configuration.for_user("asp1", &[]);
+    assert_eq!(
+        effective.text(session_element(DOCROOT).unwrap()),
+        ("", Origin::Default(2))
+    );
+}
+
+#[test]
 fn no_element_is_listed_twice_or_lies_below_another() {
     for table in [SESSION, CLIENT, SERVER] {
         for (number, element) in table.iter().enumerate() {
