@@ -24,9 +24,6 @@ pub const KEY_VARIABLE: &str = "ASPERA_SCP_KEY";
 /// Words for the logs of both sides.
 pub const COOKIE_VARIABLE: &str = "ASPERA_SCP_COOKIE";
 
-/// Variables that a child process must not inherit.
-pub const SECRET_VARIABLES: [&str; 2] = [PASSWORD_VARIABLE, KEY_VARIABLE];
-
 /// What surrounds one run of the program.
 pub trait Environment {
     /// The value of an environment variable.

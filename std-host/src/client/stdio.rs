@@ -8,6 +8,7 @@
 //! write: an empty line, `File: NAME`, a zero byte, an empty line's end, `Size: N`, `Offset: N` if it is not 0, an
 //! empty line, and the bytes.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -142,7 +143,7 @@ impl Stdio {
     }
 
     fn take_frames(&self, input: &mut dyn BufRead) -> Outcome<Vec<Vec<u8>>> {
-        let mut tops: Vec<Vec<u8>> = Vec::new();
+        let (mut tops, mut known) = (Vec::new(), HashSet::new());
         while let Some(frame) = Frame::read(input)? {
             let path = self.place(&frame.name)?;
             if frame.offset > 0 {
@@ -162,7 +163,7 @@ impl Stdio {
             let first = frame.name.split(|byte| *byte == b'/').next();
             let top = self.folder.join(path_of(first.unwrap_or_default()));
             let top = top.into_os_string().into_vec();
-            if !tops.contains(&top) {
+            if known.insert(top.clone()) {
                 tops.push(top);
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! A source that cannot be read wholly deletes nothing: its list is marked, and only a complete one counts.
 //!
-//! Source: PROTOCOL.md §6.6.
+//! Source: PROTOCOL.md §6.8.
 
 use std::future::Future;
 use std::sync::Arc;

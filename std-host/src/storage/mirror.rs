@@ -3,7 +3,7 @@
 //! Works from a complete list of the source's names, within the destination folder, never through a link. What has
 //! another type than in the source stays, as does what a transfer has left to go on with, and what is protected.
 //!
-//! Source: PROTOCOL.md §6.6; that types and sizes do not count is public.
+//! Source: PROTOCOL.md §6.8; that types and sizes do not count is public.
 
 mod listing;
 
