@@ -16,6 +16,7 @@ mod queuing_delay;
 mod round_trip;
 mod shadow_cubic;
 mod start_up;
+mod still_delay;
 mod window;
 
 pub use controller::RateController;

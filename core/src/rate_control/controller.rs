@@ -19,6 +19,7 @@ use super::jitter::Jitter;
 use super::loss_test::{Demand, LossTest, Situation};
 use super::queuing_delay::QueuingDelay;
 use super::start_up::{StartUp, Step};
+use super::still_delay::StillDelay;
 use super::window::{Delivery, ReportWindow};
 use super::{RateLimits, ReportFacts};
 use draining::{Judgement, Passing};
@@ -81,6 +82,7 @@ pub struct RateController {
     judgement: Option<Judgement>,
     /// Drains in a row that changed nothing at all.
     still_after_drains: u8,
+    still: StillDelay,
     /// Until then reports tell of the time before the latest drain.
     anchor: Option<(Instant, BitRate)>,
 }
@@ -118,6 +120,7 @@ impl RateController {
             look_where_no_queue_shows: false,
             judgement: None,
             still_after_drains: 0,
+            still: StillDelay::default(),
             anchor: None,
         }
     }
@@ -348,6 +351,10 @@ impl RateController {
             },
         };
         self.judge_drain(facts, delivery, wanted);
+        if self.is_on_longer_path(facts, delivery) {
+            self.on_path_change(facts.now);
+            return;
+        }
         if self.limits.policy != RatePolicy::Low {
             self.competition.watch(&self.contest(facts, delivery));
         }

@@ -16,8 +16,10 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 const JOIN_AFTER: Duration = Duration::from_secs(2);
 /// Who joined others looks for it after so long or ten round trips, and after twice as long again.
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
-/// A path is not found to be longer by who gets less than one of so many parts of its capacity: that is the queue of others.
+/// Draining does not find a path to be longer for who gets less than one of so many parts of its capacity: that is the queue of others.
 const PARTS_TO_REBASE: u64 = 4;
+/// A path that is longer by less than this, µs, starves nobody.
+const LONGER_US: u64 = 2_000;
 /// So many drains in a row that change nothing mean that the path has become longer.
 const DRAINS_TO_REBASE: u8 = 2;
 
@@ -229,5 +231,15 @@ impl RateController {
             self.still_after_drains = 0;
             self.delay.rebase(facts.now);
         }
+    }
+
+    /// Who has hardly a rate left cannot find out by draining that the path has become longer: it has nothing to drain, and
+    /// what few packets it sends may be lost by the path. A delay that has not moved for very long tells: the path is another one.
+    pub(super) fn is_on_longer_path(&mut self, facts: &ReportFacts, delivery: Delivery) -> bool {
+        let queue = self.delay.queue_us();
+        self.still.on_report(facts.now, queue);
+        let starved = self.rate == self.floor()
+            || delivery.rate.scaled(PARTS_TO_REBASE, 1) < self.competition.capacity();
+        starved && queue > LONGER_US && self.still.has_lasted(facts.now, facts.round_trip)
     }
 }
