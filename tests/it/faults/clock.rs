@@ -1,5 +1,6 @@
 //! The time of day jumps in mid-transfer: nothing but log lines may depend on it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,8 +8,9 @@ use std::process::Command;
 use fasp_tests::binaries::workspace_root;
 use fasp_tests::relay::Badness;
 use fasp_tests::skip;
+use fasp_tests::world::World;
 
-use super::{BOTH, Wire};
+use super::{BOTH, Way, Wire};
 
 /// The library that sets the clock; `None` without a C compiler, which is said.
 fn clock_step(folder: &Path) -> Option<PathBuf> {
@@ -46,10 +48,20 @@ fn jumps(step: &str, at_the_server: bool) {
         return;
     };
     for way in BOTH {
-        let wire = Wire::with(Badness::default(), |daemon| {
+        let world = World::new();
+        let destination = match way {
+            Way::Up => world.remote(""),
+            Way::Down => world.local(""),
+        };
+        let environment = [
+            ("LD_PRELOAD", library.as_os_str()),
+            ("CLOCK_STEP", OsStr::new(step)),
+            ("CLOCK_STEP_IN", destination.as_os_str()),
+        ];
+        let wire = Wire::in_world(world, Badness::default(), |daemon| {
             if at_the_server {
                 daemon.with(|command| {
-                    command.env("LD_PRELOAD", &library).env("CLOCK_STEP", step);
+                    command.envs(environment);
                 })
             } else {
                 daemon
@@ -60,7 +72,9 @@ fn jumps(step: &str, at_the_server: bool) {
         fs::create_dir(&logs).unwrap();
         let mut command = wire.command(way, &["-L", logs.to_str().unwrap()]);
         if !at_the_server {
-            command = command.env("LD_PRELOAD", &library).env("CLOCK_STEP", step);
+            for (name, value) in environment {
+                command = command.env(name, value);
+            }
         }
         let run = command.run();
         run.succeeded();
