@@ -13,6 +13,7 @@ pub mod framing;
 mod opening;
 mod record_terms;
 mod running;
+mod security_terms;
 mod selecting;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use record_terms::{
     ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
 };
 pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
+pub use security_terms::{MAX_SUFFIX, MAX_TOKEN, SecurityTerms};
 pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
 pub(crate) const HELLO: u8 = 0x01;

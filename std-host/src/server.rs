@@ -9,6 +9,7 @@ pub mod permissions;
 mod record_rules;
 pub mod rules;
 mod selecting;
+pub mod tokens;
 mod watch;
 
 use std::net::SocketAddr;
@@ -291,6 +292,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         saves_old: opened.flags.saves_old,
         partial_suffix: None,
         stored: KeptAttributes::of(opened.stored),
+        opener: None,
     };
     let sent = SentAttributes {
         uids: preserve.owner_uids,

@@ -9,6 +9,7 @@ use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
 use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
+use super::security_terms::SecurityTerms;
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -129,6 +130,8 @@ pub struct Hello<'a> {
     pub files: FileWishes<'a>,
     /// Checksums, totals and labels.
     pub records: RecordTerms,
+    /// Encryption at rest and authorization.
+    pub security: SecurityTerms<'a>,
 }
 
 impl<'a> Hello<'a> {
@@ -159,7 +162,8 @@ impl<'a> Hello<'a> {
         map.text(21, self.program)?;
         map.uint(22, self.metadata_window.into())?;
         self.files.write(map)?;
-        self.records.write(map)
+        self.records.write(map)?;
+        self.security.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -190,6 +194,7 @@ impl<'a> Hello<'a> {
             metadata_window: map.number(22)?,
             files: FileWishes::read(&mut map)?,
             records: RecordTerms::read(&mut map)?,
+            security: SecurityTerms::read(&mut map)?,
         };
         map.finish()?;
         Ok(hello)

@@ -19,6 +19,7 @@ use super::SessionRights;
 use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
+use super::tokens::{self, Gate};
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::session::{
@@ -122,11 +123,16 @@ pub(super) async fn open(
         Ok(labels) => labels,
         Err(failure) => return refused(writer, failure).await,
     };
-    let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
+    let gate = match Gate::open(proposal.hello(), rights, logger) {
+        Ok(gate) => gate,
+        Err(failure) => return refused(writer, failure).await,
+    };
+    let prepared = prepare(proposal.hello(), messages, rights, gate, (peer, local)).await;
+    let (work, udp) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return refused(writer, failure).await,
     };
-    let may_write = || authorize(TransferDirection::Upload, &rights.rules.incoming);
+    let may_write = || authorize_besides(&rights.rules.incoming);
     let logger = match labels::log_of_session(logger, &labels, rights, may_write) {
         Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
@@ -202,6 +208,14 @@ fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
     Err(Failure::new(Fault::NoPermissions, text))
 }
 
+/// Whether the user may write besides the files of an upload: a token opens nothing but those.
+fn authorize_besides(incoming: &FlowRules) -> Outcome<()> {
+    if incoming.demands_token {
+        return Err(tokens::not_authorized());
+    }
+    authorize(TransferDirection::Upload, incoming)
+}
+
 /// What the client says first.
 async fn first_message(messages: &mut Messages) -> Outcome<Message> {
     match timeout(HELLO_TIMEOUT, messages.next()).await {
@@ -237,8 +251,8 @@ async fn prepare(
     hello: &Hello<'_>,
     messages: &mut Messages,
     rights: &SessionRights,
-    peer: IpAddr,
-    local: IpAddr,
+    gate: Gate,
+    (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<(Work, UdpPort)> {
     let files = &hello.files;
     if hello.flags.deletes && !rights.rules.permissions.deletes {
@@ -257,7 +271,7 @@ async fn prepare(
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
     if files.changes_sources() {
         // To take files away is to write.
-        authorize(TransferDirection::Upload, &rights.rules.incoming)?;
+        authorize_besides(&rights.rules.incoming)?;
     }
     let port = match (rights.rules.bind_udp_port, rights.udp_port) {
         (Some(port), _) => port,
@@ -270,6 +284,9 @@ async fn prepare(
     if hello.flags.measures {
         return Ok((Work::Measure, bind()?));
     }
+    if hello.direction == TransferDirection::Upload {
+        gate.check(hello.destination)?;
+    }
     let docroot = match &rights.rules.docroot {
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
@@ -280,11 +297,12 @@ async fn prepare(
             keeps_nothing: true,
         },
         TransferDirection::Upload => Work::Receive {
-            tree: Arc::new(upload_tree(&Arc::new(docroot), hello)?),
+            tree: Arc::new(kept_suffix(upload_tree(&Arc::new(docroot), hello)?, hello)),
             keeps_nothing: false,
         },
         TransferDirection::Download => {
-            selecting::download(hello, messages, docroot, rights.rules.symbolic_links).await?
+            let setting = rights.rules.symbolic_links;
+            selecting::download(hello, messages, docroot, setting, gate).await?
         }
     };
     Ok((work, bind()?))
@@ -325,6 +343,14 @@ fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
         return Err(Failure::new(Fault::NoPermissions, text));
     }
     Ok(())
+}
+
+/// The tree, in which files that are encrypted keep the suffix that tells.
+fn kept_suffix(tree: DestinationTree, hello: &Hello<'_>) -> DestinationTree {
+    match hello.security.renamed_suffix {
+        Some(suffix) => tree.keeping_suffix(suffix),
+        None => tree,
+    }
 }
 
 /// Where an upload goes.

@@ -13,15 +13,19 @@ use fasp_core::selection::links::LinkSetting;
 use fasp_core::units::BitRate;
 
 use super::permissions::Permissions;
+use super::tokens;
 
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
+use crate::token::Keys;
 
 /// What holds for sessions of one direction.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FlowRules {
     /// Whether the user may have any.
     pub authorized: bool,
+    /// Only with a token.
+    pub demands_token: bool,
     /// Whether the docroot may be read from, or written to.
     pub access: bool,
     /// Highest target rate.
@@ -53,6 +57,8 @@ pub struct SessionRules {
     pub symbolic_links: LinkSetting,
     /// What may be done to files besides reading and writing them.
     pub permissions: Permissions,
+    /// What signs tokens.
+    pub token_keys: Option<Keys>,
 }
 
 impl Default for FlowRules {
@@ -60,6 +66,7 @@ impl Default for FlowRules {
     fn default() -> Self {
         Self {
             authorized: true,
+            demands_token: false,
             access: true,
             target_cap: MAX_RATE,
             target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
@@ -89,6 +96,7 @@ impl Default for SessionRules {
             bind_udp_port: None,
             symbolic_links: LinkSetting::default(),
             permissions: Permissions::default(),
+            token_keys: None,
         }
     }
 }
@@ -106,11 +114,18 @@ impl SessionRules {
         let writes = settings.is_on(&format!("{access}/write_allowed"));
         let docroot = settings.word(&format!("{access}/absolute"));
         let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
+        let (incoming, outgoing) = (flow(settings, "in", writes), flow(settings, "out", reads));
+        let token_keys = tokens::keys(settings)?;
+        if token_keys.is_none() && (incoming.demands_token || outgoing.demands_token) {
+            let text = "authorization/transfer says token, and authorization/token names no key";
+            return Err(Failure::new(Fault::BadConfiguration, text));
+        }
         let port = settings.said("transfer/protocol_options/bind_udp_port");
         Ok(Self {
             docroot: docroot.transpose()?,
-            incoming: flow(settings, "in", writes),
-            outgoing: flow(settings, "out", reads),
+            incoming,
+            outgoing,
+            token_keys,
             suites: suites(
                 settings
                     .word("transfer/encryption/allowed_cipher")
@@ -166,7 +181,8 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
     };
     let authorized = settings.word(&format!("authorization/transfer/{way}/value"));
     FlowRules {
-        authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
+        authorized: authorized.is_none_or(|word| !word.eq_ignore_ascii_case("deny")),
+        demands_token: authorized.is_some_and(|word| word.eq_ignore_ascii_case("token")),
         access,
         target_cap,
         target_default: target_default.min(target_cap),

@@ -9,6 +9,7 @@ use fasp_core::selection::links::{LinkSetting, LinkTreatment, downloaded};
 use tokio::time::timeout;
 
 use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
+use super::tokens::Gate;
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
 use crate::storage::after_transfer::{SourceWishes, check_outside};
@@ -39,6 +40,7 @@ pub(super) async fn download(
     messages: &mut Messages,
     docroot: Docroot,
     setting: LinkSetting,
+    gate: Gate,
 ) -> Outcome<Work> {
     let (mut choice, mut delivery) = (Choice::default(), Delivery::default());
     if hello.flags.selects {
@@ -67,9 +69,12 @@ pub(super) async fn download(
     }
     let (queue, sources) = if delivery.on_demand {
         let (queue, sources) = source_queue(delivery.pairs);
-        (Some(queue), sources)
+        (Some(queue), gate.guard(sources))
     } else {
         let sources = read_sources(messages, delivery.pairs).await?;
+        for source in &sources {
+            gate.check(&source.path)?;
+        }
         check_sources(&docroot, &sources, &choice)?;
         wishes.sources = sources.iter().map(|source| source.path.clone()).collect();
         if let Some(archive) = &wishes.archive {
@@ -147,6 +152,7 @@ fn settled(rules: &Rules<'_>, list: RuleList, setting: LinkSetting) -> (Choice, 
         skip_special: rules.skip_special,
         base: rules.base.map(<[u8]>::to_vec),
         part: rules.part,
+        sealer: None,
     };
     let delivery = Delivery {
         pairs: rules.pairs,

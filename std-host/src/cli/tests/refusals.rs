@@ -14,13 +14,13 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-C", "-e", "-W", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--file-crypt",
+    "-C", "-e", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy",
     "--multi-session-threshold", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
-    "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
+    "--allow-password-prompt", "--apply-local-docroot", "--faspmgr-io",
     "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
 
