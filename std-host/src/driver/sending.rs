@@ -133,6 +133,7 @@ impl Sending {
             PathTrust::Proven,
             clock.now(),
         ));
+        sender.limit_silence(lane.silence);
         if let Some(secret) = lane.follow {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
