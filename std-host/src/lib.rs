@@ -19,4 +19,5 @@ pub mod server;
 pub mod session;
 pub mod storage;
 pub mod token;
+pub mod trunk;
 pub mod udp;

@@ -3,12 +3,16 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+pub mod file_system_rules;
+mod hook_facts;
+mod hooks;
 mod labels;
 mod opening;
 pub mod permissions;
 mod record_rules;
 pub mod rules;
 mod selecting;
+pub mod time_limits;
 pub mod tokens;
 mod watch;
 
@@ -16,6 +20,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use fasp_core::control::choices::OverwriteRule;
+use fasp_core::control::{HelloFlags, Rate, StoredAttributes};
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::Agreement;
@@ -38,12 +44,15 @@ use crate::storage::mirror::Deletion;
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
+use crate::trunk::Member;
 
+use file_system_rules::FileSystemRules;
+pub use hooks::HookProgram;
 use opening::{Opened, Work};
 pub(crate) use opening::{
     check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
 };
-pub use record_rules::RecordRules;
+pub use record_rules::{LogRules, RecordRules};
 use rules::SessionRules;
 use watch::ServerWatch;
 
@@ -62,15 +71,30 @@ pub struct SessionRights {
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
-    /// Checksums and logs.
-    pub records: RecordRules,
+    /// What is run at the start and the end of sessions and files.
+    pub hook: Option<HookProgram>,
 }
 
 /// Serves one client, whatever it sends, to the end.
 pub async fn serve(channel: ControlChannel, rights: SessionRights) {
     let never = std::future::pending();
-    let logger = Logger::open(&LogTarget::Stderr, 0).unwrap_or_else(|_| Logger::nowhere());
+    let logger = log_of(&rights, &LogTarget::Default, 0);
     serve_until(channel, rights, &logger, never).await;
+}
+
+/// The log that the configuration wants, or standard error where that cannot be opened.
+fn log_of(rights: &SessionRights, target: &LogTarget, level: u8) -> Logger {
+    rights
+        .rules
+        .records
+        .log
+        .open(target, level)
+        .unwrap_or_else(|failure| {
+            let stderr =
+                Logger::open(&LogTarget::Stderr, level).unwrap_or_else(|_| Logger::nowhere());
+            stderr.error(failure);
+            stderr
+        })
 }
 
 /// Serves one session over standard input and output.
@@ -97,6 +121,7 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
     else {
         return ExitCode::FAILURE;
     };
+    let (target, level) = (settings.log, settings.debug_level);
     let done = runtime.block_on(async {
         crate::client::guard_process();
         let channel = stdio::from_process();
@@ -105,7 +130,13 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             rules,
             udp_port: 0,
             udp_advertise: None,
-            records: RecordRules::default(),
+            hook: HookProgram::usual(),
+        };
+        let logger = match target {
+            LogTarget::Default if rights.rules.records.log.folder.is_some() => {
+                log_of(&rights, &target, level)
+            }
+            _ => logger,
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -159,7 +190,7 @@ async fn serve_until(
     let mut messages = Messages::read(reader);
     let mut writer = MessageWriter::new(writer);
     let opened = opening::open(&mut messages, &mut writer, &rights, logger, (peer, local)).await;
-    let opened = match opened {
+    let mut opened = match opened {
         Ok(opened) => opened,
         Err(failure) => {
             logger.error(format!(
@@ -170,8 +201,9 @@ async fn serve_until(
             return false;
         }
     };
+    let (manifest, hooks) = (opened.manifest.take(), opened.hooks.take());
     let logger = opened.logger.clone();
-    let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
+    let mut watch = ServerWatch::new(logger, &rights, &opened, (peer, manifest, hooks));
     let bounds = rate_bounds(&rights.rules, &opened);
     let mirroring = Mirroring::of(&opened);
     let mirrored = mirroring
@@ -180,30 +212,56 @@ async fn serve_until(
     let deletion = match mirrored {
         Ok(deletion) => deletion,
         Err(failure) => {
-            logger.error(&failure);
+            watch.failed(&failure).await;
             let _ = opening::refuse(&mut writer, &failure).await;
             lifeline.finish(writer.into_inner(), 1).await;
             return false;
         }
     };
-    let started = start(opened);
-    let (transfer, side, queue) = match started {
+    let joined = join_trunk(&rights.rules, &opened);
+    let started = joined.and_then(|member| Ok((start(opened)?, member)));
+    let ((transfer, side, queue), member) = match started {
         Ok(started) => started,
         Err(failure) => {
-            logger.error(&failure);
+            watch.failed(&failure).await;
             let _ = opening::refuse(&mut writer, &failure).await;
             lifeline.finish(writer.into_inner(), 1).await;
             return false;
         }
     };
-    let mut stop = std::pin::pin!(stop);
+    let refused = watch.refused();
+    let mut stop = std::pin::pin!(async move {
+        tokio::select! {
+            () = stop => {}
+            () = refused.notified() => {}
+        }
+    });
     watch.mirrored(&deletion);
-    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch).asking(queue);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch)
+        .asking(queue)
+        .sharing(member);
     let (outcome, writer) = session.run(stop.as_mut()).await;
-    watch.over(&outcome);
+    watch.over(&outcome).await;
     let ok = outcome.failure.is_none();
     lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
     ok
+}
+
+/// The place of the session on a virtual link, if its user shares one.
+fn join_trunk(rules: &SessionRules, opened: &Opened) -> Outcome<Option<Member>> {
+    let agreement = &opened.agreement;
+    let flow = if agreement.is_sender() {
+        &rules.outgoing
+    } else {
+        &rules.incoming
+    };
+    let wish = Rate {
+        target: agreement.target_rate(),
+        minimum: agreement.minimum_rate(),
+        policy: agreement.policy(),
+    };
+    let joined = flow.trunk.as_ref().map(|rule| Member::join(rule, wish));
+    joined.transpose()
 }
 
 /// How far the client may change the rates later.
@@ -269,6 +327,26 @@ impl Mirroring {
     }
 }
 
+/// What happens to files that are there: the server's word goes before the client's.
+fn file_rules(
+    files: &FileSystemRules,
+    agreement: &Agreement,
+    flags: HelloFlags,
+    stored: StoredAttributes,
+) -> FileRules {
+    FileRules {
+        overwrite: match files.keeps_existing {
+            true => OverwriteRule::Never,
+            false => agreement.overwrite(),
+        },
+        saves_old: flags.saves_old,
+        partial_suffix: files.partial_suffix.clone(),
+        resume_suffix: files.resume_suffix.clone(),
+        stored: KeptAttributes::of(stored),
+        opener: None,
+    }
+}
+
 fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
@@ -283,21 +361,20 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         udp: opened.udp,
         peer: None,
         trusted: opened.peer,
+        silence: opened.silence,
         follow: Some(ChallengeSecret::new(random()?)),
         waker,
     };
     let sends = lane.agreement.is_sender();
-    let rules = FileRules {
-        overwrite: lane.agreement.overwrite(),
-        saves_old: opened.flags.saves_old,
-        partial_suffix: None,
-        stored: KeptAttributes::of(opened.stored),
-        opener: None,
-    };
+    let rules = file_rules(&opened.files, &lane.agreement, opened.flags, opened.stored);
     let sent = SentAttributes {
         uids: preserve.owner_uids,
         gids: preserve.owner_gids,
         stored: opened.stored,
+    };
+    let most_links = match opened.files.keeps_existing {
+        true => LinkMethod::Copy,
+        false => LinkMethod::CopyForce,
     };
     let mut asking = None;
     let transfer = match opened.work {
@@ -323,7 +400,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 rules,
                 preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
-                links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
+                links: uploaded(most_links, opened.symbolic_links),
                 checksum,
                 keeps_nothing,
             };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
 use fasp_core::destination::{self, Facts, Plan};
@@ -12,20 +12,30 @@ use fasp_core::fault::Fault;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
 use fasp_core::negotiation::{Agreement, KeyInputs};
 use fasp_core::selection::links::LinkSetting;
+use fasp_core::silence::SilenceLimits;
 use rustix::fs::FileType;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::file_system_rules::FileSystemRules;
+use super::hook_facts;
+use super::hooks::Hooks;
 use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
 use super::tokens::{self, Gate};
+use crate::cli::progress::Completion;
+use crate::cli::settings::Direction;
+use crate::client::manifest::Manifest;
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::session::{
     Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
+    fresh_uuid,
 };
 use crate::storage::after_transfer::SourceWishes;
+use crate::storage::create_modes::CreateModes;
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
@@ -83,6 +93,13 @@ pub(super) struct Opened {
     /// Bytes that move to or from the disk at a time.
     pub(super) block_size: Option<u32>,
     pub(super) counts_job: bool,
+    /// Which files exist, and how new ones are made.
+    pub(super) files: FileSystemRules,
+    pub(super) silence: SilenceLimits,
+    /// The list of the files, begun.
+    pub(super) manifest: Option<Manifest>,
+    /// The administrator's program, which has agreed.
+    pub(super) hooks: Option<(Hooks, Arc<Notify>)>,
 }
 
 /// Reads what the client wants and answers it.
@@ -98,20 +115,9 @@ pub(super) async fn open(
     (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<Opened> {
     writer.send_bytes(&PREAMBLE).await?;
-    let hello_message = first_message(messages).await?;
+    let hello_message = first_message(messages, rights.rules.time_limits.opening).await?;
     let flow = rights.rules.flow(direction_of(&hello_message));
-    let limits = ServerLimits {
-        suites: &rights.rules.suites,
-        policies: &flow.policies,
-        target_rate_cap: flow.target_cap,
-        default_target_rate: flow.target_default,
-        rate_rules: flow.rate_rules(),
-        max_resume: ResumeLevel::Full,
-        preserve: Preserve::ALL,
-        checksums: true,
-        default_checksum: rights.records.checksum,
-        capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
-    };
+    let limits = limits(rights, flow, peer);
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
         Ok(proposal) => proposal,
         Err(refusal) => {
@@ -119,24 +125,12 @@ pub(super) async fn open(
         }
     };
     let records = proposal.hello().records;
-    let labels = match labels::read(messages, records).await {
-        Ok(labels) => labels,
-        Err(failure) => return refused(writer, failure).await,
-    };
-    let gate = match Gate::open(proposal.hello(), rights, logger) {
-        Ok(gate) => gate,
-        Err(failure) => return refused(writer, failure).await,
-    };
-    let prepared = prepare(proposal.hello(), messages, rights, gate, (peer, local)).await;
-    let (work, udp) = match prepared {
+    let prepared = prepare_all(proposal.hello(), messages, rights, logger, (peer, local)).await;
+    let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return refused(writer, failure).await,
     };
-    let may_write = || authorize_besides(&rights.rules.incoming);
-    let logger = match labels::log_of_session(logger, &labels, rights, may_write) {
-        Ok(logger) => logger,
-        Err(failure) => return refused(writer, failure).await,
-    };
+    let Prepared { work, udp, .. } = prepared;
     let program = proposal.hello().program.to_owned();
     let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
@@ -151,6 +145,10 @@ pub(super) async fn open(
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
         renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
+    let own_block = match proposal.hello().direction {
+        TransferDirection::Upload => rights.rules.files.write_block,
+        TransferDirection::Download => rights.rules.files.read_block,
+    };
     let accepted = accept(proposal, side, writer).await?;
     Ok(Opened {
         agreement: accepted.agreement,
@@ -162,11 +160,73 @@ pub(super) async fn open(
         flags,
         stored,
         symbolic_links: rights.rules.symbolic_links,
-        labels,
-        logger,
-        block_size: Some(records.block_size).filter(|size| *size > 0),
-        counts_job: records.job_size,
+        labels: prepared.labels,
+        logger: prepared.logger,
+        block_size: own_block.or_else(|| Some(records.block_size).filter(|size| *size > 0)),
+        counts_job: rights.rules.files.counts_job.unwrap_or(records.job_size),
+        files: rights.rules.files.clone(),
+        manifest: prepared.manifest,
+        hooks: prepared.hooks,
+        silence: rights.rules.time_limits.silence,
     })
+}
+
+/// What the rules of this user leave to be negotiated.
+fn limits<'a>(rights: &'a SessionRights, flow: &'a FlowRules, peer: IpAddr) -> ServerLimits<'a> {
+    let most = Some(rights.rules.most_datagram);
+    ServerLimits {
+        suites: &rights.rules.suites,
+        policies: &flow.policies,
+        target_rate_cap: flow.target_cap,
+        default_target_rate: flow.target_default,
+        rate_rules: flow.rate_rules(),
+        max_resume: ResumeLevel::Full,
+        preserve: rights.rules.files.preserve,
+        checksums: true,
+        default_checksum: rights.rules.records.checksum,
+        capabilities: capabilities(largest_datagram(peer, most), 1_440),
+    }
+}
+
+/// Everything that a session needs before it is accepted.
+struct Prepared {
+    labels: ClientLabels,
+    work: Work,
+    udp: UdpPort,
+    logger: Logger,
+    manifest: Option<Manifest>,
+    hooks: Option<(Hooks, Arc<Notify>)>,
+}
+
+async fn prepare_all(
+    hello: &Hello<'_>,
+    messages: &mut Messages,
+    rights: &SessionRights,
+    logger: &Logger,
+    (peer, local): (IpAddr, IpAddr),
+) -> Outcome<Prepared> {
+    let labels = labels::read(messages, hello.records).await?;
+    let gate = Gate::open(hello, rights, logger)?;
+    let (work, udp) = prepare(hello, messages, rights, gate, (peer, local)).await?;
+    let may_write = || authorize_besides(&rights.rules.incoming);
+    let logger = labels::log_of_session(logger, &labels, rights, may_write)?;
+    let manifest = begin_manifest(hello, rights)?;
+    // Last, so that nothing but the network keeps a session from which it heard.
+    match hook_facts::start(hello, rights, &labels, (&logger, peer)).await {
+        Ok(hooks) => Ok(Prepared {
+            labels,
+            work,
+            udp,
+            logger,
+            manifest,
+            hooks,
+        }),
+        Err(failure) => {
+            let over = Completion::default();
+            let _ = manifest.map(|list| list.finish(&over, Some(&failure)));
+            Err(failure)
+        }
+    }
 }
 
 async fn accept(
@@ -217,8 +277,8 @@ fn authorize_besides(incoming: &FlowRules) -> Outcome<()> {
 }
 
 /// What the client says first.
-async fn first_message(messages: &mut Messages) -> Outcome<Message> {
-    match timeout(HELLO_TIMEOUT, messages.next()).await {
+async fn first_message(messages: &mut Messages, limit: Duration) -> Outcome<Message> {
+    match timeout(limit, messages.next()).await {
         Ok(Some(message)) => message,
         Ok(None) => Err(Failure::new(
             Fault::ConnectionLost,
@@ -226,7 +286,7 @@ async fn first_message(messages: &mut Messages) -> Outcome<Message> {
         )),
         Err(_) => Err(Failure::new(
             Fault::ConnectionTimeout,
-            "the client said nothing for 30 seconds",
+            format!("the client said nothing for {} seconds", limit.as_secs()),
         )),
     }
 }
@@ -254,22 +314,23 @@ async fn prepare(
     gate: Gate,
     (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<(Work, UdpPort)> {
-    let files = &hello.files;
+    let wishes = &hello.files;
     if hello.flags.deletes && !rights.rules.permissions.deletes {
         let text = "this server does not allow --delete-before-transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() && !rights.rules.permissions.changes_sources {
+    if wishes.changes_sources() && !rights.rules.permissions.changes_sources {
         let text = "this server lets nobody remove or move its files after their transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() && hello.direction == TransferDirection::Upload {
+    if wishes.changes_sources() && hello.direction == TransferDirection::Upload {
         let text = "the sources of an upload are not at the server";
         return Err(Failure::new(Fault::Protocol, text));
     }
+    check_checksum(hello, rights)?;
     check_owners(hello, rights)?;
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
-    if files.changes_sources() {
+    if wishes.changes_sources() {
         // To take files away is to write.
         authorize_besides(&rights.rules.incoming)?;
     }
@@ -291,18 +352,22 @@ async fn prepare(
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     };
+    let files = &rights.rules.files;
+    let docroot = docroot.ruled(files.restrictions.clone(), files.lists_folders)?;
     let work = match hello.direction {
         TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
             tree: Arc::new(DestinationTree::of_nothing(&Arc::new(docroot))),
             keeps_nothing: true,
         },
         TransferDirection::Upload => Work::Receive {
-            tree: Arc::new(kept_suffix(upload_tree(&Arc::new(docroot), hello)?, hello)),
+            tree: Arc::new(kept_suffix(
+                upload_tree(&Arc::new(docroot), hello, files.modes)?,
+                hello,
+            )),
             keeps_nothing: false,
         },
         TransferDirection::Download => {
-            let setting = rights.rules.symbolic_links;
-            selecting::download(hello, messages, docroot, setting, gate).await?
+            selecting::download(hello, messages, docroot, &rights.rules, gate).await?
         }
     };
     Ok((work, bind()?))
@@ -323,15 +388,42 @@ pub(crate) fn destination_tree(
     path: &[u8],
     sources: u32,
     create: bool,
+    modes: CreateModes,
 ) -> Outcome<DestinationTree> {
     let plan = check_destination(docroot, path, sources, create)?;
     let placement = match plan.placement {
         destination::Placement::Into => Placement::Into,
         destination::Placement::Rename => Placement::Rename,
     };
-    let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
+    let tree = DestinationTree::new(Arc::clone(docroot), path, placement).with_modes(modes);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// The list of the files of a session, where the server keeps one.
+fn begin_manifest(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<Option<Manifest>> {
+    let direction = match hello.direction {
+        TransferDirection::Upload => Direction::Receive,
+        TransferDirection::Download => Direction::Send,
+    };
+    let wish = rights.rules.records.manifest.as_ref();
+    let wish = wish.filter(|_| !hello.flags.measures);
+    wish.map(|wish| Manifest::begin(wish, &fresh_uuid()?, direction))
+        .transpose()
+}
+
+/// Where the server names a kind, another one cannot be had.
+fn check_checksum(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
+    match (rights.rules.records.checksum, hello.records.checksum) {
+        (Some(own), Some(wish)) if own != wish => {
+            let text = format!(
+                "this server computes {} checksums and no others; leave out --file-checksum",
+                own.name()
+            );
+            Err(Failure::new(Fault::BadConfiguration, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Files are given away only by root, and only for somebody who logged in as root.
@@ -354,19 +446,23 @@ fn kept_suffix(tree: DestinationTree, hello: &Hello<'_>) -> DestinationTree {
 }
 
 /// Where an upload goes.
-fn upload_tree(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+fn upload_tree(
+    docroot: &Arc<Docroot>,
+    hello: &Hello<'_>,
+    modes: CreateModes,
+) -> Outcome<DestinationTree> {
     let create = hello.flags.create_destination;
     if hello.flags.deletes {
         if hello.sources != 1 {
             let text = "only a single source folder can be mirrored";
             return Err(Failure::new(Fault::Protocol, text));
         }
-        return mirror_tree(docroot, hello.destination, create);
+        return mirror_tree(docroot, hello.destination, create, modes);
     }
     if hello.flags.renames_again {
-        return renamed_again(docroot, hello);
+        return renamed_again(docroot, hello, modes);
     }
-    destination_tree(docroot, hello.destination, hello.sources, create)
+    destination_tree(docroot, hello.destination, hello.sources, create, modes)
 }
 
 /// The destination of a session that deletes: it *is* the counterpart of the source folder, there or not.
@@ -374,9 +470,10 @@ pub(crate) fn mirror_tree(
     docroot: &Arc<Docroot>,
     path: &[u8],
     create: bool,
+    modes: CreateModes,
 ) -> Outcome<DestinationTree> {
     check_mirror(docroot, path, create)?;
-    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename);
+    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename).with_modes(modes);
     tree.prepare(create)?;
     Ok(tree)
 }
@@ -413,13 +510,18 @@ pub(crate) fn check_mirror_source(docroot: &Docroot, sources: &[Vec<u8>]) -> Out
 }
 
 /// The destination of a session that goes on: what the lost one made there must not change what it means.
-fn renamed_again(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+fn renamed_again(
+    docroot: &Arc<Docroot>,
+    hello: &Hello<'_>,
+    modes: CreateModes,
+) -> Outcome<DestinationTree> {
     if hello.sources != 1 {
         let text = "only a single source takes the name of the destination";
         return Err(Failure::new(Fault::Protocol, text));
     }
     DestinationTree::examine(docroot, hello.destination)?;
-    let tree = DestinationTree::new(Arc::clone(docroot), hello.destination, Placement::Rename);
+    let tree = DestinationTree::new(Arc::clone(docroot), hello.destination, Placement::Rename)
+        .with_modes(modes);
     tree.prepare(false)?;
     Ok(tree)
 }
