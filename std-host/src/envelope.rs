@@ -24,6 +24,11 @@ pub use sealing::{Seal, Sealer};
 /// Source: a public fact.
 pub const SUFFIX: &[u8] = b".aspera-env";
 
+/// Fills a piece with what stands from an offset on.
+pub type ReadAt<'r, E> = dyn FnMut(u64, &mut [u8]) -> Result<(), E> + 'r;
+/// Takes a piece that belongs at an offset.
+pub type WriteAt<'w, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'w;
+
 /// Plain bytes of a chunk; the last one of a file may be shorter.
 const CHUNK: u64 = 64 * 1024;
 /// Bytes that a chunk grows by.

@@ -1,5 +1,6 @@
 //! Encryption at rest: what a server holds, what comes back, and what a wrong passphrase changes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -91,6 +92,46 @@ fn is_envelope(path: &Path) -> bool {
     fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"age-encryption.org/v1\n"))
 }
 
+/// Destination, passphrase, options, what the user is told, what is there then.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static str,
+    &'static [&'static str],
+);
+
+fn receive(site: &Site, row: Row, envelope: &OsStr) {
+    let (destination, passphrase, options, told, there) = row;
+    let folder = site.world.local("r");
+    fs::create_dir_all(&folder).unwrap();
+    let run = with(site, passphrase, "--file-crypt=decrypt")
+        .args(options)
+        .arg(envelope)
+        .arg(format!("r/{destination}"))
+        .run();
+    let fails = options.contains(&"--fail-bad-filepass");
+    let case = format!("{destination} {options:?}: {}", run.words());
+    assert_eq!(run.0.code(), Some(i32::from(fails)), "{case}");
+    assert!(run.words().contains(told), "{case}");
+    silent(&run, site);
+    assert_eq!(tree::names_in(&folder), there, "{case}");
+    for name in there {
+        if name.contains(".aspera-env") {
+            assert!(
+                name.ends_with(".aspx") || is_envelope(&folder.join(name)),
+                "{case}"
+            );
+        } else {
+            tree::assert_same(&site.world.local("f"), &folder.join(name));
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+    }
+    if destination != "e" {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
 fn a_name_that_is_given_keeps_the_suffix_and_a_wrong_passphrase_keeps_the_envelope(site: &Site) {
     tree::write_file(&site.world.local("f"), 3, 3_000_000);
     let sent = with(site, PASSPHRASE, "--file-crypt=encrypt")
@@ -107,8 +148,7 @@ fn a_name_that_is_given_keeps_the_suffix_and_a_wrong_passphrase_keeps_the_envelo
     .unwrap();
     let envelope = site.server.at("given.aspera-env");
     let other = site.server.at("no.aspera-env");
-    // (destination, passphrase, options, what the user is told, what is there then)
-    let table: [(&str, &str, &[&str], &str, &[&str]); 6] = [
+    let table: [Row; 6] = [
         ("a", PASSPHRASE, &[], "", &["a"]),
         ("b.aspera-env", PASSPHRASE, &[], "", &["b"]),
         (
@@ -134,34 +174,8 @@ fn a_name_that_is_given_keeps_the_suffix_and_a_wrong_passphrase_keeps_the_envelo
         ),
         ("e", PASSPHRASE, &["-k1"], "", &["e"]),
     ];
-    for (destination, passphrase, options, told, there) in table {
-        let folder = site.world.local("r");
-        fs::create_dir_all(&folder).unwrap();
-        let run = with(site, passphrase, "--file-crypt=decrypt")
-            .args(options)
-            .arg(&envelope)
-            .arg(format!("r/{destination}"))
-            .run();
-        let fails = options.contains(&"--fail-bad-filepass");
-        let case = format!("{destination} {options:?}: {}", run.words());
-        assert_eq!(run.0.code(), Some(i32::from(fails)), "{case}");
-        assert!(run.words().contains(told), "{case}");
-        silent(&run, site);
-        assert_eq!(tree::names_in(&folder), there, "{case}");
-        for name in there {
-            if name.contains(".aspera-env") {
-                assert!(
-                    name.ends_with(".aspx") || is_envelope(&folder.join(name)),
-                    "{case}"
-                );
-            } else {
-                tree::assert_same(&site.world.local("f"), &folder.join(name));
-                fs::remove_file(folder.join(name)).unwrap();
-            }
-        }
-        if destination != "e" {
-            fs::remove_dir_all(&folder).unwrap();
-        }
+    for row in table {
+        receive(site, row, &envelope);
     }
     let foreign = with(site, PASSPHRASE, "--file-crypt=decrypt")
         .args([other, ".".into()])

@@ -119,10 +119,18 @@ fn a_token_opens_its_paths_one_way_for_its_user_and_nothing_says_why_it_does_not
             assert!(!run.words().contains(&token) && !log.contains(&token));
         }
     }
+}
+
+#[test]
+fn a_token_opens_nothing_besides_its_transfer_and_every_name_of_a_list_is_looked_at() {
+    let world = world_with_files();
+    fs::create_dir(world.remote("in")).unwrap();
+    let server = start(&world, &configuration(NEW));
+    let down = token(&world, &["--mode=recv", "-uuser", "-p", "/g"]);
     // What a token does not open: a log below the docroot, and taking sources away.
     for options in [&["-R", "in"][..], &["--remove-after-transfer"]] {
         let run = Ascp::to(&world, &server)
-            .args(["-W", &make(&down)])
+            .args(["-W", &down])
             .args(options)
             .arg(server.at("g"))
             .arg(".")
@@ -136,7 +144,7 @@ fn a_token_opens_its_paths_one_way_for_its_user_and_nothing_says_why_it_does_not
     let run = Ascp::to(&world, &server)
         .args([
             "-W",
-            &make(&down),
+            &down,
             "--file-list=list",
             "--mode=recv",
             "--host=127.0.0.1",

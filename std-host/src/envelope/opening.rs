@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 
 use super::header::{self, Header, MOST_BYTES};
 use super::keys::{self, PayloadKey, SEALED_CHUNK};
-use super::{CHUNK, NONCE, TAG};
+use super::{CHUNK, NONCE, ReadAt, TAG, WriteAt};
 use crate::cli::secret::Secret;
 
 /// Why an envelope stays closed.
@@ -93,8 +93,8 @@ impl Opener {
     pub fn open<E>(
         &self,
         size: u64,
-        read: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), E>,
-        write: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+        read: &mut ReadAt<'_, E>,
+        write: &mut WriteAt<'_, E>,
     ) -> Result<Result<u64, Unopened>, E> {
         let most = u64::try_from(MOST_BYTES + NONCE).unwrap_or(u64::MAX);
         let mut front = vec![0; usize::try_from(size.min(most)).unwrap_or(0)];
@@ -124,8 +124,8 @@ impl Opener {
 fn open_chunks<E>(
     key: &PayloadKey,
     (start, end): (u64, u64),
-    read: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), E>,
-    write: &mut dyn FnMut(u64, &[u8]) -> Result<(), E>,
+    read: &mut ReadAt<'_, E>,
+    write: &mut WriteAt<'_, E>,
 ) -> Result<Result<u64, Unopened>, E> {
     let mut chunk = Vec::new();
     let mut index = 0;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::header::{self, WORK};
 use super::keys::{self, FileKey, PayloadKey, SEALED_CHUNK};
-use super::{CHUNK, NONCE, PREFIX, chunks, sealed_size};
+use super::{CHUNK, NONCE, PREFIX, ReadAt, chunks, sealed_size};
 use crate::cli::secret::Secret;
 use crate::failure::{Failure, Outcome};
 
@@ -138,7 +138,7 @@ impl Seal {
         &self,
         offset: u64,
         out: &mut [u8],
-        plain: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), E>,
+        plain: &mut ReadAt<'_, E>,
     ) -> Result<(), E> {
         let envelope = self
             .envelope
@@ -173,7 +173,7 @@ impl Seal {
         envelope: &Envelope,
         index: u64,
         chunk: &mut Vec<u8>,
-        plain: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), E>,
+        plain: &mut ReadAt<'_, E>,
     ) -> Result<(), E> {
         let start = index * CHUNK;
         let length = self.plain_size.saturating_sub(start).min(CHUNK);

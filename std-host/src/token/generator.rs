@@ -96,7 +96,7 @@ fn answer(arguments: Arguments) -> Outcome<String> {
     }
     let life = arguments
         .life
-        .or(settings.number("authorization/token/life_seconds"));
+        .or_else(|| settings.number("authorization/token/life_seconds"));
     keys.sign(&Grant {
         direction: match arguments.mode {
             Some(Mode::Recv) => TransferDirection::Download,
