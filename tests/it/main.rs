@@ -23,6 +23,7 @@ mod errors;
 mod faults;
 mod hostile_peers;
 mod house_rules;
+mod known_command_lines;
 mod live_rates;
 mod logs;
 mod metadata;
