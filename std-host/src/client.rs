@@ -388,7 +388,7 @@ fn start(
             Some(list) => list.names()?,
             None => SourceNames::of(settings.sources.clone()),
         };
-        let choice = selecting::choice(&settings.selection);
+        let choice = selecting::choice(&settings.selection, settings.share);
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
             archive: settings.afterwards.archive.clone(),

@@ -132,8 +132,9 @@ const LINES: &[Line] = &[
         Up(&[("myfile", "Upload/myfile")])),
     line(31, "-v -k 1 -T -l 300m anonftp@HOST:/testfile_10GB .",
         Down(&[("testfile_10GB", "testfile_10GB")])),
-    refused(32, "-C 1:2 -M54321 -uid1 --mode=send -q --policy=fair \"-O UDP\" \"-P SSH\" --retry-timeout=0 --file-manifest=none -l10000 --tags64 TAGS --overwrite=diff --preserve-xattrs=none --remote-preserve-xattrs=none --preserve-acls=none --remote-preserve-acls=none --host=HOST --user=aspera --file-list=HERE/upload_list.txt .",
-        ("-C", &["-C", "1:2", "-M54321"]),
+    // Of its sessions one is run here, so it is the only one.
+    refused(32, "-C 1:1 -M54321 -uid1 --mode=send -q --policy=fair \"-O UDP\" \"-P SSH\" --retry-timeout=0 --file-manifest=none -l10000 --tags64 TAGS --overwrite=diff --preserve-xattrs=none --remote-preserve-xattrs=none --preserve-acls=none --remote-preserve-acls=none --host=HOST --user=aspera --file-list=HERE/upload_list.txt .",
+        ("-M", &["-M54321"]),
         Up(&[("myfile", "myfile")])),
 ];
 

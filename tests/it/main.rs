@@ -28,6 +28,7 @@ mod live_rates;
 mod logs;
 mod metadata;
 mod overwriting;
+mod parallel_sessions;
 mod rates;
 mod records;
 mod resume;
