@@ -36,5 +36,6 @@ mod secrets;
 mod selection;
 mod site;
 mod start_up;
+mod streams;
 mod terminal;
 mod transfer;

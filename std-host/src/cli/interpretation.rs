@@ -63,6 +63,7 @@ pub(super) fn transfer(
         list: selection.list.as_ref().map(|list| list_option(list.pairs)),
     };
     let mut route = route::route(&operands, &named(matches)?, &needs)?;
+    selection::check_growing(&route, &selection)?;
     selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     let overwriting = overwrite::wishes(matches, &route)?;
