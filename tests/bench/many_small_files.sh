@@ -10,7 +10,7 @@
 #
 # Needs sshd, ssh, rsync, tar and GNU time (Debian: openssh-server openssh-client rsync tar time). It starts a sshd of its own on a free port,
 # works in a folder of its own below TMPDIR (twice the files in size), and removes both at the end, however it ends.
-# ASCP_OPTIONS in the environment replaces `-l 1G`. A command that takes more than 15 minutes is stopped.
+# ASCP_OPTIONS in the environment replaces `-l 1G`; BIN names a folder with ascp and ascpd, which are built otherwise. A command that takes more than 15 minutes is stopped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 files="${1:-200000}" folders="${2:-2000}" rounds="${3:-1}"
@@ -20,8 +20,12 @@ for program in "$sshd_program" ssh rsync tar /usr/bin/time; do
     command -v "$program" >/dev/null || { echo "missing: $program" >&2; exit 1; }
 done
 
-cargo build --release --quiet --package fasp-host --bins
-bin="$PWD/${CARGO_TARGET_DIR:-target}/release"
+if [ -n "${BIN:-}" ]; then
+    bin="$(realpath "$BIN")"
+else
+    cargo build --release --quiet --package fasp-host --bins
+    bin="$PWD/${CARGO_TARGET_DIR:-target}/release"
+fi
 work="$(mktemp -d)"
 children=()
 clean_up() {
