@@ -22,6 +22,7 @@ pub mod rate_control;
 pub mod receiver;
 pub mod selection;
 pub mod sender;
+pub mod silence;
 pub mod statistics;
 pub mod stream;
 pub mod time;

@@ -32,6 +32,7 @@ use crate::loss::GapList;
 use crate::metadata::ByteRange;
 use crate::negotiation::Agreement;
 use crate::path::{Move, NO_ADDRESS, PathGuard};
+use crate::silence::SilenceLimits;
 use crate::statistics::ReceiverStatistics;
 use crate::stream::{Incoming, Outgoing};
 use crate::time::{Duration, Instant};
@@ -85,6 +86,7 @@ pub struct Receiver<
     pong_due: Option<(u32, Instant)>,
     ping_due_at: Instant,
     last_heard: Instant,
+    silence: SilenceLimits,
     heard: bool,
     close_frames_left: u8,
     closed_with: Option<Fault>,
@@ -134,6 +136,7 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             pong_due: None,
             ping_due_at: now,
             last_heard: now,
+            silence: SilenceLimits::default(),
             heard: false,
             close_frames_left: 0,
             closed_with: None,

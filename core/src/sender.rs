@@ -40,6 +40,7 @@ use crate::lane::{Inbound, Outbound};
 use crate::negotiation::Agreement;
 use crate::path::{NO_ADDRESS, PathGuard};
 use crate::rate_control::{RateController, RateLimits, RoundTrip};
+use crate::silence::SilenceLimits;
 use crate::statistics::SenderStatistics;
 use crate::stream::{Incoming, Outgoing};
 use crate::time::{Duration, Instant};
@@ -154,6 +155,7 @@ pub struct Sender<
     /// The lowest unsettled number, and since when it fills the window.
     stuck: (u64, Instant),
     last_heard: Instant,
+    silence: SilenceLimits,
     heard: bool,
     close_frames_left: u8,
     closed_with: Option<Fault>,
@@ -236,6 +238,7 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
             silence_step_at: now + Duration::from_secs(1),
             stuck: (0, now),
             last_heard: now,
+            silence: SilenceLimits::default(),
             heard: false,
             close_frames_left: 0,
             closed_with: None,

@@ -3,7 +3,7 @@
 mod bandwidth;
 mod growing;
 mod labels;
-mod manifest;
+pub(crate) mod manifest;
 mod opening;
 mod retry;
 mod selecting;
@@ -21,6 +21,7 @@ use std::time::Instant;
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
 use fasp_core::selection::links::{LinkMethod, LinkTreatment};
+use fasp_core::silence::SilenceLimits;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit_code::ExitStatus;
@@ -36,6 +37,7 @@ use crate::session::{
 };
 use crate::storage::after_transfer::{SourceWishes, check_outside};
 use crate::storage::attributes::Preserve;
+use crate::storage::create_modes::CreateModes;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::faux::is_faux;
@@ -350,6 +352,7 @@ fn lane(settings: &TransferSettings, opened: Opened) -> Outcome<Lane> {
     let sends = settings.direction == Direction::Send;
     let records = &settings.records;
     Ok(Lane {
+        silence: SilenceLimits::default(),
         block_size: if sends {
             records.read_size
         } else {
@@ -378,9 +381,15 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
     let (sources, create) = (settings.source_count(), settings.makes_destination());
     let (docroot, destination) = (&local.docroot, &settings.destination);
     let mut tree = if settings.overwriting.deletes {
-        server::mirror_tree(docroot, destination, create)?
+        server::mirror_tree(docroot, destination, create, CreateModes::default())?
     } else {
-        server::destination_tree(docroot, destination, sources, create)?
+        server::destination_tree(
+            docroot,
+            destination,
+            sources,
+            create,
+            CreateModes::default(),
+        )?
     };
     if selecting::links_to_make(settings.selection.links) != LinkTreatment::Skip {
         // Links may lead anywhere then, and nothing may be written through them.

@@ -27,7 +27,7 @@ pub use self::place::find;
 pub use self::reference::reference_table;
 pub use self::section::{Section, Setting};
 pub use self::system_users::SystemUser;
-pub use self::trunks::Trunk;
+pub use self::trunks::{DEFAULT_RUN_DIRECTORY, Trunk};
 pub use self::value::Kind;
 use crate::failure::{Failure, Outcome};
 
@@ -62,6 +62,8 @@ pub struct Configuration {
     pub groups: Vec<Party>,
     /// Virtual links.
     pub trunks: Vec<Trunk>,
+    /// Where processes on one trunk find one another.
+    pub trunk_directory: Option<PathBuf>,
     /// Sentences about what is unknown or not used here, each with its line.
     pub warnings: Vec<String>,
 }

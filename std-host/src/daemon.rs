@@ -8,31 +8,41 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use fasp_core::fault::Fault;
+use russh::keys::PrivateKey;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::configuration::{Configuration, SystemUser};
 use crate::control_channel::ControlChannel;
+use crate::control_channel::host_key::sha1_fingerprint;
 use crate::failure::{Failure, Outcome};
+use crate::server::HookProgram;
 use crate::server::rules::SessionRules;
 use crate::server::{self, SessionRights};
 
 mod accounts;
+mod back_off;
 mod connection;
 mod guests;
 mod host_key_file;
 mod options;
+mod privileges;
+mod service_manager;
+mod user_limits;
 mod visitor;
 
 pub use options::run;
+pub use visitor::starts_a_transfer;
 
 use accounts::Accounts;
+use back_off::BackOff;
 use guests::Guests;
+use user_limits::UserLimits;
 
 /// Refusals are noted this often at most: a flood of clients is no flood of lines.
 const BETWEEN_NOTES: Duration = Duration::from_secs(10);
@@ -63,17 +73,48 @@ pub struct DaemonSettings {
     pub udp_advertise: Option<SocketAddr>,
     /// Sessions that may run at once.
     pub max_sessions: usize,
+    /// Sessions of one user that may run at once.
+    pub max_sessions_per_user: usize,
+    /// How long running sessions may go on when the daemon is told to end.
+    pub drain: Duration,
+    /// What is run at the start and the end of sessions and files.
+    pub hook: Option<HookProgram>,
+}
+
+/// What the daemon may be told while it serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Read the configuration again.
+    Reload,
+    /// Take no more clients and end when the running sessions have.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// How far the daemon has come.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    Serving,
+    /// Running sessions go on.
+    Draining,
+    /// Everything ends.
+    Stopping,
 }
 
 impl DaemonSettings {
-    /// What holds for `user`.
+    /// What `configuration` says about `user`.
     ///
     /// # Errors
     ///
     /// [`Fault::BadConfiguration`] if there is no docroot for this user.
-    pub(crate) fn rules_of(&self, user: &str) -> Outcome<SessionRules> {
+    pub(crate) fn rules_of(
+        &self,
+        configuration: &Configuration,
+        user: &str,
+    ) -> Outcome<SessionRules> {
         let account = SystemUser::named(user);
-        let settings = self.configuration.for_user(user, &account.groups);
+        let settings = configuration.for_user(user, &account.groups);
         let mut rules = SessionRules::new(&settings, account.home.as_deref())?;
         rules.docroot = rules.docroot.or_else(|| self.docroot.clone());
         if rules.docroot.is_none() {
@@ -93,16 +134,67 @@ struct Service {
     settings: DaemonSettings,
     serve: Serve,
     accounts: Accounts,
+    host_key: PrivateKey,
     ssh: Arc<russh::server::Config>,
     sessions: Arc<Semaphore>,
-    stopping: watch::Receiver<bool>,
+    users: UserLimits,
+    back_off: BackOff,
+    /// What holds for sessions that begin now.
+    configuration: RwLock<Arc<Configuration>>,
+    stage: watch::Receiver<Stage>,
+}
+
+impl Service {
+    fn configuration(&self) -> Arc<Configuration> {
+        let read = self.configuration.read();
+        Arc::clone(&read.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the configuration again; a wrong one changes nothing.
+    fn reload(&self) {
+        let Some(path) = &self.settings.configuration.path else {
+            note("told to read the configuration again, but there is no file");
+            return;
+        };
+        service_manager::reloading();
+        let read = Configuration::read(path).and_then(|read| {
+            check_fingerprint(&read, &self.host_key)?;
+            check_parties(&read)?;
+            Ok(read)
+        });
+        match read {
+            Ok(read) => {
+                read.warnings.iter().for_each(|warning| note(warning));
+                let place = self.configuration.write();
+                *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+                note(&format!("{}: read again", path.display()));
+            }
+            Err(failure) => note(&format!("{failure}; the old configuration stays in force")),
+        }
+        service_manager::ready();
+    }
+}
+
+/// Whether there are rules for everybody who has some of his own: what is wrong is found before he comes.
+fn check_parties(configuration: &Configuration) -> Outcome<()> {
+    let everybody = configuration.for_user("user", &[]);
+    SessionRules::new(&everybody, Some("/"))?;
+    for user in &configuration.users {
+        let settings = configuration.for_user(&user.name, &[]);
+        SessionRules::new(&settings, Some("/"))?;
+    }
+    for group in &configuration.groups {
+        let groups = [group.name.clone()];
+        SessionRules::new(&configuration.for_user("user", &groups), Some("/"))?;
+    }
+    Ok(())
 }
 
 /// A daemon that listens and has not yet accepted anyone.
 pub struct Daemon {
     listener: TcpListener,
     service: Arc<Service>,
-    stop: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
 }
 
 impl std::fmt::Debug for Daemon {
@@ -140,6 +232,8 @@ impl Daemon {
             settings.user.clone(),
         )?;
         let host_key = host_key_file::load_or_create(&settings.host_key)?;
+        check_fingerprint(&settings.configuration, &host_key)?;
+        check_parties(&settings.configuration)?;
         let methods = accounts.methods();
         let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
             Failure::new(
@@ -147,19 +241,23 @@ impl Daemon {
                 format!("cannot listen on {} ({error})", settings.listen),
             )
         })?;
-        let (stop, stopping) = watch::channel(false);
+        let (stage, stages) = watch::channel(Stage::Serving);
         let service = Service {
             sessions: Arc::new(Semaphore::new(settings.max_sessions)),
-            ssh: Arc::new(connection::configuration(host_key, methods)),
+            ssh: Arc::new(connection::configuration(host_key.clone(), methods)),
+            host_key,
+            users: UserLimits::new(settings.max_sessions_per_user),
+            back_off: BackOff::default(),
+            configuration: RwLock::new(Arc::new(settings.configuration.clone())),
             accounts,
             serve,
             settings,
-            stopping,
+            stage: stages,
         };
         Ok(Self {
             listener,
             service: Arc::new(service),
-            stop,
+            stage,
         })
     }
 
@@ -176,20 +274,72 @@ impl Daemon {
 
     /// Accepts connections until `stop` completes, then ends all sessions.
     pub async fn serve_until(self, stop: impl Future<Output = ()>) {
+        let (sender, orders) = mpsc::channel(1);
+        let forward = async {
+            stop.await;
+            let _ = sender.send(Order::Stop).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = self.serve(orders) => {}
+            () = forward => {}
+        }
+    }
+
+    /// Accepts connections and does what `orders` say, until one of them ends it.
+    pub async fn serve(self, mut orders: mpsc::Receiver<Order>) {
+        service_manager::ready();
+        let mut connections = JoinSet::new();
+        let last = self.accept(&mut orders, &mut connections).await;
+        service_manager::stopping();
+        drop(self.listener);
+        if last == Order::Drain {
+            let running = connections.len();
+            let limit = self.service.settings.drain;
+            let seconds = limit.as_secs();
+            note(&format!(
+                "told to end: {running} connections may go on for {seconds} s"
+            ));
+            let _ = self.stage.send(Stage::Draining);
+            tokio::select! {
+                () = all_ended(&mut connections) => {}
+                () = tokio::time::sleep(limit) => note("the running sessions are ended"),
+                () = told_again(&mut orders) => note("told to end again: the running sessions are ended"),
+            }
+        }
+        let _ = self.stage.send(Stage::Stopping);
+        let _ = tokio::time::timeout(STOP_GRACE, all_ended(&mut connections)).await;
+    }
+
+    /// Accepts connections until an order ends that.
+    async fn accept(
+        &self,
+        orders: &mut mpsc::Receiver<Order>,
+        connections: &mut JoinSet<()>,
+    ) -> Order {
         let guests = Guests::new(self.service.settings.max_sessions);
         let mut noted: Option<Instant> = None;
-        let mut connections = JoinSet::new();
-        tokio::pin!(stop);
+        let mut refused = |peer: SocketAddr, why: &str| {
+            if noted.is_none_or(|last| last.elapsed() > BETWEEN_NOTES) {
+                note(&format!("{peer}: refused, {why}"));
+                noted = Some(Instant::now());
+            }
+        };
         loop {
             tokio::select! {
-                () = &mut stop => break,
+                order = orders.recv() => match order {
+                    Some(Order::Reload) => self.service.reload(),
+                    Some(order) => return order,
+                    None => return Order::Stop,
+                },
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => {
+                        if self.service.back_off.wait(peer.ip(), Instant::now()).is_some() {
+                            refused(peer, "too many failed log-ins from this address");
+                            continue;
+                        }
                         let Some(seat) = guests.admit(peer.ip()) else {
-                            if noted.is_none_or(|last| last.elapsed() > BETWEEN_NOTES) {
-                                note(&format!("{peer}: refused, too many connections"));
-                                noted = Some(Instant::now());
-                            }
+                            refused(peer, "too many connections");
                             continue;
                         };
                         let service = Arc::clone(&self.service);
@@ -204,11 +354,21 @@ impl Daemon {
                 Some(_ended) = connections.join_next() => {}
             }
         }
-        drop(self.listener);
-        let _ = self.stop.send(true);
-        let all_ended = async { while connections.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(STOP_GRACE, all_ended).await;
     }
+}
+
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
+}
+
+/// Completes when the daemon is told to end once more.
+async fn told_again(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(order) = orders.recv().await {
+        if order != Order::Reload {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Shuts both directions of a connection, whoever still holds it.
@@ -227,6 +387,26 @@ impl Drop for HardClose {
         // Closed already is what we want.
         let _ = self.0.shutdown(std::net::Shutdown::Both);
     }
+}
+
+/// A configuration that names the host key means that key and no other.
+fn check_fingerprint(configuration: &Configuration, key: &PrivateKey) -> Outcome<()> {
+    let Some(named) = configuration.server.value("ssh_host_key_fingerprint") else {
+        return Ok(());
+    };
+    let own: String = sha1_fingerprint(key.public_key())?
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if named.text.replace(':', "").eq_ignore_ascii_case(&own) {
+        return Ok(());
+    }
+    let (line, path) = (named.line, configuration.path.clone().unwrap_or_default());
+    let text = format!(
+        "{}, line {line}: <ssh_host_key_fingerprint>: the host key has another one, {own}",
+        path.display()
+    );
+    Err(Failure::new(Fault::BadConfiguration, text))
 }
 
 fn usable_docroot(docroot: &std::path::Path) -> Outcome<PathBuf> {

@@ -27,6 +27,7 @@ use fasp_core::crypto::{KeySchedule, Opener, Role, Sealer};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::{Agreement, KeyInputs};
 use fasp_core::path::ChallengeSecret;
+use fasp_core::silence::SilenceLimits;
 use tokio::sync::mpsc;
 
 use crate::aws_gcm::AwsGcm;
@@ -79,6 +80,8 @@ pub struct Lane {
     pub block_size: Option<u32>,
     /// The sender counts all that is to be sent, beside sending it.
     pub counts_job: bool,
+    /// How long a silent peer is waited for.
+    pub silence: SilenceLimits,
     /// Rings the thread when a command waits; its clones ring it for storage.
     pub waker: Waker,
 }

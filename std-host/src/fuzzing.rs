@@ -50,6 +50,20 @@ pub fn control_file(bytes: &[u8]) {
     crate::storage::control_file::fuzzing::slot(bytes);
 }
 
+/// A configuration file, and what it says for a user of a group and for one that it does not name.
+pub fn aspera_conf(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(configuration) = crate::configuration::Configuration::parse(&text) else {
+        return;
+    };
+    for (user, groups) in [("a", vec!["g".to_owned()]), ("nobody", Vec::new())] {
+        let effective = configuration.for_user(user, &groups);
+        for element in crate::configuration::elements::SESSION {
+            let _ = effective.text(element);
+        }
+    }
+}
+
 /// A `known_hosts` file, read for a host with a name, an address and a port of its own.
 pub fn known_hosts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -17,4 +17,5 @@ pub mod logging;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod trunk;
 pub mod udp;

@@ -3,18 +3,23 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+pub mod file_system_rules;
+mod hooks;
 mod labels;
 mod opening;
 pub mod permissions;
 mod record_rules;
 pub mod rules;
 mod selecting;
+pub mod time_limits;
 mod watch;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use fasp_core::control::Rate;
+use fasp_core::control::choices::OverwriteRule;
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::Agreement;
@@ -37,12 +42,14 @@ use crate::storage::mirror::Deletion;
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
+use crate::trunk::Member;
 
+pub use hooks::HookProgram;
 use opening::{Opened, Work};
 pub(crate) use opening::{
     check_destination, check_mirror, check_mirror_source, destination_tree, mirror_tree,
 };
-pub use record_rules::RecordRules;
+pub use record_rules::{LogRules, RecordRules};
 use rules::SessionRules;
 use watch::ServerWatch;
 
@@ -61,15 +68,30 @@ pub struct SessionRights {
     pub udp_port: u16,
     /// The UDP address to tell the client, when it differs from the one bound.
     pub udp_advertise: Option<SocketAddr>,
-    /// Checksums and logs.
-    pub records: RecordRules,
+    /// What is run at the start and the end of sessions and files.
+    pub hook: Option<HookProgram>,
 }
 
 /// Serves one client, whatever it sends, to the end.
 pub async fn serve(channel: ControlChannel, rights: SessionRights) {
     let never = std::future::pending();
-    let logger = Logger::open(&LogTarget::Stderr, 0).unwrap_or_else(|_| Logger::nowhere());
+    let logger = log_of(&rights, &LogTarget::Default, 0);
     serve_until(channel, rights, &logger, never).await;
+}
+
+/// The log that the configuration wants, or standard error where that cannot be opened.
+fn log_of(rights: &SessionRights, target: &LogTarget, level: u8) -> Logger {
+    rights
+        .rules
+        .records
+        .log
+        .open(target, level)
+        .unwrap_or_else(|failure| {
+            let stderr =
+                Logger::open(&LogTarget::Stderr, level).unwrap_or_else(|_| Logger::nowhere());
+            stderr.error(failure);
+            stderr
+        })
 }
 
 /// Serves one session over standard input and output.
@@ -96,6 +118,7 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
     else {
         return ExitCode::FAILURE;
     };
+    let (target, level) = (settings.log, settings.debug_level);
     let done = runtime.block_on(async {
         crate::client::guard_process();
         let channel = stdio::from_process();
@@ -104,7 +127,13 @@ pub fn run_stdio(settings: ServerModeSettings) -> ExitCode {
             rules,
             udp_port: 0,
             udp_advertise: None,
-            records: RecordRules::default(),
+            hook: HookProgram::usual(),
+        };
+        let logger = match target {
+            LogTarget::Default if rights.rules.records.log.folder.is_some() => {
+                log_of(&rights, &target, level)
+            }
+            _ => logger,
         };
         serve_until(channel, rights, &logger, crate::client::interrupted()).await
     });
@@ -158,7 +187,7 @@ async fn serve_until(
     let mut messages = Messages::read(reader);
     let mut writer = MessageWriter::new(writer);
     let opened = opening::open(&mut messages, &mut writer, &rights, logger, (peer, local)).await;
-    let opened = match opened {
+    let mut opened = match opened {
         Ok(opened) => opened,
         Err(failure) => {
             logger.error(format!(
@@ -170,7 +199,9 @@ async fn serve_until(
         }
     };
     let logger = opened.logger.clone();
-    let mut watch = ServerWatch::new(logger.clone(), &rights.user, &opened, peer);
+    let manifest = opened.manifest.take();
+    let hooks = opened.hooks.take();
+    let mut watch = ServerWatch::new(logger.clone(), &rights, &opened, (peer, manifest, hooks));
     let bounds = rate_bounds(&rights.rules, &opened);
     let mirroring = Mirroring::of(&opened);
     let mirrored = mirroring
@@ -185,8 +216,20 @@ async fn serve_until(
             return false;
         }
     };
-    let started = start(opened);
-    let (transfer, side, queue) = match started {
+    let flow = match opened.agreement.is_sender() {
+        true => &rights.rules.outgoing,
+        false => &rights.rules.incoming,
+    };
+    let wish = Rate {
+        target: opened.agreement.target_rate(),
+        minimum: opened.agreement.minimum_rate(),
+        policy: opened.agreement.policy(),
+    };
+    let joined = flow.trunk.as_ref().map(|rule| Member::join(rule, wish));
+    let started = joined
+        .transpose()
+        .and_then(|member| Ok((start(opened)?, member)));
+    let ((transfer, side, queue), member) = match started {
         Ok(started) => started,
         Err(failure) => {
             logger.error(&failure);
@@ -195,11 +238,19 @@ async fn serve_until(
             return false;
         }
     };
-    let mut stop = std::pin::pin!(stop);
+    let refused = watch.refused();
+    let mut stop = std::pin::pin!(async move {
+        tokio::select! {
+            () = stop => {}
+            () = refused.notified() => {}
+        }
+    });
     watch.mirrored(&deletion);
-    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch).asking(queue);
+    let session = Session::new(side, bounds, transfer, messages, writer, &mut watch)
+        .asking(queue)
+        .sharing(member);
     let (outcome, writer) = session.run(stop.as_mut()).await;
-    watch.over(&outcome);
+    watch.over(&outcome).await;
     let ok = outcome.failure.is_none();
     lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
     ok
@@ -282,14 +333,19 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         udp: opened.udp,
         peer: None,
         trusted: opened.peer,
+        silence: opened.silence,
         follow: Some(ChallengeSecret::new(random()?)),
         waker,
     };
     let sends = lane.agreement.is_sender();
     let rules = FileRules {
-        overwrite: lane.agreement.overwrite(),
+        overwrite: match opened.files.keeps_existing {
+            true => OverwriteRule::Never,
+            false => lane.agreement.overwrite(),
+        },
         saves_old: opened.flags.saves_old,
-        partial_suffix: None,
+        partial_suffix: opened.files.partial_suffix,
+        resume_suffix: opened.files.resume_suffix,
         stored: KeptAttributes::of(opened.stored),
     };
     let sent = SentAttributes {
@@ -297,6 +353,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         gids: preserve.owner_gids,
         stored: opened.stored,
     };
+    let rules_keep = opened.files.keeps_existing;
     let mut asking = None;
     let transfer = match opened.work {
         Work::Send {
@@ -321,7 +378,13 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 rules,
                 preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
-                links: uploaded(LinkMethod::CopyForce, opened.symbolic_links),
+                links: uploaded(
+                    match rules_keep {
+                        true => LinkMethod::Copy,
+                        false => LinkMethod::CopyForce,
+                    },
+                    opened.symbolic_links,
+                ),
                 checksum,
                 keeps_nothing,
             };

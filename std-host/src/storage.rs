@@ -13,6 +13,7 @@ mod chunks;
 pub(crate) mod control_file;
 #[cfg(test)]
 mod crash_tests;
+pub mod create_modes;
 pub mod destination_tree;
 mod disk;
 pub mod disk_fault;
@@ -26,6 +27,7 @@ pub mod links;
 pub mod mirror;
 mod partial_file;
 mod read_ahead;
+pub mod restrictions;
 mod saved_copy;
 pub mod selection;
 pub mod source_files;

@@ -29,6 +29,7 @@ const FLOORS: &[&[&str]] = &[
         "metadata",
         "overwrite",
         "selection",
+        "silence",
         "stream",
         "statistics",
         "trains",

@@ -235,3 +235,30 @@ impl Finished {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 }
+
+/// Waits until `done`, at most for `limit`.
+///
+/// # Panics
+///
+/// When it does not come.
+#[track_caller]
+pub fn until(limit: Duration, mut done: impl FnMut() -> bool) {
+    until_some(limit, || done().then_some(()));
+}
+
+/// Waits until there is something, at most for `limit`.
+///
+/// # Panics
+///
+/// When it does not come.
+#[track_caller]
+pub fn until_some<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited for it in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

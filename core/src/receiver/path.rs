@@ -7,6 +7,7 @@ use super::Receiver;
 use crate::crypto::GcmBackend;
 use crate::lane;
 use crate::path::{CHALLENGE_BYTES, ChallengeSecret};
+use crate::silence::SilenceLimits;
 use crate::time::Instant;
 use crate::wire::{Frame, FrameWriter, PacketKind};
 
@@ -20,6 +21,11 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// `trusted`, where the control channel comes from, needs no proof.
     pub fn follow_peer(&mut self, secret: ChallengeSecret, trusted: Option<IpAddr>) {
         self.path.follow(secret, trusted);
+    }
+
+    /// Waits as long as `limits` say for a sender that says nothing.
+    pub const fn limit_silence(&mut self, limits: SilenceLimits) {
+        self.silence = limits;
     }
 
     /// Where datagrams go; `None` before the sender was heard, or if origins were not told.

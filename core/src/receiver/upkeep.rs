@@ -9,10 +9,6 @@ use crate::lane::{self, PACKET_OVERHEAD};
 use crate::time::{Duration, Instant};
 use crate::wire::{DECIDE_OVERHEAD, Frame, FrameWriter, PacketKind};
 
-/// Nothing authentic from the sender at the start for this long ends the session.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Nothing authentic from the sender later for this long ends the session.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// The sender is called this often until it answers.
 const PING_INTERVAL: Duration = Duration::from_millis(200);
 /// An unproven address gets nothing before it has earned this many bytes: a small report with answers.
@@ -144,13 +140,16 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
             return Some(self.last_heard + self.patience());
         }
         if !self.heard {
-            return Some(self.ping_due_at.min(self.last_heard + CONNECT_TIMEOUT));
+            return Some(
+                self.ping_due_at
+                    .min(self.last_heard + self.silence.connecting),
+            );
         }
         let answers = !self.path_answers.is_empty() || self.pong_due.is_some();
         if self.has_unsent_decisions() || self.can_tell() || answers {
             return Some(self.last_heard);
         }
-        let mut next = self.last_heard + SESSION_TIMEOUT;
+        let mut next = self.last_heard + self.silence.running;
         if let Some(path_at) = self.path.next_at() {
             next = next.min(path_at);
         }
@@ -169,9 +168,9 @@ impl<const WORDS: usize, const OBJECTS: usize, const GAPS: usize, const META: us
     /// How long the sender may be silent.
     const fn patience(&self) -> Duration {
         if self.heard {
-            SESSION_TIMEOUT
+            self.silence.running
         } else {
-            CONNECT_TIMEOUT
+            self.silence.connecting
         }
     }
 

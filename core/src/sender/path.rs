@@ -9,6 +9,7 @@ use crate::lane;
 use crate::path::{CHALLENGE_BYTES, ChallengeSecret, Taken};
 use crate::rate_control::RoundTrip;
 use crate::sender::SenderEvent;
+use crate::silence::SilenceLimits;
 use crate::time::Instant;
 use crate::wire::{Frame, FrameWriter, PacketKind};
 
@@ -22,6 +23,11 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
     /// `trusted`, where the control channel comes from, needs no proof.
     pub fn follow_peer(&mut self, secret: ChallengeSecret, trusted: Option<IpAddr>) {
         self.path.follow(secret, trusted);
+    }
+
+    /// Waits as long as `limits` say for a receiver that says nothing.
+    pub const fn limit_silence(&mut self, limits: SilenceLimits) {
+        self.silence = limits;
     }
 
     /// Where datagrams go; `None` before the receiver was heard, or if origins were not told.

@@ -11,10 +11,6 @@ use crate::time::{Duration, Instant};
 use crate::units::{BitRate, ObjectId, PacketNumber};
 use crate::wire::{Frame, FrameWriter, PacketKind, SendPhase};
 
-/// Nothing authentic from the receiver at the start for this long ends the session.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Nothing authentic from the receiver later for this long ends the session.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(60);
 /// A full window waits at least this long for news of its lowest packet.
 const LEAST_PATIENCE: Duration = Duration::from_millis(300);
 /// A datagram that tells where the sender stands is about this long,
@@ -41,9 +37,9 @@ impl<const PACKETS: usize, const OBJECTS: usize, const META: usize, G: GcmBacken
         }
         let silent_for = now.since(self.last_heard);
         let limit = if self.heard {
-            SESSION_TIMEOUT
+            self.silence.running
         } else {
-            CONNECT_TIMEOUT
+            self.silence.connecting
         };
         if silent_for >= limit {
             self.fail(if self.heard {

@@ -19,7 +19,7 @@ use crate::failure::{Failure, Outcome};
 
 /// A manifest being written.
 #[derive(Debug)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     path: PathBuf,
     unfinished: PathBuf,
     file: BufWriter<File>,
@@ -33,7 +33,7 @@ impl Manifest {
     /// # Errors
     ///
     /// [`Fault::BadConfiguration`] if the file cannot be made; the folder must exist.
-    pub(super) fn begin(wish: &ManifestWish, id: &str, direction: Direction) -> Outcome<Self> {
+    pub(crate) fn begin(wish: &ManifestWish, id: &str, direction: Direction) -> Outcome<Self> {
         let name = format!("aspera-transfer-{id}-manifest.txt");
         let path = wish.folder.join(&name);
         let unfinished = wish.folder.join(format!("{name}{}", wish.suffix));
@@ -60,7 +60,7 @@ impl Manifest {
     }
 
     /// Enters a file that is over.
-    pub(super) fn enter(&mut self, report: &FileReport) {
+    pub(crate) fn enter(&mut self, report: &FileReport) {
         let (status, reason) = match &report.verdict {
             FileVerdict::Delivered => ("ok", None),
             FileVerdict::Skipped => ("skipped", None),
@@ -84,7 +84,7 @@ impl Manifest {
     /// # Errors
     ///
     /// [`Fault::DiskWrite`] if not all of it could be written; what there is keeps the temporary name.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         completion: &Completion,
         failure: Option<&Failure>,

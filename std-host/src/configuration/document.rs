@@ -208,6 +208,14 @@ impl<'a, 'input> Reader<'a, 'input> {
 
     fn trunks(&mut self, node: Inner<'a, 'input>) -> Result<(), String> {
         for node in elements(node) {
+            if node.has_tag_name("run_directory") {
+                let text = node.text().unwrap_or_default().trim();
+                if !text.starts_with('/') {
+                    return Err(self.at(node, "<run_directory> must be an absolute path"));
+                }
+                self.made.trunk_directory = Some(text.into());
+                continue;
+            }
             let id = child_text(node, "id");
             let Some(id) = id.parse().ok().filter(|id| *id > 0) else {
                 return Err(self.at(
@@ -237,6 +245,8 @@ impl<'a, 'input> Reader<'a, 'input> {
                 name: child_text(node, "name"),
                 on,
                 capacity_bps,
+                ignores_direction: value::boolean(&child_text(node, "ignore_direction"))
+                    .unwrap_or(false),
             });
         }
         Ok(())

@@ -1,7 +1,10 @@
 //! What holds for one user: his own settings, then those of his groups, then everybody's, then what is built in.
 
+use std::path::Path;
+
 use super::elements::{self, Element};
 use super::section::{Section, Setting};
+use super::trunks::{DEFAULT_RUN_DIRECTORY, Trunk};
 use super::{Configuration, Party, value};
 
 /// Where a value comes from.
@@ -21,6 +24,8 @@ pub enum Origin {
 #[derive(Clone, Debug)]
 pub struct Effective<'a> {
     user: String,
+    trunks: &'a [Trunk],
+    trunk_directory: Option<&'a Path>,
     /// The sections to look in, the first that has a value decides.
     sections: Vec<(Layer<'a>, &'a Section)>,
 }
@@ -55,6 +60,8 @@ impl<'a> Effective<'a> {
         sections.push((Layer::Default, &configuration.default));
         Self {
             user: user.to_owned(),
+            trunks: &configuration.trunks,
+            trunk_directory: configuration.trunk_directory.as_deref(),
             sections,
         }
     }
@@ -63,6 +70,19 @@ impl<'a> Effective<'a> {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// The virtual link with this number.
+    #[must_use]
+    pub fn trunk(&self, id: u8) -> Option<&'a Trunk> {
+        self.trunks.iter().find(|trunk| trunk.id == id)
+    }
+
+    /// Where processes on one virtual link find one another.
+    #[must_use]
+    pub fn trunk_directory(&self) -> &'a Path {
+        self.trunk_directory
+            .unwrap_or_else(|| Path::new(DEFAULT_RUN_DIRECTORY))
     }
 
     fn found(&self, path: &str) -> Option<(&Layer<'a>, &'a [Setting])> {
@@ -119,6 +139,12 @@ impl<'a> Effective<'a> {
     #[must_use]
     pub fn is_on(&self, path: &str) -> bool {
         self.word(path).and_then(value::boolean).unwrap_or(false)
+    }
+
+    /// The number of a trunk, if there is one.
+    #[must_use]
+    pub fn trunk_id(&self, path: &str) -> Option<u8> {
+        value::trunk_id(self.word(path)?)?
     }
 
     /// A whole number.

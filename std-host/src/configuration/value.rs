@@ -29,6 +29,8 @@ pub enum Kind {
     Restriction,
     /// The end of a file name.
     Suffix,
+    /// The number of a trunk, or `Disabled`.
+    TrunkId,
 }
 
 impl Kind {
@@ -72,6 +74,9 @@ impl Kind {
             Self::Restriction => pattern(text),
             Self::Suffix if text.contains('/') => Err("must not contain a '/'".to_owned()),
             Self::Suffix => Ok(()),
+            Self::TrunkId => trunk_id(text)
+                .map(drop)
+                .ok_or_else(|| "is neither Disabled nor a number from 1 to 255".to_owned()),
         }
     }
 
@@ -90,6 +95,7 @@ impl Kind {
             Self::Rule => "+ PATTERN or - PATTERN, repeatable".to_owned(),
             Self::Restriction => "PATTERN or !PATTERN, repeatable".to_owned(),
             Self::Suffix => "end of a file name".to_owned(),
+            Self::TrunkId => "Disabled, or 1 to 255".to_owned(),
         }
     }
 }
@@ -103,9 +109,10 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
 
 fn pattern(text: &str) -> Result<(), String> {
     let pattern = text.strip_prefix('!').unwrap_or(text);
-    fasp_core::selection::Pattern::parse(pattern.as_bytes())
-        .map(drop)
-        .map_err(|error| format!("is not a pattern: {error}"))
+    if pattern.starts_with(['/', '*']) {
+        return Ok(());
+    }
+    Err("is not a pattern: it must begin with / or *, with ! in front to forbid".to_owned())
 }
 
 /// `true`, `yes`, `1`, or the opposite.
@@ -115,6 +122,14 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
         "false" | "no" | "0" | "disable" | "disabled" | "off" => Some(false),
         _ => None,
     }
+}
+
+/// The number of a trunk; `Some(None)` for no trunk.
+pub(super) fn trunk_id(text: &str) -> Option<Option<u8>> {
+    if text.eq_ignore_ascii_case("disabled") || text == "0" {
+        return Some(None);
+    }
+    text.parse().ok().map(Some)
 }
 
 /// Bits per second; `u64::MAX` without a limit.

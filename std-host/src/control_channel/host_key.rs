@@ -139,7 +139,7 @@ fn refusal(why: &str) -> Failure {
 }
 
 /// SHA-1 over the key as it travels on the wire.
-fn sha1_fingerprint(key: &PublicKey) -> Outcome<[u8; 20]> {
+pub(crate) fn sha1_fingerprint(key: &PublicKey) -> Outcome<[u8; 20]> {
     let blob = key
         .to_bytes()
         .map_err(|error| refusal(&format!("its host key cannot be encoded ({error})")))?;

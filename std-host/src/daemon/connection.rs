@@ -4,8 +4,9 @@
 //! client is disconnected.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use russh::keys::PrivateKey;
@@ -18,10 +19,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::guests::Seat;
 use super::visitor::{Admitted, Visitor};
-use super::{HardClose, Service, note};
+use super::{HardClose, Service, Stage, note};
 use crate::control_channel::address_of;
 use crate::control_channel::host_key::ALGORITHMS;
-use crate::server::{RecordRules, SessionRights};
+use crate::server::SessionRights;
 
 /// From accept to the started command.
 const HANDSHAKE: Duration = Duration::from_secs(30);
@@ -112,15 +113,21 @@ pub(super) async fn attend(
     };
     let (sender, admitted) = oneshot::channel();
     let peer_ip = peer.ip().to_canonical();
-    let visitor = Visitor::new(Arc::clone(&service), peer_ip, local, sender);
+    let log_in = Arc::new(LogIn {
+        service: Arc::clone(&service),
+        peer: peer_ip,
+        refused: AtomicBool::new(false),
+        admitted: AtomicBool::new(false),
+    });
+    let visitor = Visitor::new(Arc::clone(&service), (peer_ip, local), sender, log_in);
     let greeting = russh::server::run_stream(Arc::clone(&service.ssh), stream, visitor);
     let Ok(Ok(mut session)) = timeout_at(deadline, greeting).await else {
         return;
     };
-    let mut stopping = service.stopping.clone();
+    let mut stages = service.stage.clone();
     let admitted = tokio::select! {
         _ended = &mut session => return,
-        () = stop_asked(&mut stopping) => return,
+        () = reached(&mut stages, Stage::Draining) => return,
         admitted = timeout_at(deadline, admitted) => admitted,
     };
     match admitted {
@@ -150,8 +157,9 @@ async fn host(
         user,
         channel,
         permit: _permit,
+        place: _place,
     } = admitted;
-    let rules = match service.settings.rules_of(&user) {
+    let rules = match service.settings.rules_of(&service.configuration(), &user) {
         Ok(rules) => rules,
         Err(failure) => {
             note(&format!("{peer}: user {user}: {failure}"));
@@ -161,14 +169,14 @@ async fn host(
     };
     note(&format!("{peer}: user {user}: session started"));
     let rights = SessionRights {
-        records: RecordRules::default(),
         user: user.clone(),
         rules,
         udp_port: service.settings.udp_port,
         udp_advertise: service.settings.udp_advertise,
+        hook: service.settings.hook.clone(),
     };
     let mut serving = tokio::spawn((service.serve)(channel, rights));
-    let mut stopping = service.stopping.clone();
+    let mut stages = service.stage.clone();
     tokio::select! {
         ended = &mut serving => {
             if ended.is_err() {
@@ -181,7 +189,7 @@ async fn host(
         _gone = &mut session => {
             let _ = serving.await;
         }
-        () = stop_asked(&mut stopping) => stop(session, serving).await,
+        () = reached(&mut stages, Stage::Stopping) => stop(session, serving).await,
     }
     note(&format!("{peer}: user {user}: session ended"));
 }
@@ -205,8 +213,41 @@ async fn say_goodbye(session: &RunningSession<Visitor>, why: &str) {
         .await;
 }
 
-/// Completes when the daemon stops.
-async fn stop_asked(stopping: &mut watch::Receiver<bool>) {
+/// Completes when the daemon has come to `stage`.
+async fn reached(stages: &mut watch::Receiver<Stage>, stage: Stage) {
     // A daemon that is gone has stopped.
-    let _ = stopping.wait_for(|stop| *stop).await;
+    let _ = stages.wait_for(|now| *now >= stage).await;
+}
+
+/// What came of the tries to log in on one connection; told when it ends.
+pub(super) struct LogIn {
+    service: Arc<Service>,
+    peer: IpAddr,
+    refused: AtomicBool,
+    admitted: AtomicBool,
+}
+
+impl LogIn {
+    /// One was refused.
+    pub(super) fn on_refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// One succeeded.
+    pub(super) fn on_admitted(&self) {
+        self.admitted.store(true, Ordering::Relaxed);
+        self.service.back_off.on_success(self.peer);
+    }
+}
+
+impl Drop for LogIn {
+    fn drop(&mut self) {
+        let (refused, admitted) = (self.refused.get_mut(), self.admitted.get_mut());
+        if *refused && !*admitted {
+            note(&format!("{}: no log-in succeeded", self.peer));
+            self.service
+                .back_off
+                .on_failure(self.peer, std::time::Instant::now());
+        }
+    }
 }

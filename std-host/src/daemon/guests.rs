@@ -97,7 +97,7 @@ fn locked(counts: &Counts) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn site_of(address: IpAddr) -> IpAddr {
+pub(super) fn site_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & IPV6_SITE)),
         v4 @ IpAddr::V4(_) => v4,

@@ -4,22 +4,27 @@ use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use fasp_core::fault::Fault;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::accounts::{self, password_line};
-use super::{Daemon, DaemonSettings, note};
+use super::{Daemon, DaemonSettings, Order, note, privileges};
 use crate::configuration::elements::SESSION;
 use crate::configuration::{self, Configuration, Origin, SystemUser, reference_table};
 use crate::failure::{Failure, Outcome};
+use crate::server::HookProgram;
 use crate::server::rules::SessionRules;
 
 const DEFAULT_UDP_PORT: u16 = 33001;
 const DEFAULT_MAX_SESSIONS: usize = 64;
+const DEFAULT_SESSIONS_PER_USER: usize = 32;
+const DEFAULT_DRAIN_SECONDS: u64 = 30;
 
 /// Transfer server with its own SSH service: no shell, no other command.
 #[derive(Debug, Parser)]
@@ -84,6 +89,24 @@ struct Arguments {
     /// Sessions that may run at once
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SESSIONS)]
     max_sessions: usize,
+
+    /// Sessions of one user that may run at once
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_SESSIONS_PER_USER)]
+    max_sessions_per_user: usize,
+
+    /// How long running sessions may go on after SIGTERM; a second SIGTERM ends
+    /// them at once
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DRAIN_SECONDS)]
+    drain_seconds: u64,
+
+    /// Give up root and serve all sessions as this user of the system
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
+
+    /// Program that is run at the start and the end of sessions and files
+    /// [default: /opt/aspera/var/aspera-prepost, if it exists]
+    #[arg(long, value_name = "FILE")]
+    prepost: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,7 +127,7 @@ pub fn run() -> ExitCode {
         None if arguments.config_reference => print(&reference_table()),
         None => match &arguments.check_config {
             Some(user) => check_config(arguments.config.as_deref(), user),
-            None => settings(arguments).and_then(serve),
+            None => start(arguments),
         },
     };
     match outcome {
@@ -125,6 +148,11 @@ fn settings(arguments: Arguments) -> Outcome<DaemonSettings> {
         let text = "--max-sessions must be at least 1";
         return Err(Failure::new(Fault::Usage, text));
     }
+    if arguments.max_sessions_per_user == 0 {
+        let text = "--max-sessions-per-user must be at least 1";
+        return Err(Failure::new(Fault::Usage, text));
+    }
+    let hook = hook(arguments.prepost)?;
     let configuration = configuration(arguments.config.as_deref())?;
     let keys = arguments.authorized_keys.as_deref();
     let anybody_is_anybody = keys.is_some_and(|path| !accounts::is_per_user(path));
@@ -145,15 +173,53 @@ fn settings(arguments: Arguments) -> Outcome<DaemonSettings> {
     Ok(DaemonSettings {
         listen: arguments.listen.ok_or_else(|| missing("--listen"))?,
         docroot: arguments.docroot,
-        configuration,
         host_key: arguments.host_key.ok_or_else(|| missing("--host-key"))?,
         authorized_keys: arguments.authorized_keys,
         password_file: arguments.password_file,
         user: arguments.user,
         udp_port: arguments.udp_port,
         udp_advertise: arguments.udp_advertise,
-        max_sessions: arguments.max_sessions,
+        max_sessions: most_sessions(&configuration, arguments.max_sessions),
+        configuration,
+        max_sessions_per_user: arguments.max_sessions_per_user,
+        drain: Duration::from_secs(arguments.drain_seconds),
+        hook,
     })
+}
+
+/// What the configuration says goes, if it is less.
+fn most_sessions(configuration: &Configuration, most: usize) -> usize {
+    let named = configuration.server.value("max_running_ascp");
+    let named = named.and_then(|setting| setting.text.parse().ok());
+    most.min(named.filter(|named| *named > 0).unwrap_or(most))
+}
+
+fn hook(named: Option<PathBuf>) -> Outcome<Option<HookProgram>> {
+    match named {
+        Some(path) if path.is_absolute() && path.is_file() => Ok(Some(HookProgram(path))),
+        Some(path) => {
+            let text = format!(
+                "--prepost {}: not the absolute path of a program",
+                path.display()
+            );
+            Err(Failure::new(Fault::BadConfiguration, text))
+        }
+        None => Ok(HookProgram::usual()),
+    }
+}
+
+/// Gives up what it need not be, listens, and serves.
+fn start(arguments: Arguments) -> Outcome<()> {
+    let run_as = arguments.run_as.clone();
+    match &run_as {
+        // Nothing was read and no thread started yet.
+        Some(user) => privileges::become_user(user)?,
+        None if rustix::process::geteuid().is_root() => {
+            note("runs as root: so do all sessions, in their docroots; --run-as USER changes that");
+        }
+        None => {}
+    }
+    settings(arguments).and_then(serve)
 }
 
 /// The configuration at `path`, or where it usually lies, or the built-in one.
@@ -250,15 +316,21 @@ fn serve(settings: DaemonSettings) -> Outcome<()> {
         let daemon = Daemon::bind(settings).await?;
         let mut terminate = signal(SignalKind::terminate()).map_err(trouble)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(trouble)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(trouble)?;
         announce(daemon.address()?);
-        daemon
-            .serve_until(async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            })
-            .await;
+        let (sender, orders) = mpsc::channel(4);
+        tokio::spawn(async move {
+            loop {
+                let order = tokio::select! {
+                    _ = terminate.recv() => Order::Drain,
+                    _ = interrupt.recv() => Order::Stop,
+                    _ = hang_up.recv() => Order::Reload,
+                };
+                // A daemon that has ended needs no orders.
+                let _ = sender.send(order).await;
+            }
+        });
+        daemon.serve(orders).await;
         Outcome::Ok(())
     })?;
     // Sessions had their time; a worker stuck in a system call is not waited for.

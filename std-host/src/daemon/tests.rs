@@ -63,6 +63,9 @@ impl Fixture {
             udp_port: 33001,
             udp_advertise: None,
             max_sessions,
+            max_sessions_per_user: max_sessions,
+            drain: Duration::from_secs(5),
+            hook: None,
         };
         let daemon = Daemon::bind_with(settings, serve).await.unwrap();
         let port = daemon.address().unwrap().port();

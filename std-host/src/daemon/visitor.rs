@@ -13,6 +13,8 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::connection::LogIn;
+use super::user_limits::UserPlace;
 use super::{Service, note};
 use crate::control_channel::{ChannelWriter, ControlChannel, Lifeline, pump};
 use crate::failure::Outcome;
@@ -32,12 +34,17 @@ const ONLY_TRANSFERS: &str = "ascpd: this server runs 'ascp --server' and nothin
 /// What a client gets when `--max-sessions` are running.
 const ALL_TAKEN: &str = "ascpd: all sessions of this server are taken, try again later\n";
 
+/// What a client gets whose user has `--max-sessions-per-user` running.
+const USER_FULL: &str = "ascpd: this user has as many sessions as one may have, try again later\n";
+
 /// A client that logged in and asked for a transfer.
 pub(super) struct Admitted {
     pub(super) user: String,
     pub(super) channel: ControlChannel,
     /// One of the daemon's sessions, taken until this is dropped.
     pub(super) permit: OwnedSemaphorePermit,
+    /// One of the user's sessions.
+    pub(super) place: UserPlace,
 }
 
 /// The callbacks of one SSH connection.
@@ -48,14 +55,15 @@ pub(super) struct Visitor {
     user: String,
     channel: Option<Channel<Msg>>,
     admitted: Option<oneshot::Sender<Admitted>>,
+    log_in: Arc<LogIn>,
 }
 
 impl Visitor {
     pub(super) fn new(
         service: Arc<Service>,
-        peer: IpAddr,
-        local: IpAddr,
+        (peer, local): (IpAddr, IpAddr),
         admitted: oneshot::Sender<Admitted>,
+        log_in: Arc<LogIn>,
     ) -> Self {
         Self {
             service,
@@ -64,6 +72,7 @@ impl Visitor {
             user: String::new(),
             channel: None,
             admitted: Some(admitted),
+            log_in,
         }
     }
 
@@ -84,8 +93,10 @@ impl Visitor {
     fn verdict(&mut self, user: &str, admitted: bool) -> Auth {
         if admitted {
             user.clone_into(&mut self.user);
+            self.log_in.on_admitted();
             return Auth::Accept;
         }
+        self.log_in.on_refused();
         Auth::Reject {
             proceed_with_methods: Some(self.service.accounts.methods()),
             partial_success: false,
@@ -162,6 +173,9 @@ impl Handler for Visitor {
         let Ok(permit) = Arc::clone(&self.service.sessions).try_acquire_owned() else {
             return Self::decline(id, session, ALL_TAKEN, TRY_LATER);
         };
+        let Some(place) = self.service.users.take(&self.user) else {
+            return Self::decline(id, session, USER_FULL, TRY_LATER);
+        };
         let (Some(channel), Some(admitted)) = (channel, self.admitted.take()) else {
             return session.channel_failure(id);
         };
@@ -172,6 +186,7 @@ impl Handler for Visitor {
             user: self.user.clone(),
             channel,
             permit,
+            place,
         });
         Ok(())
     }
@@ -230,8 +245,9 @@ impl Handler for Visitor {
     }
 }
 
-/// `ascp --server`, where `ascp` may be a path.
-fn starts_a_transfer(command: &[u8]) -> bool {
+/// Whether a command is `ascp --server`, where `ascp` may be a path, and nothing else.
+#[must_use]
+pub fn starts_a_transfer(command: &[u8]) -> bool {
     if command.len() > MAX_COMMAND {
         return false;
     }

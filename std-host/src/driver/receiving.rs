@@ -110,6 +110,7 @@ impl Receiving {
             mut receiver,
             decides,
         } = machine(lane.agreement, lane.keys, lane.role, clock.now());
+        receiver.limit_silence(lane.silence);
         if let Some(secret) = lane.follow {
             receiver.follow_peer(secret, trusted(lane.trusted));
         }

@@ -133,6 +133,7 @@ impl Sending {
             PathTrust::Proven,
             clock.now(),
         ));
+        sender.limit_silence(lane.silence);
         if let Some(secret) = lane.follow {
             sender.follow_peer(secret, trusted(lane.trusted));
         }
@@ -250,6 +251,8 @@ impl Sending {
     }
 
     fn take_events(&mut self) {
+        // Before its end.
+        self.tell_begun();
         while self.source.files.has_room_for_checks()
             && let Some(event) = self.sender.poll_event()
         {
@@ -309,14 +312,15 @@ impl Sending {
                 _ => {}
             }
         }
-        self.tell_begun();
     }
 
     fn tell_begun(&mut self) {
         for object in std::mem::take(&mut self.source.begun) {
             let now = HostInstant::now();
             self.first_byte.get_or_insert(now);
-            if let Some(offered) = self.offered.get_mut(&object) {
+            if let Some(offered) = self.offered.get_mut(&object)
+                && offered.started.is_none()
+            {
                 offered.started = Some(now);
                 self.ends
                     .tell(TransferEvent::Started(offered.name.clone(), offered.size));

@@ -69,7 +69,7 @@ pub(super) fn log_of_session(
     let Some(path) = &labels.log_folder else {
         return Ok(logger.clone());
     };
-    if !rights.records.client_log_folders {
+    if !rights.rules.records.client_log_folders {
         let text = "this server does not write logs where its clients say; leave out -R";
         return Err(Failure::new(Fault::Unauthorized, text));
     }

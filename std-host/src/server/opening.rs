@@ -4,27 +4,36 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fasp_core::control::choices::{Preserve, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
+use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
 use fasp_core::negotiation::{Agreement, KeyInputs};
 use fasp_core::selection::links::LinkSetting;
+use fasp_core::silence::SilenceLimits;
 use rustix::fs::FileType;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::file_system_rules::FileSystemRules;
+use super::hooks::{Hooks, Variables};
 use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
+use crate::cli::settings::Direction;
+use crate::client::manifest::Manifest;
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::session::{
     Message, MessageWriter, Messages, SourceQueue, capabilities, fresh_connection, fresh_secret,
+    fresh_uuid,
 };
 use crate::storage::after_transfer::SourceWishes;
+use crate::storage::create_modes::CreateModes;
 use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
@@ -82,6 +91,13 @@ pub(super) struct Opened {
     /// Bytes that move to or from the disk at a time.
     pub(super) block_size: Option<u32>,
     pub(super) counts_job: bool,
+    /// Which files exist, and how new ones are made.
+    pub(super) files: FileSystemRules,
+    pub(super) silence: SilenceLimits,
+    /// The list of the files, begun.
+    pub(super) manifest: Option<Manifest>,
+    /// The administrator's program, which has agreed.
+    pub(super) hooks: Option<(Hooks, Arc<Notify>)>,
 }
 
 /// Reads what the client wants and answers it.
@@ -97,7 +113,7 @@ pub(super) async fn open(
     (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<Opened> {
     writer.send_bytes(&PREAMBLE).await?;
-    let hello_message = first_message(messages).await?;
+    let hello_message = first_message(messages, rights.rules.time_limits.opening).await?;
     let flow = rights.rules.flow(direction_of(&hello_message));
     let limits = ServerLimits {
         suites: &rights.rules.suites,
@@ -106,10 +122,13 @@ pub(super) async fn open(
         default_target_rate: flow.target_default,
         rate_rules: flow.rate_rules(),
         max_resume: ResumeLevel::Full,
-        preserve: Preserve::ALL,
+        preserve: rights.rules.files.preserve,
         checksums: true,
-        default_checksum: rights.records.checksum,
-        capabilities: capabilities(largest_datagram(peer, Some(u16::MAX)), 1_440),
+        default_checksum: rights.rules.records.checksum,
+        capabilities: capabilities(
+            largest_datagram(peer, Some(rights.rules.most_datagram)),
+            1_440,
+        ),
     };
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
         Ok(proposal) => proposal,
@@ -131,6 +150,14 @@ pub(super) async fn open(
         Ok(logger) => logger,
         Err(failure) => return refused(writer, failure).await,
     };
+    let hooks = match start_hooks(proposal.hello(), rights, &labels, (&logger, peer)).await {
+        Ok(hooks) => hooks,
+        Err(failure) => return refused(writer, failure).await,
+    };
+    let manifest = match begin_manifest(proposal.hello(), rights) {
+        Ok(manifest) => manifest,
+        Err(failure) => return refused(writer, failure).await,
+    };
     let program = proposal.hello().program.to_owned();
     let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
@@ -145,6 +172,10 @@ pub(super) async fn open(
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
         renames: matches!(&work, Work::Receive { tree, .. } if tree.renames()),
     };
+    let own_block = match proposal.hello().direction {
+        TransferDirection::Upload => rights.rules.files.write_block,
+        TransferDirection::Download => rights.rules.files.read_block,
+    };
     let accepted = accept(proposal, side, writer).await?;
     Ok(Opened {
         agreement: accepted.agreement,
@@ -158,8 +189,12 @@ pub(super) async fn open(
         symbolic_links: rights.rules.symbolic_links,
         labels,
         logger,
-        block_size: Some(records.block_size).filter(|size| *size > 0),
-        counts_job: records.job_size,
+        block_size: own_block.or(Some(records.block_size).filter(|size| *size > 0)),
+        counts_job: rights.rules.files.counts_job.unwrap_or(records.job_size),
+        files: rights.rules.files.clone(),
+        manifest,
+        hooks,
+        silence: rights.rules.time_limits.silence,
     })
 }
 
@@ -203,8 +238,8 @@ fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
 }
 
 /// What the client says first.
-async fn first_message(messages: &mut Messages) -> Outcome<Message> {
-    match timeout(HELLO_TIMEOUT, messages.next()).await {
+async fn first_message(messages: &mut Messages, limit: Duration) -> Outcome<Message> {
+    match timeout(limit, messages.next()).await {
         Ok(Some(message)) => message,
         Ok(None) => Err(Failure::new(
             Fault::ConnectionLost,
@@ -212,7 +247,7 @@ async fn first_message(messages: &mut Messages) -> Outcome<Message> {
         )),
         Err(_) => Err(Failure::new(
             Fault::ConnectionTimeout,
-            "the client said nothing for 30 seconds",
+            format!("the client said nothing for {} seconds", limit.as_secs()),
         )),
     }
 }
@@ -240,22 +275,23 @@ async fn prepare(
     peer: IpAddr,
     local: IpAddr,
 ) -> Outcome<(Work, UdpPort)> {
-    let files = &hello.files;
+    let wishes = &hello.files;
     if hello.flags.deletes && !rights.rules.permissions.deletes {
         let text = "this server does not allow --delete-before-transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() && !rights.rules.permissions.changes_sources {
+    if wishes.changes_sources() && !rights.rules.permissions.changes_sources {
         let text = "this server lets nobody remove or move its files after their transfer";
         return Err(Failure::new(Fault::Unauthorized, text));
     }
-    if files.changes_sources() && hello.direction == TransferDirection::Upload {
+    if wishes.changes_sources() && hello.direction == TransferDirection::Upload {
         let text = "the sources of an upload are not at the server";
         return Err(Failure::new(Fault::Protocol, text));
     }
+    check_checksum(hello, rights)?;
     check_owners(hello, rights)?;
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
-    if files.changes_sources() {
+    if wishes.changes_sources() {
         // To take files away is to write.
         authorize(TransferDirection::Upload, &rights.rules.incoming)?;
     }
@@ -274,17 +310,19 @@ async fn prepare(
         Some(path) => Docroot::confined(path)?,
         None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
     };
+    let files = &rights.rules.files;
+    let docroot = docroot.ruled(files.restrictions.clone(), files.lists_folders)?;
     let work = match hello.direction {
         TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
             tree: Arc::new(DestinationTree::of_nothing(&Arc::new(docroot))),
             keeps_nothing: true,
         },
         TransferDirection::Upload => Work::Receive {
-            tree: Arc::new(upload_tree(&Arc::new(docroot), hello)?),
+            tree: Arc::new(upload_tree(&Arc::new(docroot), hello, files.modes)?),
             keeps_nothing: false,
         },
         TransferDirection::Download => {
-            selecting::download(hello, messages, docroot, rights.rules.symbolic_links).await?
+            selecting::download(hello, messages, docroot, &rights.rules).await?
         }
     };
     Ok((work, bind()?))
@@ -305,15 +343,117 @@ pub(crate) fn destination_tree(
     path: &[u8],
     sources: u32,
     create: bool,
+    modes: CreateModes,
 ) -> Outcome<DestinationTree> {
     let plan = check_destination(docroot, path, sources, create)?;
     let placement = match plan.placement {
         destination::Placement::Into => Placement::Into,
         destination::Placement::Rename => Placement::Rename,
     };
-    let tree = DestinationTree::new(Arc::clone(docroot), path, placement);
+    let tree = DestinationTree::new(Arc::clone(docroot), path, placement).with_modes(modes);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
+}
+
+/// Asks the administrator's program, if there is one, whether there may be such a session.
+async fn start_hooks(
+    hello: &Hello<'_>,
+    rights: &SessionRights,
+    labels: &ClientLabels,
+    (logger, peer): (&Logger, IpAddr),
+) -> Outcome<Option<(Hooks, Arc<Notify>)>> {
+    let Some(program) = rights.hook.clone() else {
+        return Ok(None);
+    };
+    let session = session_variables(hello, rights, labels, peer)?;
+    let refused = Arc::new(Notify::new());
+    let hooks = Hooks::start(program, session, logger.clone(), Arc::clone(&refused)).await?;
+    Ok(Some((hooks, refused)))
+}
+
+/// What every call of the administrator's program is told.
+fn session_variables(
+    hello: &Hello<'_>,
+    rights: &SessionRights,
+    labels: &ClientLabels,
+    peer: IpAddr,
+) -> Outcome<Variables> {
+    let sends = hello.direction == TransferDirection::Download;
+    let flow = rights.rules.flow(hello.direction);
+    let target = hello.target_rate.min(flow.target_cap);
+    // What is agreed is not known yet: a client that accepts clear text may get it.
+    let encrypts = hello
+        .suites
+        .iter()
+        .filter_map(|number| CipherSuite::from_id(*number))
+        .all(CipherSuite::encrypts);
+    let is_fixed = hello.policy == RatePolicy::Fixed;
+    let label = |label: &Option<Vec<u8>>| label.clone().unwrap_or_default();
+    let text = |text: &str| text.as_bytes().to_vec();
+    let docroot = rights.rules.docroot.as_ref();
+    let docroot = docroot.map(|path| path.as_os_str().as_encoded_bytes().to_vec());
+    Ok(vec![
+        ("SESSIONID", fresh_uuid()?.into_bytes()),
+        ("USER", text(&rights.user)),
+        (
+            "USERID",
+            rustix::process::getuid().as_raw().to_string().into_bytes(),
+        ),
+        ("USERSTR", label(&labels.user_string)),
+        ("COOKIE", label(&labels.cookie)),
+        ("PEER", peer.to_string().into_bytes()),
+        ("DIRECTION", text(if sends { "send" } else { "recv" })),
+        ("SECURE", text(if encrypts { "yes" } else { "no" })),
+        ("TARGETRATE", (target.0 / 1_000).to_string().into_bytes()),
+        (
+            "MINRATE",
+            (hello.minimum_rate.0 / 1_000).to_string().into_bytes(),
+        ),
+        ("RATEMODE", text(if is_fixed { "fixed" } else { "adapt" })),
+        (
+            "SOURCE",
+            if sends {
+                docroot.clone().unwrap_or_default()
+            } else {
+                Vec::new()
+            },
+        ),
+        (
+            "TARGET",
+            if sends {
+                Vec::new()
+            } else {
+                hello.destination.to_vec()
+            },
+        ),
+        ("DOCROOT", docroot.unwrap_or_default()),
+    ])
+}
+
+/// The list of the files of a session, where the server keeps one.
+fn begin_manifest(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<Option<Manifest>> {
+    let direction = match hello.direction {
+        TransferDirection::Upload => Direction::Receive,
+        TransferDirection::Download => Direction::Send,
+    };
+    let wish = rights.rules.records.manifest.as_ref();
+    let wish = wish.filter(|_| !hello.flags.measures);
+    wish.map(|wish| Manifest::begin(wish, &fresh_uuid()?, direction))
+        .transpose()
+}
+
+/// Where the server names a kind, another one cannot be had.
+fn check_checksum(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
+    match (rights.rules.records.checksum, hello.records.checksum) {
+        (Some(own), Some(wish)) if own != wish => {
+            let text = format!(
+                "this server computes {} checksums and no others; leave out --file-checksum",
+                own.name()
+            );
+            Err(Failure::new(Fault::BadConfiguration, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Files are given away only by root, and only for somebody who logged in as root.
@@ -328,19 +468,23 @@ fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
 }
 
 /// Where an upload goes.
-fn upload_tree(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+fn upload_tree(
+    docroot: &Arc<Docroot>,
+    hello: &Hello<'_>,
+    modes: CreateModes,
+) -> Outcome<DestinationTree> {
     let create = hello.flags.create_destination;
     if hello.flags.deletes {
         if hello.sources != 1 {
             let text = "only a single source folder can be mirrored";
             return Err(Failure::new(Fault::Protocol, text));
         }
-        return mirror_tree(docroot, hello.destination, create);
+        return mirror_tree(docroot, hello.destination, create, modes);
     }
     if hello.flags.renames_again {
-        return renamed_again(docroot, hello);
+        return renamed_again(docroot, hello, modes);
     }
-    destination_tree(docroot, hello.destination, hello.sources, create)
+    destination_tree(docroot, hello.destination, hello.sources, create, modes)
 }
 
 /// The destination of a session that deletes: it *is* the counterpart of the source folder, there or not.
@@ -348,9 +492,10 @@ pub(crate) fn mirror_tree(
     docroot: &Arc<Docroot>,
     path: &[u8],
     create: bool,
+    modes: CreateModes,
 ) -> Outcome<DestinationTree> {
     check_mirror(docroot, path, create)?;
-    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename);
+    let tree = DestinationTree::new(Arc::clone(docroot), path, Placement::Rename).with_modes(modes);
     tree.prepare(create)?;
     Ok(tree)
 }
@@ -387,13 +532,18 @@ pub(crate) fn check_mirror_source(docroot: &Docroot, sources: &[Vec<u8>]) -> Out
 }
 
 /// The destination of a session that goes on: what the lost one made there must not change what it means.
-fn renamed_again(docroot: &Arc<Docroot>, hello: &Hello<'_>) -> Outcome<DestinationTree> {
+fn renamed_again(
+    docroot: &Arc<Docroot>,
+    hello: &Hello<'_>,
+    modes: CreateModes,
+) -> Outcome<DestinationTree> {
     if hello.sources != 1 {
         let text = "only a single source takes the name of the destination";
         return Err(Failure::new(Fault::Protocol, text));
     }
     DestinationTree::examine(docroot, hello.destination)?;
-    let tree = DestinationTree::new(Arc::clone(docroot), hello.destination, Placement::Rename);
+    let tree = DestinationTree::new(Arc::clone(docroot), hello.destination, Placement::Rename)
+        .with_modes(modes);
     tree.prepare(false)?;
     Ok(tree)
 }

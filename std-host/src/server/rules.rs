@@ -12,10 +12,14 @@ use fasp_core::negotiation::responder::RateRules;
 use fasp_core::selection::links::LinkSetting;
 use fasp_core::units::BitRate;
 
+use super::file_system_rules::FileSystemRules;
 use super::permissions::Permissions;
+use super::record_rules::RecordRules;
+use super::time_limits::TimeLimits;
 
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
+use crate::trunk::TrunkRule;
 
 /// What holds for sessions of one direction.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,6 +36,8 @@ pub struct FlowRules {
     pub minimum_cap: BitRate,
     /// The policies that a client may wish for.
     pub policies: Vec<RatePolicy>,
+    /// The virtual link whose capacity they share.
+    pub trunk: Option<TrunkRule>,
 }
 
 /// What holds for the sessions of one user.
@@ -53,6 +59,14 @@ pub struct SessionRules {
     pub symbolic_links: LinkSetting,
     /// What may be done to files besides reading and writing them.
     pub permissions: Permissions,
+    /// Which files exist, and how new ones are made.
+    pub files: FileSystemRules,
+    /// Checksums, lists and logs.
+    pub records: RecordRules,
+    /// How long the server waits for a silent client.
+    pub time_limits: TimeLimits,
+    /// Largest datagram.
+    pub most_datagram: u16,
 }
 
 impl Default for FlowRules {
@@ -65,6 +79,7 @@ impl Default for FlowRules {
             target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
             minimum_cap: MAX_RATE,
             policies: RatePolicy::ALL.to_vec(),
+            trunk: None,
         }
     }
 }
@@ -89,6 +104,10 @@ impl Default for SessionRules {
             bind_udp_port: None,
             symbolic_links: LinkSetting::default(),
             permissions: Permissions::default(),
+            files: FileSystemRules::default(),
+            records: RecordRules::default(),
+            time_limits: TimeLimits::default(),
+            most_datagram: u16::MAX,
         }
     }
 }
@@ -106,11 +125,16 @@ impl SessionRules {
         let writes = settings.is_on(&format!("{access}/write_allowed"));
         let docroot = settings.word(&format!("{access}/absolute"));
         let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
+        let files = FileSystemRules::new(settings)?;
+        let mut records = RecordRules::new(settings, home)?;
+        // A log is a file that a client names, in a tree of which it may not see everything.
+        records.client_log_folders &= !files.hides_something();
+        let datagram = settings.number("transfer/protocol_options/datagram_size");
         let port = settings.said("transfer/protocol_options/bind_udp_port");
         Ok(Self {
             docroot: docroot.transpose()?,
-            incoming: flow(settings, "in", writes),
-            outgoing: flow(settings, "out", reads),
+            incoming: flow(settings, "in", writes)?,
+            outgoing: flow(settings, "out", reads)?,
             suites: suites(
                 settings
                     .word("transfer/encryption/allowed_cipher")
@@ -126,7 +150,18 @@ impl SessionRules {
                     .word("file_system/symbolic_links")
                     .unwrap_or_default(),
             ),
-            permissions: Permissions::default(),
+            permissions: Permissions {
+                // To delete what the source has not, folders are listed, and what lies in them is not replaced but gone.
+                deletes: files.lists_folders && !files.keeps_existing && !files.hides_something(),
+                changes_sources: !files.hides_something(),
+            },
+            files,
+            records,
+            time_limits: TimeLimits::new(settings),
+            most_datagram: match datagram {
+                Some(size) if size > 0 => u16::try_from(size).unwrap_or(u16::MAX).max(1_200),
+                _ => u16::MAX,
+            },
         })
     }
 
@@ -140,7 +175,7 @@ impl SessionRules {
     }
 }
 
-fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
+fn flow(settings: &Effective<'_>, way: &str, access: bool) -> Outcome<FlowRules> {
     let base = format!("transfer/{way}/bandwidth/flow");
     let at = |rest: &str| format!("{base}/{rest}");
     let rate = |rest: &str, otherwise: BitRate| {
@@ -165,14 +200,36 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> FlowRules {
         policies(settings.word(&at("policy/allowed")).unwrap_or("any"))
     };
     let authorized = settings.word(&format!("authorization/transfer/{way}/value"));
-    FlowRules {
+    Ok(FlowRules {
         authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
         access,
         target_cap,
         target_default: target_default.min(target_cap),
         minimum_cap,
         policies,
-    }
+        trunk: trunk(settings, way)?,
+    })
+}
+
+/// The virtual link of one direction, if there is one and it is on.
+fn trunk(settings: &Effective<'_>, way: &str) -> Outcome<Option<TrunkRule>> {
+    let base = format!("transfer/{way}/bandwidth");
+    let Some(id) = settings.trunk_id(&format!("{base}/aggregate/trunk_id")) else {
+        return Ok(None);
+    };
+    let trunk = settings.trunk(id).ok_or_else(|| {
+        let text = format!("<{base}/aggregate/trunk_id>: there is no trunk {id} in <trunks>");
+        Failure::new(Fault::BadConfiguration, text)
+    })?;
+    let priority = settings.word(&format!("{base}/flow/priority/default"));
+    let is_high = priority.is_some_and(|word| word.eq_ignore_ascii_case("high"));
+    let way = if trunk.ignores_direction { "both" } else { way };
+    Ok(trunk.on.then(|| TrunkRule {
+        name: format!("{id}-{way}"),
+        capacity_bps: trunk.capacity_bps,
+        weight: if is_high { 2 } else { 1 },
+        folder: settings.trunk_directory().to_owned(),
+    }))
 }
 
 fn policy(word: &str) -> RatePolicy {

@@ -9,6 +9,7 @@ use fasp_core::selection::links::{LinkSetting, LinkTreatment, downloaded};
 use tokio::time::timeout;
 
 use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
+use super::rules::SessionRules;
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
 use crate::storage::after_transfer::{SourceWishes, check_outside};
@@ -38,11 +39,13 @@ pub(super) async fn download(
     hello: &Hello<'_>,
     messages: &mut Messages,
     docroot: Docroot,
-    setting: LinkSetting,
+    session: &SessionRules,
 ) -> Outcome<Work> {
+    let (setting, own) = (session.symbolic_links, &session.files.filters);
     let (mut choice, mut delivery) = (Choice::default(), Delivery::default());
+    choice.rules = own.clone();
     if hello.flags.selects {
-        (choice, delivery) = read_rules(messages, setting).await?;
+        (choice, delivery) = read_rules(messages, setting, own.clone()).await?;
     } else {
         choice.links = downloaded(fasp_core::selection::links::LinkMethod::Follow, setting);
     }
@@ -113,9 +116,13 @@ fn source_wishes(hello: &Hello<'_>, base: Option<Vec<u8>>) -> SourceWishes {
     }
 }
 
-async fn read_rules(messages: &mut Messages, setting: LinkSetting) -> Outcome<(Choice, Delivery)> {
+/// `list` holds the rules of the configuration, which go first.
+async fn read_rules(
+    messages: &mut Messages,
+    setting: LinkSetting,
+    mut list: RuleList,
+) -> Outcome<(Choice, Delivery)> {
     let malformed = || Failure::new(Fault::Protocol, "the client sent no rules");
-    let mut list = RuleList::default();
     for _ in 0..=MOST_RULES {
         let message = timeout(HELLO_TIMEOUT, messages.next())
             .await

@@ -1,9 +1,17 @@
 //! A server's log of one session.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
 
+use tokio::sync::Notify;
+
+use super::SessionRights;
+use super::hooks::Hooks;
 use super::opening::{Opened, Work};
+use crate::cli::progress::Completion;
 use crate::cli::terminal::printable;
+use crate::client::manifest::Manifest;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
 use crate::failure::Failure;
 use crate::logging::Logger;
@@ -15,10 +23,24 @@ use crate::storage::mirror::Deletion;
 #[derive(Debug)]
 pub(super) struct ServerWatch {
     logger: Logger,
+    logs_files: bool,
+    manifest: Option<Manifest>,
+    hooks: Option<Hooks>,
+    /// Where the list is.
+    listed: Option<Vec<u8>>,
+    refused: Arc<Notify>,
+    /// Who, from where, and what, for the last line.
+    who: String,
+    began: Instant,
 }
 
 impl ServerWatch {
-    pub(super) fn new(logger: Logger, user: &str, opened: &Opened, peer: IpAddr) -> Self {
+    pub(super) fn new(
+        logger: Logger,
+        rights: &SessionRights,
+        opened: &Opened,
+        (peer, manifest, hooks): (IpAddr, Option<Manifest>, Option<(Hooks, Arc<Notify>)>),
+    ) -> Self {
         let operation = match opened.work {
             Work::Send { .. } => "send",
             Work::Receive { .. } => "recv",
@@ -26,7 +48,7 @@ impl ServerWatch {
         };
         logger.log(format!(
             "FASP Session Start op={operation} status=started user=\"{}\" peer={peer} cipher={} targetrate={} file_csum={} {} client=\"{}\"",
-            printable(user.as_bytes()),
+            printable(rights.user.as_bytes()),
             opened.agreement.suite().name(),
             opened.agreement.target_rate().0,
             checksum_name(opened.agreement.checksum()),
@@ -37,7 +59,22 @@ impl ServerWatch {
             ),
             printable(opened.program.as_bytes()),
         ));
-        Self { logger }
+        let (hooks, refused) = match hooks {
+            Some((hooks, refused)) => (Some(hooks), refused),
+            None => (None, Arc::default()),
+        };
+        let user = printable(rights.user.as_bytes());
+        let who = format!("op={operation} user=\"{user}\" peer={peer}");
+        Self {
+            logger,
+            logs_files: rights.rules.records.logs_files,
+            manifest,
+            hooks,
+            listed: None,
+            refused,
+            who,
+            began: Instant::now(),
+        }
     }
 
     pub(super) fn mirrored(&self, deletion: &Deletion) {
@@ -52,17 +89,62 @@ impl ServerWatch {
         }
     }
 
-    pub(super) fn over(&self, outcome: &SessionOutcome) {
+    /// Told when the administrator's program refuses a file.
+    pub(super) fn refused(&self) -> Arc<Notify> {
+        Arc::clone(&self.refused)
+    }
+
+    pub(super) async fn over(&mut self, outcome: &SessionOutcome) {
+        self.end_manifest(outcome);
         for line in file_totals(&outcome.report.totals) {
             self.logger.log(line);
         }
         let refused = outcome.report.refused;
+        let report = &outcome.report;
+        let what = format!(
+            "{} files={} failed={} skipped={} bytes={} seconds={:.3}",
+            self.who,
+            report.totals.passed,
+            report.totals.failed,
+            report.totals.skipped,
+            report.bytes,
+            self.began.elapsed().as_secs_f64(),
+        );
         match &outcome.failure {
-            None => self.logger.log(format!("FASP Session Stop status=success refused_datagrams={refused}")),
+            None => self.logger.log(format!("FASP Session Stop status=success {what} refused_datagrams={refused}")),
             Some(failure) => self.logger.error(format!(
-                "FASP Session Stop status=failed errcode={} errstr=\"{failure}\" refused_datagrams={refused}",
+                "FASP Session Stop status=failed errcode={} errstr=\"{failure}\" {what} refused_datagrams={refused}",
                 failure.fault.number()
             )),
+        }
+        if let Some(hooks) = self.hooks.take() {
+            let manifest = self.listed.take().unwrap_or_default();
+            let totals = vec![
+                ("TOTALBYTES", report.bytes.to_string().into_bytes()),
+                ("TOTALSIZE", report.bytes.to_string().into_bytes()),
+                ("MANIFESTFILE", manifest),
+            ];
+            hooks.finish(totals, outcome.failure.clone()).await;
+        }
+    }
+}
+
+impl ServerWatch {
+    fn end_manifest(&mut self, outcome: &SessionOutcome) {
+        let Some(manifest) = self.manifest.take() else {
+            return;
+        };
+        let totals = outcome.report.totals;
+        let completion = Completion {
+            bytes: outcome.report.bytes,
+            elapsed: outcome.report.elapsed,
+            files: totals.passed,
+            failed: totals.failed,
+            skipped: totals.skipped,
+        };
+        match manifest.finish(&completion, outcome.failure.as_ref()) {
+            Ok(path) => self.listed = Some(path.into_os_string().into_encoded_bytes()),
+            Err(failure) => self.logger.error(failure),
         }
     }
 }
@@ -81,7 +163,11 @@ impl Observer for ServerWatch {
         self.logger.error(failure);
     }
 
-    fn started(&mut self, _name: &[u8], _size: u64) {}
+    fn started(&mut self, name: &[u8], size: u64) {
+        if let Some(hooks) = &mut self.hooks {
+            hooks.file_started(name, size);
+        }
+    }
 
     fn kept(&mut self, report: &KeptReport) {
         self.logger.log(format!(
@@ -99,13 +185,23 @@ impl Observer for ServerWatch {
 
     fn file(&mut self, report: &FileReport) {
         let name = printable(&report.name);
+        if let Some(hooks) = &mut self.hooks
+            && !report.is_folder
+        {
+            hooks.file_over(&report.name, report);
+        }
+        if let Some(manifest) = &mut self.manifest
+            && (!report.is_folder || matches!(report.verdict, FileVerdict::Failed(_)))
+        {
+            manifest.enter(report);
+        }
         match &report.verdict {
             FileVerdict::Failed(failure) => {
                 self.logger.error(format!(
                     "FASP Transfer Stop status=failed file=\"{name}\" {failure}"
                 ));
             }
-            _ if report.is_folder => {}
+            _ if report.is_folder || !self.logs_files => {}
             verdict => {
                 let status = if *verdict == FileVerdict::Skipped {
                     "skipped"

@@ -18,6 +18,7 @@ use super::source_queue::SourceQueue;
 use crate::cli::terminal::printable;
 use crate::driver::{Command, FileReport, FileVerdict, Transfer, TransferEvent, TransferReport};
 use crate::failure::Failure;
+use crate::trunk::{self, Member};
 
 /// The line that a person watches moves this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
@@ -51,6 +52,8 @@ pub(crate) struct Session<'o> {
     feed: Option<SourceFeed>,
     /// Where a server's client names its sources.
     queue: Option<SourceQueue>,
+    /// A server's place on a virtual link.
+    trunk: Option<Member>,
     /// The peer's words for files that failed there.
     peer_words: HashMap<u32, Failure>,
     file_errors_sent: u32,
@@ -84,6 +87,7 @@ impl<'o> Session<'o> {
             observer,
             feed: None,
             queue: None,
+            trunk: None,
             peer_words: HashMap::new(),
             file_errors_sent: 0,
             first_failure: None,
@@ -110,6 +114,12 @@ impl<'o> Session<'o> {
         self
     }
 
+    /// The session shares a virtual link.
+    pub(crate) fn sharing(mut self, trunk: Option<Member>) -> Self {
+        self.trunk = trunk;
+        self
+    }
+
     /// The peer treats its sources before it says its last word, which may take long.
     pub(crate) fn wait_for_sources(&mut self) {
         self.farewell = LONG_FAREWELL;
@@ -129,6 +139,7 @@ impl<'o> Session<'o> {
     ) -> (SessionOutcome, MessageWriter) {
         let mut interrupt = Some(interrupt);
         let mut progress = interval(PROGRESS_INTERVAL);
+        let mut shares = interval(trunk::TICK);
         let mut keepalive = interval(KEEPALIVE_INTERVAL);
         keepalive.reset();
         while self.report.is_none() {
@@ -157,6 +168,7 @@ impl<'o> Session<'o> {
                     let _ = self.writer.send(&wanted).await;
                 }
                 _ = progress.tick() => self.show_progress(),
+                _ = shares.tick(), if self.trunk.is_some() => self.hold_share().await,
                 _ = keepalive.tick() => {
                     // A channel that cannot be written to ends soon by itself.
                     let _ = self.writer.send(&ControlMessage::KeepAlive).await;
@@ -175,6 +187,20 @@ impl<'o> Session<'o> {
             Failure::from(Fault::UserCancelled)
         } else {
             Failure::new(Fault::UserCancelled, "the server process was told to stop")
+        }
+    }
+
+    /// Holds the rate at this session's share: here, or where the peer sends.
+    async fn hold_share(&mut self) {
+        let moved = self.transfer.board.read().session_bytes;
+        let now = std::time::Instant::now();
+        let Some(rate) = self.trunk.as_mut().and_then(|trunk| trunk.look(moved, now)) else {
+            return;
+        };
+        if self.side.sends {
+            self.transfer.command(Command::Limits(rate));
+        } else {
+            let _ = self.writer.send(&ControlMessage::Rate(rate)).await;
         }
     }
 
@@ -374,7 +400,11 @@ impl<'o> Session<'o> {
                 self.observer.job_size(size);
             }
             Ok(Some(ControlMessage::Rate(rate))) => match self.rate_bounds.hold(&rate) {
-                Ok(rate) => self.transfer.command(Command::Limits(rate)),
+                // On a virtual link a wish waits for the next look at its shares.
+                Ok(rate) => match &mut self.trunk {
+                    Some(trunk) => trunk.wish(rate),
+                    None => self.transfer.command(Command::Limits(rate)),
+                },
                 Err(error) => {
                     let text = format!("the peer asked for impossible rates: {error}");
                     self.cancel(Failure::new(Fault::Protocol, text)).await;

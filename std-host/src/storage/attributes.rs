@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
+use super::create_modes::ModeRule;
 use super::stored_attributes::OwnedAttributes;
 
 const NANOS: i64 = 1_000_000_000;
@@ -134,10 +135,11 @@ pub(super) fn folder_creation_mode(source_mode: u32) -> Mode {
     Mode::from_raw_mode(source_mode & 0o777 | 0o700)
 }
 
-/// Takes away the permission bits that the source does not have; those the mask took stay away.
-pub(super) fn settle_mode(file: impl AsFd, source_mode: u32) -> Result<(), Errno> {
+/// Takes away the permission bits that the source does not have; those the mask took stay away, unless
+/// `rule` says otherwise.
+pub(super) fn settle_mode(file: impl AsFd, source_mode: u32, rule: ModeRule) -> Result<(), Errno> {
     let current = rustix::fs::fstat(&file)?.st_mode & 0o7777;
-    let wanted = current & (source_mode & 0o777 | 0o7000);
+    let wanted = rule.settled(current, source_mode);
     if wanted != current {
         rustix::fs::fchmod(&file, Mode::from_raw_mode(wanted))?;
     }
@@ -148,7 +150,7 @@ pub(super) fn settle_mode(file: impl AsFd, source_mode: u32) -> Result<(), Errno
 pub(super) fn settle_folder(
     parent: impl AsFd,
     name: &[u8],
-    source_mode: Option<u32>,
+    source_mode: Option<(u32, ModeRule)>,
     times: Option<&Timestamps>,
     (uid, gid): (Option<Uid>, Option<Gid>),
 ) -> Result<(), Errno> {
@@ -160,7 +162,7 @@ pub(super) fn settle_folder(
         rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     }
     let current = stat.st_mode & 0o7777;
-    let wanted = source_mode.map_or(current, |mode| current & (mode & 0o777 | 0o7000));
+    let wanted = source_mode.map_or(current, |(mode, rule)| rule.settled(current, mode));
     if wanted != current {
         let mode = Mode::from_raw_mode(wanted);
         rustix::fs::chmodat(&parent, name, mode, AtFlags::empty())?;

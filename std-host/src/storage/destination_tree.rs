@@ -9,6 +9,8 @@ use fasp_core::fault::Fault;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
+use super::attributes::settle_folder;
+use super::create_modes::{CreateModes, ModeRule};
 use super::disk_fault::{named, read_failure, shown, write_failure};
 use super::docroot::Docroot;
 use crate::failure::{Failure, Outcome};
@@ -43,6 +45,7 @@ pub struct DestinationTree {
     base: Vec<u8>,
     placement: Placement,
     keeps_links_inside: bool,
+    modes: CreateModes,
 }
 
 impl DestinationTree {
@@ -88,7 +91,20 @@ impl DestinationTree {
             docroot,
             base,
             placement,
+            modes: CreateModes::default(),
         }
+    }
+
+    /// The same tree, where what is created gets these modes.
+    #[must_use]
+    pub const fn with_modes(mut self, modes: CreateModes) -> Self {
+        self.modes = modes;
+        self
+    }
+
+    /// The modes of what is created.
+    pub(super) const fn modes(&self) -> CreateModes {
+        self.modes
     }
 
     /// The same tree, out of which nothing can lead, whatever links are or will be in it. Its folder must be there.
@@ -186,7 +202,7 @@ impl DestinationTree {
             let prefix = path.get(..at).unwrap_or(path);
             match self.docroot.directory(prefix) {
                 Ok(_) => {}
-                Err(Errno::NOENT) => make_folder(&self.docroot, prefix)?,
+                Err(Errno::NOENT) => make_folder(&self.docroot, prefix, self.modes.folders)?,
                 Err(error) => return Err(write_failure(prefix, error)),
             }
         }
@@ -194,9 +210,15 @@ impl DestinationTree {
     }
 }
 
-fn make_folder(docroot: &Docroot, path: &[u8]) -> Outcome<()> {
+fn make_folder(docroot: &Docroot, path: &[u8], rule: ModeRule) -> Outcome<()> {
     let outcome = docroot.directory(parent(path)).and_then(|parent| {
-        rustix::fs::mkdirat(parent, last_name(path), Mode::from_raw_mode(0o777))
+        let name = last_name(path);
+        if !docroot.admits(&parent, name, true) {
+            return Err(Errno::ACCESS);
+        }
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777))?;
+        let mode = rule.is_set().then_some((0o777, rule.usable()));
+        settle_folder(&parent, name, mode, None, (None, None))
     });
     match outcome {
         Ok(()) | Err(Errno::EXIST) => docroot

@@ -10,16 +10,18 @@
 //!
 //! Source: openat2(2). Absolute links are refused even if they point back inside: our choice.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasp_core::fault::Fault;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::disk_fault::{read_failure, shown};
+use super::restrictions::Restrictions;
 use crate::failure::{Failure, Outcome};
 
 /// How often a resolution that raced with a rename is tried again.
@@ -35,6 +37,16 @@ pub struct Docroot {
     /// Access times are left alone.
     quiet: bool,
     was_noticed: AtomicBool,
+    rules: Option<Arc<TreeRules>>,
+}
+
+/// What exists of a tree, and what may be looked at.
+#[derive(Debug)]
+struct TreeRules {
+    restrictions: Option<Restrictions>,
+    lists: bool,
+    /// Where the tree lies, without a `/` at its end.
+    root: Vec<u8>,
 }
 
 impl Docroot {
@@ -51,6 +63,7 @@ impl Docroot {
             wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
+            rules: None,
         };
         match docroot.directory(b".") {
             Ok(_) => Ok(docroot),
@@ -77,6 +90,7 @@ impl Docroot {
             wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
+            rules: None,
         })
     }
 
@@ -96,6 +110,7 @@ impl Docroot {
             wide: self.wide,
             quiet: true,
             was_noticed: AtomicBool::new(false),
+            rules: self.rules.clone(),
         })
     }
 
@@ -119,6 +134,7 @@ impl Docroot {
             wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
+            rules: self.rules.clone(),
         };
         match inner.directory(b".") {
             Ok(_) => Ok(inner),
@@ -135,6 +151,89 @@ impl Docroot {
     pub fn following_links_anywhere(mut self) -> Self {
         self.wide = self.confined;
         self
+    }
+
+    /// The same tree, of which only what `restrictions` admit exists, and whose folders are listed if it `lists`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::BadConfiguration`] if the system does not say where things are (`/proc` is needed).
+    pub fn ruled(mut self, restrictions: Option<Restrictions>, lists: bool) -> Outcome<Self> {
+        if restrictions.is_none() && lists {
+            return Ok(self);
+        }
+        let mut root = Vec::new();
+        if self.confined {
+            root = place_of(&self.root).ok_or_else(|| {
+                let text = "restrictions need /proc, which is not there";
+                Failure::new(Fault::BadConfiguration, text)
+            })?;
+            root.truncate(root.strip_suffix(b"/").map_or(root.len(), <[u8]>::len));
+        }
+        self.rules = Some(Arc::new(TreeRules {
+            restrictions,
+            lists,
+            root,
+        }));
+        Ok(self)
+    }
+
+    /// Whether the names in folders may be told.
+    pub(super) fn lists_folders(&self) -> bool {
+        self.rules.as_ref().is_none_or(|rules| rules.lists)
+    }
+
+    /// Whether `name` in `folder` may be used, there or not.
+    pub(super) fn admits(&self, folder: &OwnedFd, name: &[u8], is_folder: bool) -> bool {
+        let Some(restrictions) = self.restrictions() else {
+            return true;
+        };
+        let path = self.path_in_tree(folder).map(|mut path| {
+            if !path.ends_with(b"/") {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            path
+        });
+        path.is_some_and(|path| {
+            if is_folder {
+                restrictions.admits_folder(&path)
+            } else {
+                restrictions.admits(&path)
+            }
+        })
+    }
+
+    fn restrictions(&self) -> Option<&Restrictions> {
+        self.rules.as_ref()?.restrictions.as_ref()
+    }
+
+    /// Whether what was opened may be used, by the place where it really lies.
+    fn admits_opened(&self, opened: &OwnedFd) -> bool {
+        let Some(restrictions) = self.restrictions() else {
+            return true;
+        };
+        let is_folder = rustix::fs::fstat(opened)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+        self.path_in_tree(opened).is_some_and(|path| {
+            if is_folder {
+                restrictions.admits_folder(&path)
+            } else {
+                restrictions.admits(&path)
+            }
+        })
+    }
+
+    /// The path of something open, from the root of the tree, with `/` in front; none outside of it.
+    fn path_in_tree(&self, opened: &OwnedFd) -> Option<Vec<u8>> {
+        let root = self.rules.as_ref()?.root.as_slice();
+        let place = place_of(opened)?;
+        let below = place.strip_prefix(root)?;
+        match below {
+            [] => Some(b"/".to_vec()),
+            [b'/', ..] => Some(below.to_vec()),
+            _ => None,
+        }
     }
 
     /// Whether paths are held below the root.
@@ -167,7 +266,7 @@ impl Docroot {
     ///
     /// What the system says; `XDEV` if the path leads outside.
     pub fn stat(&self, path: &[u8]) -> Result<Stat, Errno> {
-        if self.confined {
+        if self.confined || self.rules.is_some() {
             return rustix::fs::fstat(self.open(path, OFlags::PATH)?);
         }
         rustix::fs::statat(&self.root, usable(path, false), AtFlags::empty())
@@ -218,6 +317,15 @@ impl Docroot {
     }
 
     fn open_as_told(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let opened = self.open_unruled(path, flags)?;
+        if self.admits_opened(&opened) {
+            Ok(opened)
+        } else {
+            Err(Errno::NOENT)
+        }
+    }
+
+    fn open_unruled(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let path = usable(path, self.confined);
         if self.wide && path.split(|byte| *byte == b'/').any(|name| name == b"..") {
@@ -241,6 +349,13 @@ fn open_root(path: &Path) -> Outcome<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, path, flags, Mode::empty())
         .map_err(|error| read_failure(path.as_os_str().as_bytes(), error))
+}
+
+/// Where something open lies, as the system says.
+fn place_of(opened: &OwnedFd) -> Option<Vec<u8>> {
+    let link = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    let place = rustix::fs::readlink(link, Vec::new()).ok()?.into_bytes();
+    place.starts_with(b"/").then_some(place)
 }
 
 fn usable(mut path: &[u8], confined: bool) -> &[u8] {
@@ -354,8 +469,8 @@ mod tests {
         symlink("/etc/passwd", root.join("a/link")).unwrap();
         assert_eq!(it.docroot.read_link(b"a/link").unwrap(), b"/etc/passwd");
         let stat = it.docroot.stat_itself(b"a/link").unwrap();
-        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
-        assert_eq!(kind, rustix::fs::FileType::Symlink);
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        assert_eq!(kind, FileType::Symlink);
         assert!(it.docroot.read_link(b"a/file").is_err());
         symlink("../outside", root.join("out")).unwrap();
         assert_eq!(it.docroot.stat_itself(b"out/x").unwrap_err(), Errno::XDEV);

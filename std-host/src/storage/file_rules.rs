@@ -13,6 +13,8 @@ pub struct FileRules {
     pub saves_old: bool,
     /// What a file is called while it is received: its name and this; without it as PROTOCOL.md §10.1 says.
     pub partial_suffix: Option<Vec<u8>>,
+    /// What the note beside it has behind its name instead of `.aspx`.
+    pub resume_suffix: Option<Vec<u8>>,
     /// Where extended attributes and access lists go.
     pub stored: KeptAttributes,
 }

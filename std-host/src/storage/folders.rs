@@ -105,7 +105,8 @@ impl FolderNotes {
             let parent = tree.docroot().directory(parent(&folder.path))?;
             let times = times(preserve, folder.modified_ns, folder.accessed_ns);
             let name = last_name(&folder.path);
-            settle_folder(parent, name, folder.mode, times.as_ref(), folder.owner)
+            let mode = folder.mode.map(|mode| (mode, tree.modes().folders));
+            settle_folder(parent, name, mode, times.as_ref(), folder.owner)
         };
         let unset = unsettled.iter().filter_map(|folder| {
             let error = settle(folder).err()?;
@@ -181,7 +182,7 @@ impl Folders {
             outcome = self.make_name(path, folder_creation_mode(wish.mode))?;
         }
         let made = match outcome {
-            Ok(()) => wish.mode & 0o700 != 0o700,
+            Ok(()) => wish.mode & 0o700 != 0o700 || self.tree.modes().folders.is_set(),
             Err(Errno::EXIST) => {
                 self.tree
                     .docroot()
@@ -230,6 +231,9 @@ impl Folders {
                     _ => return Err(named(path, Fault::NotRegular)),
                 },
             };
+            if !self.tree.docroot().admits(&folder, &name, false) {
+                return Err(named(path, Fault::NoPermissions));
+            }
             return Ok(Place {
                 folder_path,
                 name,
@@ -255,12 +259,29 @@ impl Folders {
 
     fn make_name(&mut self, path: &[u8], mode: Mode) -> Outcome<Result<(), Errno>> {
         let folder = self.open(parent(path))?;
-        Ok(rustix::fs::mkdirat(folder, last_name(path), mode))
+        let name = last_name(path);
+        if !self.tree.docroot().admits(&folder, name, true) {
+            return Err(named(path, Fault::NoPermissions));
+        }
+        Ok(rustix::fs::mkdirat(folder, name, mode))
+    }
+
+    /// A folder that no record asked for has no mode of a source, but may have one of a rule.
+    fn settle_unasked(&mut self, path: &[u8]) -> Outcome<()> {
+        let rule = self.tree.modes().folders;
+        if !rule.is_set() {
+            return Ok(());
+        }
+        let folder = self.open(parent(path))?;
+        let mode = Some((0o777, rule.usable()));
+        settle_folder(folder, last_name(path), mode, None, (None, None))
+            .map_err(|error| write_failure(path, error))
     }
 
     fn make_missing(&mut self, path: &[u8]) -> Outcome<OwnedFd> {
         match self.make_name(path, Mode::from_raw_mode(0o777))? {
             Ok(()) => {
+                self.settle_unasked(path)?;
                 let mut unclaimed = lock(&self.notes.unclaimed);
                 if unclaimed.len() < MOST_UNCLAIMED {
                     unclaimed.insert(path.to_vec());

@@ -47,6 +47,13 @@ impl Folders {
             return Err(leads_out_failure(path, link));
         }
         let folder = self.open(&folder_path)?;
+        if !self
+            .tree()
+            .docroot()
+            .admits(&folder, last_name(path), false)
+        {
+            return Err(named(path, Fault::NoPermissions));
+        }
         let place = LinkPlace {
             folder: &folder,
             folder_path: &folder_path,

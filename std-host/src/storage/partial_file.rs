@@ -107,7 +107,9 @@ impl PartialFile {
             temporary_name(&place.name)
         };
         let chunks = Chunks::of(record.size, rule.least_chunk_log2);
-        let resume = claim.map(|claim| Progress::new(control_name(&place.name, own), claim, rule));
+        let noted = config.rules.resume_suffix.as_deref();
+        let control = control_name(&place.name, own, noted);
+        let resume = claim.map(|claim| Progress::new(control, claim, rule));
         Self {
             path: joined(&place.folder_path, &place.name),
             folder_path: place.folder_path,
@@ -289,8 +291,9 @@ impl PartialFile {
             if uid.is_some() || gid.is_some() {
                 rustix::fs::fchown(&file, uid, gid)?;
             }
-            if !self.fresh || self.mode & 0o600 != 0o600 {
-                settle_mode(&file, self.mode)?;
+            let rule = config.tree.modes().files;
+            if !self.fresh || self.mode & 0o600 != 0o600 || rule.is_set() {
+                settle_mode(&file, self.mode, rule)?;
             }
             Ok(())
         };

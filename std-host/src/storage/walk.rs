@@ -194,6 +194,11 @@ impl<'c> SourceWalk<'c> {
         join(&mut self.path, level.path_len, name);
         join(&mut self.open_path, level.open_path_len, name);
         let examined = level.examine_current(&self.docroot, &self.open_path);
+        if let Ok(stat) = &examined
+            && !level.admits_current(&self.docroot, is_folder(stat))
+        {
+            return Some(Ok(None));
+        }
         Some(match examined {
             Ok(stat) if !is_link(&stat) => self.entry(&stat),
             Ok(stat) if !self.follows_links() => self.link(&stat),

@@ -23,6 +23,7 @@ impl OverwriteWishes {
     #[must_use]
     pub fn file_rules(&self) -> FileRules {
         FileRules {
+            resume_suffix: None,
             overwrite: self.rule,
             saves_old: self.saves_old,
             partial_suffix: self.partial_suffix.clone(),

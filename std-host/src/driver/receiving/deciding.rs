@@ -1,15 +1,26 @@
 //! What is here already: what storage found of an object, and what the sender makes of it.
 
+use fasp_core::fault::Fault;
 use fasp_core::metadata::ByteRange;
 use fasp_core::units::ObjectId;
 
 use super::super::message::{FileVerdict, KeptReport, TransferEvent};
 use super::Receiving;
+use crate::storage::disk_fault::named;
 use crate::storage::write_behind::{Decision, Job};
 
 impl Receiving {
     pub(super) fn decided(&mut self, object: ObjectId, decision: Decision) {
         if !self.decides {
+            if decision == Decision::Skip {
+                // The sender asks nobody, and sends what may not replace anything here.
+                let name = self
+                    .in_hand
+                    .get(&object)
+                    .map(|in_hand| in_hand.name.clone());
+                let failure = named(&name.unwrap_or_default(), Fault::AlreadyExists);
+                self.file_finished(object, Err(failure));
+            }
             return;
         }
         let is_checked = self.checks;

@@ -12,9 +12,9 @@ pub(super) struct Observed {
     pub(super) files: SourceFiles,
     /// The furthest object that was read, and how far.
     pub(super) latest: Option<(ObjectId, u64)>,
-    /// Objects whose first bytes were read and which nobody was told of.
+    /// Objects of which bytes were read since anybody was told.
     pub(super) begun: Vec<ObjectId>,
-    last_begun: ObjectId,
+    last_read: Option<ObjectId>,
 }
 
 impl Observed {
@@ -23,7 +23,7 @@ impl Observed {
             files,
             latest: None,
             begun: Vec::new(),
-            last_begun: ObjectId(0),
+            last_read: None,
         }
     }
 }
@@ -32,8 +32,9 @@ impl ObjectSource for Observed {
     fn read(&mut self, object: ObjectId, offset: u64, buffer: &mut [u8]) -> ReadOutcome {
         let outcome = self.files.read(object, offset, buffer);
         if outcome == ReadOutcome::Filled {
-            if object > self.last_begun {
-                self.last_begun = object;
+            // Files need not come in their order, so that it begins is for those to see who know what has begun.
+            if self.last_read != Some(object) {
+                self.last_read = Some(object);
                 self.begun.push(object);
             }
             let end = offset + buffer.len() as u64;

@@ -17,9 +17,14 @@ pub(in super::super) fn part_name(name: &[u8], suffix: Option<&[u8]>) -> Vec<u8>
 }
 
 /// The name of the note beside it. With a suffix of the user's it says that suffix too: what has no note of ours may
-/// be a file of the user's.
-pub(in super::super) fn control_name(name: &[u8], suffix: Option<&[u8]>) -> Vec<u8> {
-    let suffix = [suffix.unwrap_or_default(), CONTROL_SUFFIX].concat();
+/// be a file of the user's. `control_suffix` stands for `.aspx`.
+pub(in super::super) fn control_name(
+    name: &[u8],
+    suffix: Option<&[u8]>,
+    control_suffix: Option<&[u8]>,
+) -> Vec<u8> {
+    let control_suffix = control_suffix.unwrap_or(CONTROL_SUFFIX);
+    let suffix = [suffix.unwrap_or_default(), control_suffix].concat();
     derived_name(b"", name, &suffix)
 }
 

@@ -38,6 +38,9 @@ impl Folder {
         lengths: (usize, usize),
         identity: (u64, u64),
     ) -> Result<Self, Errno> {
+        if !docroot.lists_folders() {
+            return Err(Errno::ACCESS);
+        }
         let handle = open(docroot, open_path)?;
         let (names, starts) = sorted_names(&handle)?;
         Ok(Self {
@@ -85,6 +88,14 @@ impl Folder {
         let stat = rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW)?;
         self.current_is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         Ok(stat)
+    }
+
+    /// Whether the current name, which was examined, exists for the user of the tree.
+    pub(super) fn admits_current(&self, docroot: &Docroot, is_folder: bool) -> bool {
+        match (&self.handle, self.current()) {
+            (Some(handle), Some(name)) => docroot.admits(handle, name.to_bytes(), is_folder),
+            _ => false,
+        }
     }
 
     /// Where the current name, a link that was examined, leads to, as it is written there.
