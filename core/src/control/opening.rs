@@ -8,6 +8,7 @@ use core::fmt;
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
+use super::parallel::Share;
 use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use crate::units::{BitRate, ConnectionId};
 
@@ -159,12 +160,13 @@ impl<'a> Hello<'a> {
         map.text(21, self.program)?;
         map.uint(22, self.metadata_window.into())?;
         self.files.write(map)?;
-        self.records.write(map)
+        self.records.write(map)?;
+        self.files.share.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut map = MapReader::new(body)?;
-        let hello = Self {
+        let mut hello = Self {
             versions: map.list(0)?,
             direction: choice(&mut map, 1, TransferDirection::from_number)?,
             secret: secret(&mut map, 2)?,
@@ -191,6 +193,7 @@ impl<'a> Hello<'a> {
             files: FileWishes::read(&mut map)?,
             records: RecordTerms::read(&mut map)?,
         };
+        hello.files.share = Share::read(&mut map)?;
         map.finish()?;
         Ok(hello)
     }

@@ -12,6 +12,7 @@ mod attributes;
 mod overwrite;
 mod records;
 mod selection;
+mod sessions;
 
 use std::ffi::OsString;
 
@@ -118,6 +119,7 @@ fn visible_args() -> Vec<Arg> {
         attributes::args(),
         rate_args(),
         connection_args(),
+        sessions::args(),
         log_args(),
         records::args(),
         legacy_args(),

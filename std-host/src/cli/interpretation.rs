@@ -10,6 +10,7 @@ mod attributes;
 mod overwrite;
 mod records;
 mod selection;
+mod sessions;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -62,12 +63,15 @@ pub(super) fn transfer(
         list: selection.list.as_ref().map(|list| list_option(list.pairs)),
     };
     let mut route = route::route(&operands, &named(matches)?, &needs)?;
+    selection::check_growing(&route, &selection)?;
     selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     let overwriting = overwrite::wishes(matches, &route)?;
     let afterwards = after_transfer::wishes(matches)?;
     let records = records::records(matches, environment)?;
     check_together(&selection, &overwriting, &afterwards, route.direction)?;
+    let share = sessions::share(matches)?;
+    sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
     let mut notes = overwrite::notes(&overwriting, route.direction);
     notes.extend(attributes::notes(matches));
     if records.job_size && selection.list.is_some() {
@@ -108,6 +112,7 @@ pub(super) fn transfer(
             .unwrap_or(DEFAULT_REPORT_SIZE),
         ipv6,
         records,
+        share,
     })
 }
 

@@ -15,6 +15,8 @@ mod selection;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fasp_core::control::Share;
+
 use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
@@ -203,6 +205,8 @@ pub struct TransferSettings {
     pub ipv6: bool,
     /// Checksums, manifest, labels and block sizes.
     pub records: RecordWishes,
+    /// Which of several sessions this is (`-C`).
+    pub share: Share,
 }
 
 impl TransferSettings {
@@ -222,11 +226,14 @@ impl TransferSettings {
     }
 
     /// The destination is a folder, to be made if it is missing: `-d`, or a list, or a single source that keeps folders
-    /// of its path.
+    /// of its path, or one of several sessions, all of which must find the same.
     #[must_use]
     pub fn makes_destination(&self) -> bool {
         let keeps_folders = self.selection.base.is_some() && self.sources.len() == 1;
-        self.create_destination || self.selection.list.is_some() || keeps_folders
+        self.create_destination
+            || self.selection.list.is_some()
+            || keeps_folders
+            || !self.share.is_all()
     }
 
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the

@@ -7,6 +7,7 @@ mod records;
 mod refusals;
 mod scripts;
 mod selecting;
+mod sessions;
 mod texts;
 
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 //!
 //! Bounded, since a client fills it for a server. What a rule matches is decided in `fasp_core::selection`.
 
-use fasp_core::control::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, WantedBytes};
+use fasp_core::control::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Share, WantedBytes};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::selection::{Action, EntryKind, PatternError, Rule};
 
@@ -110,6 +110,8 @@ pub struct Choice {
     pub base: Option<Vec<u8>>,
     /// The part of the single source, a file, that is sent.
     pub part: Option<WantedBytes>,
+    /// Which of several sessions walks.
+    pub share: Share,
 }
 
 impl Choice {
