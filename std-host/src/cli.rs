@@ -8,6 +8,7 @@
 mod command;
 pub mod environment;
 pub mod exit_code;
+pub(crate) mod growing;
 mod interpretation;
 mod json;
 mod later_options;

@@ -2,6 +2,7 @@
 
 mod bandwidth;
 mod encryption;
+mod growing;
 mod labels;
 pub(crate) mod manifest;
 mod opening;
@@ -73,13 +74,6 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
             return ExitStatus::Failed.into();
         }
     };
-    let stdio = match Stdio::prepare(&mut settings, &mut std::io::stdin().lock()) {
-        Ok(stdio) => stdio,
-        Err(failure) => {
-            terminal::report_session_failure(&failure, settings.quiet);
-            return ExitStatus::Failed.into();
-        }
-    };
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -96,6 +90,14 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
     }
     let status = runtime.block_on(async {
         guard_process();
+        let mut stop = std::pin::pin!(interrupted());
+        let stdio = match gather(&mut settings, stop.as_mut()).await {
+            Ok(stdio) => stdio,
+            Err(failure) => {
+                terminal::report_session_failure(&failure, settings.quiet);
+                return ExitStatus::from(&failure);
+            }
+        };
         let mut watch = match ClientWatch::new(&settings, logger, stdio) {
             Ok(watch) => watch,
             Err(failure) => {
@@ -103,7 +105,6 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
                 return ExitStatus::Failed;
             }
         };
-        let mut stop = std::pin::pin!(interrupted());
         let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
         if settings.only_measures() && measured.is_ok() {
             return ExitStatus::Success;
@@ -116,6 +117,21 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
     });
     runtime.shutdown_background();
     status.into()
+}
+
+/// Waits for sources that are no files yet: those that grow, and what standard input brings.
+async fn gather(
+    settings: &mut TransferSettings,
+    stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Outcome<Option<Stdio>> {
+    let gathered = async {
+        growing::settle(&mut settings.sources, settings.quiet).await?;
+        Stdio::prepare(settings).await
+    };
+    tokio::select! {
+        gathered = gathered => gathered,
+        () = stop => Err(Fault::UserCancelled.into()),
+    }
 }
 
 /// Keeps secrets out of core files and from other processes of the user, and a full quota from killing the process.
@@ -420,7 +436,7 @@ fn start(
         };
         let choice = Choice {
             sealer: local.encryption.sealer.clone(),
-            ..selecting::choice(&settings.selection)
+            ..selecting::choice(&settings.selection, settings.share)
         };
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,

@@ -4,6 +4,7 @@
 //! (`--remove-after-transfer` and its companions, `--move-after-transfer`, `--preserve-xattrs`, `--preserve-acls`).
 
 use super::cbor::{DecodeError, Full, MapReader, MapWriter};
+use super::parallel::Share;
 
 /// What the sender does to its sources when they are delivered. Nothing by default.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -157,6 +158,8 @@ pub struct FileWishes<'a> {
     pub archive: Option<&'a [u8]>,
     /// Extended attributes and access lists.
     pub stored: StoredAttributes,
+    /// Other sessions send the rest.
+    pub share: Share,
 }
 
 impl<'a> FileWishes<'a> {
@@ -166,6 +169,7 @@ impl<'a> FileWishes<'a> {
         self.archive.is_some() || self.afterwards != AfterTransfer::default()
     }
 
+    /// All but the share, whose keys come later.
     pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
         if self.afterwards != AfterTransfer::default() {
             map.uint(34, self.afterwards.number().into())?;
@@ -179,6 +183,7 @@ impl<'a> FileWishes<'a> {
         Ok(())
     }
 
+    /// All but the share, whose keys come later.
     pub(super) fn read(map: &mut MapReader<'a>) -> Result<Self, DecodeError> {
         let bits = map.optional_number(34)?.unwrap_or(0);
         let afterwards =
@@ -194,6 +199,7 @@ impl<'a> FileWishes<'a> {
             afterwards,
             archive,
             stored,
+            share: Share::ALL,
         })
     }
 }

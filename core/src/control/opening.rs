@@ -8,6 +8,7 @@ use core::fmt;
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
+use super::parallel::Share;
 use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use super::security_terms::SecurityTerms;
 use crate::units::{BitRate, ConnectionId};
@@ -163,12 +164,13 @@ impl<'a> Hello<'a> {
         map.uint(22, self.metadata_window.into())?;
         self.files.write(map)?;
         self.records.write(map)?;
-        self.security.write(map)
+        self.security.write(map)?;
+        self.files.share.write(map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut map = MapReader::new(body)?;
-        let hello = Self {
+        let mut hello = Self {
             versions: map.list(0)?,
             direction: choice(&mut map, 1, TransferDirection::from_number)?,
             secret: secret(&mut map, 2)?,
@@ -196,6 +198,7 @@ impl<'a> Hello<'a> {
             records: RecordTerms::read(&mut map)?,
             security: SecurityTerms::read(&mut map)?,
         };
+        hello.files.share = Share::read(&mut map)?;
         map.finish()?;
         Ok(hello)
     }

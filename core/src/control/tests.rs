@@ -361,6 +361,7 @@ proptest! {
         destination in prop::collection::vec(any::<u8>(), 0..600),
         archive in prop::option::of(prop::collection::vec(any::<u8>(), 1..60)),
         bits in (0_u8..16, any::<u8>()),
+        node in (1_u8..=MOST_NODES, 1_u8..=MOST_NODES),
         program in ".{0,40}",
     ) {
         let afterwards = AfterTransfer::from_number(bits.0).unwrap_or_default();
@@ -368,6 +369,7 @@ proptest! {
             afterwards,
             archive: archive.as_deref().filter(|_| !afterwards.remove_files),
             stored: StoredAttributes::from_number(bits.1).unwrap_or_default(),
+            share: Share::new(node.0, node.1).unwrap_or_default(),
         };
         let message = ControlMessage::Hello(Hello {
             versions: VersionList::from_slice(&versions).unwrap(),

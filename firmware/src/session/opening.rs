@@ -315,6 +315,10 @@ fn wishes_that_can_be_met(hello: &Hello<'_>) -> Result<(), No> {
         let text = "this appliance has no owners, extended attributes and access lists";
         return Err(No::new(Fault::BadConfiguration, text));
     }
+    if !hello.files.share.is_all() {
+        let text = "this appliance serves one session at a time; leave out -C";
+        return Err(No::new(Fault::BadConfiguration, text));
+    }
     if hello.flags.measures {
         let text = "this appliance does not measure the bandwidth of the path";
         return Err(No::new(Fault::BandwidthMeasurement, text));

@@ -13,6 +13,7 @@ mod overwrite;
 mod records;
 mod security;
 mod selection;
+mod sessions;
 
 use std::ffi::OsString;
 
@@ -122,6 +123,7 @@ fn visible_args() -> Vec<Arg> {
         rate_args(),
         connection_args(),
         security::args(),
+        sessions::args(),
         log_args(),
         records::args(),
         legacy_args(),

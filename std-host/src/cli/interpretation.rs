@@ -11,6 +11,7 @@ mod overwrite;
 mod records;
 mod security;
 mod selection;
+mod sessions;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -63,6 +64,7 @@ pub(super) fn transfer(
         list: selection.list.as_ref().map(|list| list_option(list.pairs)),
     };
     let mut route = route::route(&operands, &named(matches)?, &needs)?;
+    selection::check_growing(&route, &selection)?;
     selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
     let overwriting = overwrite::wishes(matches, &route)?;
@@ -71,6 +73,8 @@ pub(super) fn transfer(
     check_together(&selection, &overwriting, &afterwards, route.direction)?;
     let security = security::wishes(matches, environment, route.direction)?;
     security::check_together(&security, &selection, &overwriting, &route.destination)?;
+    let share = sessions::share(matches)?;
+    sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
     let mut notes = overwrite::notes(&overwriting, route.direction);
     notes.extend(attributes::notes(matches));
     notes.extend(security::notes(matches, &security));
@@ -113,6 +117,7 @@ pub(super) fn transfer(
         ipv6,
         records,
         security,
+        share,
     })
 }
 

@@ -8,6 +8,7 @@
 
 use fasp_core::fault::Fault;
 
+use super::growing::is_growing;
 use super::secret::Secret;
 use super::terminal::{printable, redacted};
 use crate::failure::{Failure, Outcome};
@@ -41,8 +42,7 @@ struct Parts<'a> {
 const STREAMS: [&[u8]; 2] = [b"stdio://", b"stdio-tar://"];
 
 /// Address schemes that name storage or streams instead of a host.
-const SCHEMES: [&str; 10] = [
-    "file",
+const SCHEMES: [&str; 9] = [
     "s3",
     "azu",
     "azure-files",
@@ -63,7 +63,7 @@ impl Operand {
     pub(super) fn parse(word: &[u8]) -> Outcome<Self> {
         refuse_scheme(word)?;
         let is_stream = STREAMS.iter().any(|stream| word.starts_with(stream));
-        if is_stream || is_faux(word) {
+        if is_stream || is_faux(word) || is_growing(word) {
             return local_path(word).map(Self::Local);
         }
         match split(word) {
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_scheme_is_not_taken_for_a_host() {
-        for word in ["S3://b/k", "file:///f"] {
+        for word in ["S3://b/k", "gs://b/f"] {
             let failure = Operand::parse(word.as_bytes()).unwrap_err();
             assert!(failure.text.contains("not available"), "{}", failure.text);
         }
@@ -343,6 +343,7 @@ mod tests {
             "stdio://",
             "stdio:///f?3",
             "stdio-tar://",
+            "file:///f?grow=5",
         ] {
             let Operand::Local(path) = Operand::parse(word.as_bytes()).unwrap() else {
                 panic!("{word} was taken for a remote path");

@@ -16,6 +16,8 @@ mod selection;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fasp_core::control::Share;
+
 use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
@@ -207,6 +209,8 @@ pub struct TransferSettings {
     pub records: RecordWishes,
     /// Encryption at rest and authorization.
     pub security: SecurityWishes,
+    /// Which of several sessions this is (`-C`).
+    pub share: Share,
 }
 
 impl TransferSettings {
@@ -226,11 +230,14 @@ impl TransferSettings {
     }
 
     /// The destination is a folder, to be made if it is missing: `-d`, or a list, or a single source that keeps folders
-    /// of its path.
+    /// of its path, or one of several sessions, all of which must find the same.
     #[must_use]
     pub fn makes_destination(&self) -> bool {
         let keeps_folders = self.selection.base.is_some() && self.sources.len() == 1;
-        self.create_destination || self.selection.list.is_some() || keeps_folders
+        self.create_destination
+            || self.selection.list.is_some()
+            || keeps_folders
+            || !self.share.is_all()
     }
 
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the

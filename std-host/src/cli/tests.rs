@@ -8,6 +8,7 @@ mod refusals;
 mod scripts;
 mod security;
 mod selecting;
+mod sessions;
 mod texts;
 
 use std::ffi::OsString;

@@ -215,6 +215,7 @@ async fn say_hello(
 fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
     let mut wishes = FileWishes {
         stored: settings.attributes.stored(settings.direction),
+        share: settings.share,
         ..FileWishes::default()
     };
     if settings.direction == Direction::Receive {

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fasp_core::control::framing::{HEADER_LEN, SMALLEST_LIMIT};
-use fasp_core::control::{ControlMessage, Rules, SourcePaths};
+use fasp_core::control::{ControlMessage, Rules, Share, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::selection::links::{LinkMethod, LinkSetting, LinkTreatment, uploaded};
 
@@ -28,7 +28,7 @@ fn seconds(limit: Option<TimeLimit>) -> Option<i64> {
 }
 
 /// What an upload's own walk takes. Whether links may be made is the server's affair.
-pub(super) fn choice(wishes: &SelectionWishes) -> Choice {
+pub(super) fn choice(wishes: &SelectionWishes, share: Share) -> Choice {
     Choice {
         rules: wishes.rules.clone(),
         newer_than_ns: seconds(wishes.newer_than).map(nanoseconds),
@@ -38,6 +38,7 @@ pub(super) fn choice(wishes: &SelectionWishes) -> Choice {
         base: wishes.base.clone(),
         part: wishes.part,
         sealer: None,
+        share,
     }
 }
 

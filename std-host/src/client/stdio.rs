@@ -58,16 +58,13 @@ pub(super) struct Stdio {
 
 impl Stdio {
     /// Looks for these paths in `settings`, reads all of standard input if it is a source, and puts paths of files in
-    /// their place. `None` if there are none.
+    /// their place. `None` if there are none. Dropped while it reads it leaves nothing behind.
     ///
     /// # Errors
     ///
     /// [`Fault::Usage`] if a path or a frame is wrong or there are not as many bytes as were announced,
     /// [`Fault::DiskWrite`] if they cannot be kept.
-    pub(super) fn prepare(
-        settings: &mut TransferSettings,
-        input: &mut dyn BufRead,
-    ) -> Outcome<Option<Self>> {
+    pub(super) async fn prepare(settings: &mut TransferSettings) -> Outcome<Option<Self>> {
         let is_source = settings.direction == Direction::Send;
         let streams: Vec<bool> = if is_source {
             let sources = settings.sources.iter();
@@ -88,14 +85,11 @@ impl Stdio {
             settings.quiet = true;
             return Ok(Some(this));
         }
-        let mut sources = Vec::new();
-        for path in std::mem::take(&mut settings.sources) {
-            match stream(&path) {
-                None => sources.push(path),
-                Some(stream) => sources.extend(this.take(stream, input)?),
-            }
-        }
-        settings.sources = sources;
+        let (spool, sources) = (this.spool(), settings.sources.clone());
+        // Nothing interrupts the reading of standard input: that thread ends with the process.
+        let reading = move || spool.take_all(sources, &mut io::stdin().lock());
+        let taken = tokio::task::spawn_blocking(reading).await;
+        settings.sources = taken.map_err(|_| Failure::from(Fault::InternalError))??;
         Ok(Some(this))
     }
 
@@ -107,6 +101,60 @@ impl Stdio {
             folder,
             framed: false,
         })
+    }
+
+    fn spool(&self) -> Spool {
+        Spool {
+            folder: self.folder.clone(),
+        }
+    }
+
+    /// Writes a received file to `output` and forgets it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::DiskWrite`] if the reader is gone.
+    pub(super) fn give_out(&self, name: &[u8], output: &mut dyn Write) -> Outcome<()> {
+        let path = self.folder.join(path_of(name));
+        let mut copy = || {
+            let mut file = File::open(&path)?;
+            if self.framed {
+                let size = file.metadata()?.len();
+                output.write_all(b"\nFile: ")?;
+                output.write_all(name)?;
+                write!(output, "\0\nSize: {size}\n\n")?;
+            }
+            io::copy(&mut file, output)?;
+            output.flush()?;
+            fs::remove_file(&path)
+        };
+        copy().map_err(|error| {
+            let text = format!(
+                "cannot write '{}' to standard output ({error})",
+                printable(name)
+            );
+            Failure::new(Fault::DiskWrite, text)
+        })
+    }
+}
+
+/// Where standard input is kept.
+#[derive(Debug)]
+struct Spool {
+    folder: PathBuf,
+}
+
+impl Spool {
+    /// The sources, with the paths of files in the place of streams.
+    fn take_all(&self, sources: Vec<Vec<u8>>, input: &mut dyn BufRead) -> Outcome<Vec<Vec<u8>>> {
+        let mut paths = Vec::new();
+        for path in sources {
+            match stream(&path) {
+                None => paths.push(path),
+                Some(stream) => paths.extend(self.take(stream, input)?),
+            }
+        }
+        Ok(paths)
     }
 
     /// Keeps what `stream` brings; the paths of it.
@@ -184,8 +232,16 @@ impl Stdio {
             )));
         }
         let place = self.folder.join(path);
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(|error| cannot_keep(parent, &error))?;
+        let mut parent = self.folder.clone();
+        for name in path.parent().into_iter().flat_map(Path::components) {
+            parent.push(name);
+            // One by one, so that a folder that was given up is not made again.
+            match fs::create_dir(&parent) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(cannot_keep(&parent, &error));
+                }
+                _ => {}
+            }
         }
         Ok(place)
     }
@@ -196,40 +252,16 @@ impl Stdio {
         let mut bytes = input.take(size.unwrap_or(u64::MAX));
         io::copy(&mut bytes, &mut file).map_err(|error| cannot_keep(path, &error))
     }
-
-    /// Writes a received file to `output` and forgets it.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::DiskWrite`] if the reader is gone.
-    pub(super) fn give_out(&self, name: &[u8], output: &mut dyn Write) -> Outcome<()> {
-        let path = self.folder.join(path_of(name));
-        let mut copy = || {
-            let mut file = File::open(&path)?;
-            if self.framed {
-                let size = file.metadata()?.len();
-                output.write_all(b"\nFile: ")?;
-                output.write_all(name)?;
-                write!(output, "\0\nSize: {size}\n\n")?;
-            }
-            io::copy(&mut file, output)?;
-            output.flush()?;
-            fs::remove_file(&path)
-        };
-        copy().map_err(|error| {
-            let text = format!(
-                "cannot write '{}' to standard output ({error})",
-                printable(name)
-            );
-            Failure::new(Fault::DiskWrite, text)
-        })
-    }
 }
 
 impl Drop for Stdio {
     fn drop(&mut self) {
-        // What cannot be removed lies in the folder for temporary files.
-        let _ = fs::remove_dir_all(&self.folder);
+        // Something may still write into it; what cannot be removed lies in the folder for temporary files.
+        for _ in 0..3 {
+            if fs::remove_dir_all(&self.folder).is_ok() {
+                return;
+            }
+        }
     }
 }
 
@@ -327,7 +359,7 @@ mod tests {
             std::mem::forget(framed);
         }
         assert!(stream.starts_with(b"\nFile: a b\0\nSize: 7\n\nalpha\n\n\nFile: d/empty\0\n"));
-        let tops = other.take_frames(&mut stream.as_slice()).unwrap();
+        let tops = other.spool().take_frames(&mut stream.as_slice()).unwrap();
         assert_eq!(tops.len(), 2);
         assert!(tops[0].ends_with(b"/a b") && tops[1].ends_with(b"/d"));
         assert_eq!(fs::read(other.folder.join("d/c")).unwrap(), b"\nFile: x");
@@ -351,7 +383,7 @@ mod tests {
             (b"File: a\nSize: 1\n\nxFile: a\nSize: 1\n\nx", "cannot keep"),
         ] {
             let mut input = stream;
-            let failure = spool().take_frames(&mut input).unwrap_err();
+            let failure = spool().spool().take_frames(&mut input).unwrap_err();
             assert!(failure.text.contains(part), "{}", failure.text);
         }
     }
@@ -361,7 +393,7 @@ mod tests {
         let take = |path: &[u8], input: &[u8]| {
             let it = spool();
             let mut input = input;
-            let paths = it.take(stream(path).unwrap(), &mut input)?;
+            let paths = it.spool().take(stream(path).unwrap(), &mut input)?;
             let path = path_of(&paths[0]).to_owned();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             Ok::<_, Failure>((name, fs::read(path).unwrap()))

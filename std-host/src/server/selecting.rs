@@ -51,6 +51,7 @@ pub(super) async fn download(
     } else {
         choice.links = downloaded(fasp_core::selection::links::LinkMethod::Follow, setting);
     }
+    choice.share = hello.files.share;
     if hello.flags.deletes && delivery.on_demand {
         let text = "--delete-before-transfer does not go with a list of sources";
         return Err(Failure::new(Fault::Usage, text));
@@ -159,7 +160,7 @@ fn settled(rules: &Rules<'_>, list: RuleList, setting: LinkSetting) -> (Choice, 
         skip_special: rules.skip_special,
         base: rules.base.map(<[u8]>::to_vec),
         part: rules.part,
-        sealer: None,
+        ..Choice::default()
     };
     let delivery = Delivery {
         pairs: rules.pairs,

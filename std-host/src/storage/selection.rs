@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use fasp_core::control::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, WantedBytes};
+use fasp_core::control::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Share, WantedBytes};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::selection::{Action, EntryKind, PatternError, Rule};
 
@@ -116,6 +116,8 @@ pub struct Choice {
     pub part: Option<WantedBytes>,
     /// Files are sent encrypted.
     pub sealer: Option<Arc<Sealer>>,
+    /// Which of several sessions walks.
+    pub share: Share,
 }
 
 impl Choice {

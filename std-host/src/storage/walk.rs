@@ -19,6 +19,7 @@ use fasp_core::metadata::{MAX_TARGET, ObjectKind};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::selection::{EntryKind, Rule};
 use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
 
 use super::attributes::{accessed_ns, changed_ns, modified_ns, size_of_file};
 use super::disk_fault::{named, read_failure, shown};
@@ -207,9 +208,11 @@ impl<'c> SourceWalk<'c> {
             Ok(stat) if !self.follows_links() => self.link(&stat),
             Ok(_) => match self.docroot.stat(&self.open_path) {
                 Ok(stat) => self.entry(&stat),
-                Err(_) if self.is_excluded(EntryKind::File) => Ok(None),
+                Err(_) if self.is_left_out() => Ok(None),
                 Err(error) => Err(read_failure(&self.open_path, error)),
             },
+            // Another session has sent it, and moved or removed it as it was told to.
+            Err(Errno::NOENT) if !self.is_held() => Ok(None),
             Err(error) => Err(read_failure(&self.open_path, error)),
         })
     }
@@ -238,7 +241,7 @@ impl<'c> SourceWalk<'c> {
     }
 
     fn file(&self, stat: &Stat) -> Found {
-        if self.is_excluded(EntryKind::File) {
+        if self.is_left_out() {
             return Ok(None);
         }
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -273,7 +276,7 @@ impl<'c> SourceWalk<'c> {
     /// A link that is not followed.
     fn link(&self, stat: &Stat) -> Found {
         let replaces = self.choice.links == LinkTreatment::CopyForce;
-        if self.choice.links == LinkTreatment::Skip || self.is_excluded(EntryKind::File) {
+        if self.choice.links == LinkTreatment::Skip || self.is_left_out() {
             return Ok(None);
         }
         let target = match self.levels.last() {
@@ -295,6 +298,16 @@ impl<'c> SourceWalk<'c> {
             self.choice.links,
             LinkTreatment::Follow | LinkTreatment::FollowAnywhere
         )
+    }
+
+    /// Whether no file or link at the current path is sent.
+    fn is_left_out(&self) -> bool {
+        !self.is_held() || self.is_excluded(EntryKind::File)
+    }
+
+    /// Whether it is this session of several that sends a file or link at the current path.
+    fn is_held(&self) -> bool {
+        self.choice.share.holds(&self.path)
     }
 
     /// Whether the rules leave out what stands at the current path.
@@ -410,6 +423,9 @@ impl Iterator for SourceWalk<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(mut item) = self.made.as_mut().and_then(Iterator::next) {
+                if item.kind == ObjectKind::File && !self.choice.share.holds(&item.path) {
+                    continue;
+                }
                 self.seal(&mut item);
                 return Some(Ok(item));
             }

@@ -199,6 +199,7 @@ fn what_an_appliance_does_not_do_is_refused_with_a_sentence() {
     for (options, sentence) in [
         (["--file-checksum", "md5"], "does not compute checksums"),
         (["-R", "logs"], "keeps no log"),
+        (["-C", "1:2"], "one session at a time"),
         (["-G", "64K"], "blocks of its own size"),
     ] {
         let run = bench.ascp().args(options).arg("/etc/hostname");

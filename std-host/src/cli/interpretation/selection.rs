@@ -9,6 +9,7 @@ use fasp_core::control::WantedBytes;
 use fasp_core::selection::Action;
 use fasp_core::selection::links::LinkMethod;
 
+use super::super::growing::{Growing, is_growing};
 use super::super::operand;
 use super::super::route::Route;
 use super::super::settings::{Direction, ListPlace, ListWish, SelectionWishes, TimeLimit};
@@ -23,6 +24,30 @@ pub(super) const LISTS: [(&str, &str, bool); 2] = [
     ("file-list", "--file-list", false),
     ("file-pair-list", "--file-pair-list", true),
 ];
+
+/// Sources that are waited for are files of an upload, named on the command line.
+pub(super) fn check_growing(route: &Route, wishes: &SelectionWishes) -> Outcome<()> {
+    let there = match route.direction {
+        Direction::Send => &[],
+        Direction::Receive => route.sources.as_slice(),
+    };
+    let misplaced = there.iter().chain([&route.destination]);
+    if let Some(word) = misplaced.into_iter().find(|word| is_growing(word)) {
+        return Err(usage(format!(
+            "'{}': file:// paths can only be sources of an upload",
+            redacted(word)
+        )));
+    }
+    for word in route.sources.iter().filter(|word| is_growing(word)) {
+        Growing::parse(word)?;
+        if wishes.prefix.is_some() {
+            return Err(usage(
+                "option --source-prefix does not go with file:// sources: they have the whole path",
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// What was asked for.
 ///
@@ -49,6 +74,11 @@ pub(super) fn wishes(matches: &ArgMatches) -> Outcome<SelectionWishes> {
     if let Some((option, prefix)) = &prefix {
         let about = |failure: Failure| usage(format!("option {option}: {}", failure.text));
         operand::refuse_scheme(prefix).map_err(about)?;
+        if is_growing(prefix) {
+            return Err(usage(format!(
+                "option {option}: a folder is needed, not file://"
+            )));
+        }
     }
     Ok(SelectionWishes {
         rules: rules(matches)?,

@@ -14,8 +14,7 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-C", "-e", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy",
-    "--multi-session-threshold", "--ssh-arg",
+    "-e", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
@@ -60,7 +59,7 @@ fn command_lines_in_use_that_need_later_options_stop_at_the_first() {
         ),
         (
             "-C 1:2 -M5000 -uid --mode=send -q \"-O 33001\" \"-P 22\" --host=H .",
-            "-C",
+            "-M",
         ),
     ];
     for (line, option) in table {

@@ -1,6 +1,6 @@
 //! What a choice leaves out of a walk, what it renames, and what it makes of links.
 
-use fasp_core::control::WantedBytes;
+use fasp_core::control::{Share, WantedBytes};
 use fasp_core::selection::Action;
 
 use super::*;
@@ -85,6 +85,42 @@ fn what_is_left_out_is_neither_entered_nor_an_error() {
     };
     let found = kept(folder.path(), &["d", "d/fifo"], &choice);
     assert_eq!(found, ["d", "d/a", "d/a/x", "d/a.txt", "d/b"]);
+}
+
+#[test]
+fn sessions_share_what_is_found_and_each_has_all_folders() {
+    let folder = tree();
+    let d = folder.path().join("d");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        d.join("fifo"),
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    symlink("gone", d.join("dangling")).unwrap();
+    let made = "faux:///m?count=20&size=1";
+    let (mut all, mut failed) = (Vec::new(), 0);
+    for node in 1..=3 {
+        let choice = Choice {
+            share: Share::new(node, 3).unwrap(),
+            ..Choice::default()
+        };
+        let (mut items, problems) = choose(folder.path(), &["d", "f", made], &choice);
+        for name in ["d", "d/a"] {
+            let at = items.iter().position(|item| item == name);
+            items.remove(at.expect("a folder of every session"));
+        }
+        items.retain(|item| item != "m");
+        all.extend(items);
+        failed += problems.len();
+    }
+    let (mut expected, problems) = choose(folder.path(), &["d", "f", made], &Choice::default());
+    expected.retain(|item| !["d", "d/a", "m"].contains(&item.as_str()));
+    all.sort();
+    expected.sort();
+    assert_eq!(all, expected);
+    // A pipe, and a link that leads nowhere: the session that would send it says so, and no other.
+    assert_eq!((failed, problems.len()), (2, 2));
 }
 
 #[test]
