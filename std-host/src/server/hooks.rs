@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use fasp_core::fault::Fault;
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Notify;
 
 use crate::driver::{FileReport, FileVerdict};
@@ -32,8 +33,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(5);
 /// Bytes of one variable; what is longer is cut.
 const MOST_BYTES: usize = 4_096;
-/// Calls that wait.
-const MOST_WAITING: usize = 1_024;
+/// Calls that wait while the session goes on.
+const MOST_WAITING: usize = 64;
 
 /// The program to run.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -152,10 +153,17 @@ impl Hooks {
         self.queue(call);
     }
 
+    /// Where too many calls wait the session waits too: a file that nobody was asked about would be one too many.
     fn queue(&self, call: Variables) {
-        if let Err(TrySendError::Full(_)) = self.waiting.try_send(call) {
-            let text = format!("prepost: more than {MOST_WAITING} calls wait; one was left out");
-            self.logger.error(text);
+        let Err(TrySendError::Full(call)) = self.waiting.try_send(call) else {
+            return;
+        };
+        // The thread of the calls does not end before this session's last one.
+        let wait = || drop(self.waiting.send(call));
+        match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
+            // One session has it all.
+            _ => wait(),
         }
     }
 
@@ -318,6 +326,32 @@ mod tests {
         let ended = run_within(&path, Vec::new(), Duration::from_millis(200)).unwrap();
         assert!(ended.is_none());
         assert!(began.elapsed() < Duration::from_secs(100));
+    }
+
+    #[test]
+    fn no_call_is_left_out_however_many_files_there_are_on_either_runtime() {
+        let files = 2 * MOST_WAITING + 10;
+        for mut runtime in [
+            tokio::runtime::Builder::new_multi_thread(),
+            tokio::runtime::Builder::new_current_thread(),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let out = folder.path().join("out");
+            let text = format!("echo \"$TYPE $STARTSTOP\" >> {}", out.display());
+            let program = HookProgram(script(folder.path(), &text));
+            runtime.build().unwrap().block_on(async {
+                let (log, refused) = (Logger::nowhere(), Arc::default());
+                let begun = Hooks::start(program, Vec::new(), log, refused).await;
+                let mut hooks = begun.unwrap();
+                for number in 0..files {
+                    hooks.file_started(format!("f{number}").as_bytes(), 1);
+                }
+                hooks.finish(Vec::new(), None).await;
+            });
+            let calls = std::fs::read_to_string(out).unwrap();
+            assert_eq!(calls.matches("File Start\n").count(), files);
+            assert!(calls.starts_with("Session Start\n") && calls.ends_with("Session Stop\n"));
+        }
     }
 
     #[test]
