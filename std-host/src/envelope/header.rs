@@ -7,7 +7,7 @@ const VERSION: &[u8] = b"age-encryption.org/v1\n";
 const RECIPIENT: &str = "-> scrypt ";
 const MAC_MARK: &[u8] = b"---";
 
-/// Base-two logarithm of the work of scrypt in our envelopes: 64 MiB and about a tenth of a second for each file.
+/// Base-two logarithm of the work of scrypt in our envelopes: 64 MiB and some tenths of a second for each file.
 pub(super) const WORK: u8 = 16;
 /// The most work that a foreign envelope may ask for: 1 GiB.
 const MOST_WORK: u8 = 20;
