@@ -6,10 +6,12 @@ mod restrictions;
 mod trunks;
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use fasp_tests::binaries;
 use fasp_tests::client::{Ascp, Outcome};
+use fasp_tests::process::Running;
 use fasp_tests::server::{Ascpd, Server};
 use fasp_tests::tree;
 use fasp_tests::world::World;
@@ -19,6 +21,24 @@ pub(crate) fn nested(path: &str, value: &str) -> String {
     path.split('/').rev().fold(value.to_owned(), |inner, name| {
         format!("<{name}>{inner}</{name}>")
     })
+}
+
+/// A daemon with this configuration, which may not want to start.
+pub(crate) fn daemon_of(world: &World, configuration: &Path) -> Running {
+    let folder = world.server_folder();
+    let mut command = Command::new(binaries::ascpd());
+    command
+        .env_clear()
+        .args(["--listen", "127.0.0.1:0", "--user", "user", "--docroot"])
+        .arg(world.remote(""))
+        .arg("--authorized-keys")
+        .arg(folder.join("authorized_keys"))
+        .arg("--host-key")
+        .arg(folder.join("host_key"))
+        .arg("-f")
+        .arg(configuration)
+        .stdin(Stdio::null());
+    Running::start(command)
 }
 
 /// One daemon with as many users as there are settings, all of them with the world's key.

@@ -1,112 +1,27 @@
 //! Both machines, their host's storage in memory, and the loop that drives them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
-use fasp_core::control::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel};
-use fasp_core::crypto::{CipherSuite, KeySchedule, Role, SessionSecret};
+use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
 use fasp_core::metadata::{ByteRange, LinkRecord};
-use fasp_core::negotiation::{Agreement, Terms};
+use fasp_core::negotiation::Agreement;
 use fasp_core::path::{ChallengeSecret, Move};
-use fasp_core::receiver::{Block, Decision, Receiver, ReceiverEvent};
+use fasp_core::receiver::{Receiver, ReceiverEvent};
 use fasp_core::sender::{PathTrust, Sender, SenderEvent};
 use fasp_core::time::Instant;
-use fasp_core::units::{BitRate, ConnectionId, ObjectId};
+use fasp_core::units::ObjectId;
+
+mod options;
+mod storage;
+
+pub(crate) use options::{Options, Server, THIEF};
+pub(crate) use storage::Task;
+
+use options::{FIRST_PORT, address, keys, terms};
 
 use crate::link::{Direction, Link};
 use crate::source::{Random, Source};
-
-/// What differs from test to test.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) suite: CipherSuite,
-    pub(crate) policy: RatePolicy,
-    pub(crate) target: u64,
-    pub(crate) decides: bool,
-    /// What is there is checked before it is relied on.
-    pub(crate) checks: bool,
-    pub(crate) capacity: u64,
-    pub(crate) write_rate: u64,
-    pub(crate) packet_window: u32,
-    pub(crate) object_window: u32,
-    pub(crate) max_datagram: u16,
-    pub(crate) unproven: bool,
-    pub(crate) report_size: u16,
-    pub(crate) metadata_window: u32,
-    /// Clock of both hosts at the start.
-    pub(crate) starts_at_us: u64,
-    /// Decisions, results and finished writes come up to this much later.
-    pub(crate) storage_delay_us: u64,
-    /// Who follows the other.
-    pub(crate) server: Server,
-    /// The control channel comes from elsewhere than the datagrams.
-    pub(crate) distrusted: bool,
-    /// When the client comes to another port.
-    pub(crate) moves_at_us: Vec<u64>,
-    /// It comes to another address, too.
-    pub(crate) to_another_network: bool,
-    /// Somebody sends on the client's datagrams from his own address, faster than they come themselves.
-    pub(crate) thief: bool,
-}
-
-/// Who follows the other when it moves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Server {
-    Nobody,
-    Sender,
-    Receiver,
-}
-
-impl Server {
-    /// Nobody if `out`: a client that hears nothing for long at the start ends, which is another story.
-    pub(crate) fn unless(self, out: bool) -> Self {
-        if out { Self::Nobody } else { self }
-    }
-}
-
-/// Where the thief is.
-pub(crate) const THIEF: u16 = 666;
-/// The client's first port.
-const FIRST_PORT: u16 = 1_000;
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            suite: CipherSuite::Aes128Gcm,
-            policy: RatePolicy::Fair,
-            target: 80_000_000,
-            decides: false,
-            checks: false,
-            capacity: 8 << 20,
-            write_rate: u64::MAX,
-            packet_window: 4_096,
-            object_window: 512,
-            max_datagram: 1_472,
-            unproven: false,
-            report_size: 1_440,
-            metadata_window: 8_192,
-            starts_at_us: 1,
-            storage_delay_us: 0,
-            server: Server::Nobody,
-            distrusted: false,
-            moves_at_us: Vec::new(),
-            to_another_network: false,
-            thief: false,
-        }
-    }
-}
-
-/// What the receiving host's storage does later.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Task {
-    Written(u64),
-    Decide(ObjectId),
-    Result(ObjectId, Option<Fault>),
-    Judge(ObjectId),
-    Link(ObjectId),
-    PollSender,
-}
 
 /// Everything.
 pub(crate) struct Machines<
@@ -158,56 +73,6 @@ pub(crate) struct Machines<
 pub(crate) type World = Machines<4096, 512, 16_384, 1024, 1024>;
 /// The smallest that the protocol allows.
 pub(crate) type SmallWorld = Machines<128, 16, 4_608, 4, 32>;
-
-fn terms(options: &Options, sends: bool) -> Terms {
-    let (own, peer) = if sends { (11, 22) } else { (22, 11) };
-    Terms {
-        version: 1,
-        suite: options.suite,
-        sends,
-        own_connection: ConnectionId::new(own),
-        peer_connection: ConnectionId::new(peer),
-        target_rate: BitRate(options.target),
-        minimum_rate: BitRate(0),
-        policy: options.policy,
-        max_datagram: options.max_datagram,
-        fixed_datagram: None,
-        report_size: options.report_size,
-        resume: if options.checks {
-            ResumeLevel::Full
-        } else if options.decides {
-            ResumeLevel::Attributes
-        } else {
-            ResumeLevel::Restart
-        },
-        overwrite: OverwriteRule::Diff,
-        preserve: Preserve::default(),
-        object_window: options.object_window.max(16),
-        packet_window: options.packet_window,
-        metadata_window: options.metadata_window,
-        peer_max_body: 1 << 20,
-        lanes: 1,
-        checksum: None,
-    }
-}
-
-/// The address behind a port: ports are all that tells apart, unless the client moves to other networks.
-fn address(options: &Options, port: u16) -> SocketAddr {
-    let last = match port {
-        THIEF => 66,
-        port if options.to_another_network => (port - FIRST_PORT) as u8 + 1,
-        _ => 1,
-    };
-    SocketAddr::from(([192, 0, 2, last], port))
-}
-
-fn keys() -> KeySchedule {
-    KeySchedule::new(
-        &SessionSecret::new([1; 32]),
-        &SessionSecret::new([2; 32]),
-        &[3; 32],
-    )
-}
 
 impl<
     const PACKETS: usize,
@@ -609,127 +474,6 @@ impl<
             self.later(delay, Task::Result(object, Some(fault)));
         }
         completed
-    }
-
-    fn storage_delay(&mut self) -> u64 {
-        match self.options.storage_delay_us {
-            0 => 0,
-            most => self.random.below(most),
-        }
-    }
-
-    pub(crate) fn later(&mut self, delay_us: u64, task: Task) {
-        if delay_us == 0 {
-            return self.perform(task);
-        }
-        self.tasks_made += 1;
-        let at = self.now.as_micros() + delay_us;
-        self.tasks.insert((at, self.tasks_made), task);
-    }
-
-    fn perform(&mut self, task: Task) {
-        match task {
-            Task::Written(bytes) => {
-                self.outstanding -= bytes;
-                self.receiver.handle_written(bytes);
-            }
-            Task::Result(object, fault) => self.receiver.handle_result(object, fault),
-            Task::Decide(object) if self.options.checks && !self.check(object) => {
-                self.later(1_000, task);
-            }
-            Task::Judge(object) if !self.judge(object) => self.later(1_000, task),
-            Task::Judge(_) => {}
-            Task::Decide(object) => match self.resumes.get(&object.0) {
-                _ if self.skips.contains(&object.0) => {
-                    self.receiver.decide(object, Decision::Skip);
-                }
-                _ if self.compares.contains(&object.0) => {
-                    self.receiver.decide(object, Decision::Compare);
-                }
-                Some(missing) => self.receiver.decide(object, Decision::Resume(missing)),
-                None => self.receiver.decide(object, Decision::Go),
-            },
-            Task::Link(object) => match object.0 % 3 {
-                0 => self.receiver.handle_result(object, None),
-                1 => self
-                    .receiver
-                    .handle_result(object, Some(Fault::NoPermissions)),
-                _ => {
-                    self.skips.insert(object.0);
-                    self.receiver.handle_skip(object);
-                }
-            },
-            Task::PollSender => {}
-        }
-    }
-
-    fn finish(&mut self, object: ObjectId) {
-        assert!(self.complete.insert(object.0), "completed twice");
-        assert!(!self.cancelled.contains(&object.0), "cancelled before");
-        let delay = self.storage_delay();
-        self.later(delay, Task::Result(object, None));
-    }
-
-    /// What was lent out is not missing any more, and what is missing is in order and in the file.
-    fn lent(&self, object: ObjectId, start: u64, end: u64) {
-        let size = self.delivered[&object.0].len() as u64;
-        let mut at = 0;
-        for range in self.receiver.missing(object) {
-            assert!(at <= range.start && range.start < range.end && range.end <= size);
-            assert!(range.end <= start || end <= range.start, "lent and missing");
-            at = range.end;
-        }
-    }
-
-    fn write(&mut self, block: Block<'_>) {
-        match block {
-            Block::Bytes {
-                object,
-                offset,
-                bytes,
-            } => {
-                let file = self
-                    .delivered
-                    .get_mut(&object.0)
-                    .expect("bytes of an object that was offered");
-                file[offset as usize..offset as usize + bytes.len()].copy_from_slice(bytes);
-                self.lent(object, offset, offset + bytes.len() as u64);
-                self.written(bytes.len() as u64);
-            }
-            Block::Zeros {
-                object,
-                offset,
-                length,
-            } => {
-                let file = self
-                    .delivered
-                    .get_mut(&object.0)
-                    .expect("bytes of an object that was offered");
-                file[offset as usize..(offset + length) as usize].fill(0);
-                self.lent(object, offset, offset + length);
-            }
-            Block::Whole { record, bytes } => {
-                assert!(
-                    self.delivered
-                        .insert(record.object.0, bytes.to_vec())
-                        .is_none()
-                );
-                self.written(bytes.len() as u64);
-                self.finish(record.object);
-            }
-        }
-    }
-
-    fn written(&mut self, bytes: u64) {
-        self.outstanding += bytes;
-        self.most_outstanding = self.most_outstanding.max(self.outstanding);
-        let mut delay = self.storage_delay();
-        if self.options.write_rate < u64::MAX {
-            self.write_free_at = self.write_free_at.max(self.now.as_micros());
-            self.write_free_at += bytes * 8_000_000 / self.options.write_rate;
-            delay += self.write_free_at - self.now.as_micros();
-        }
-        self.later(delay, Task::Written(bytes));
     }
 
     pub(crate) fn is_skipped(&self, object: u32) -> bool {

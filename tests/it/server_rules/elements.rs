@@ -7,12 +7,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use fasp_tests::binaries;
-use fasp_tests::process::Running;
 use fasp_tests::tree;
 use fasp_tests::world::{World, set_mode};
 
-use super::{Users, nested};
+use super::{Users, daemon_of, nested};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -296,21 +294,7 @@ fn a_host_key_that_is_not_the_one_named_starts_no_server() {
     let mut file = fs::File::create(&path).unwrap();
     let wrong = nested("server/ssh_host_key_fingerprint", &"ab".repeat(20));
     writeln!(file, "<CONF>\n{wrong}</CONF>").unwrap();
-    let folder = world.server_folder();
-    let start = || {
-        let mut command = Command::new(binaries::ascpd());
-        command
-            .env_clear()
-            .args(["--listen", "127.0.0.1:0", "--user", "user", "--docroot"])
-            .arg(world.remote(""))
-            .arg("--authorized-keys")
-            .arg(folder.join("authorized_keys"))
-            .arg("--host-key")
-            .arg(folder.join("host_key"))
-            .arg("-f")
-            .arg(&path);
-        Running::start(command)
-    };
+    let start = || daemon_of(&world, &path);
     let ended = start().wait(Duration::from_secs(20));
     assert_eq!(ended.code(), Some(1));
     let (_, own) = ended

@@ -1,131 +1,26 @@
-//! The client against OpenSSH's sshd, and how many round trips it takes.
+//! The client against OpenSSH's sshd, and against servers of other makes.
 
 use std::borrow::Cow;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use russh::keys::key::safe_rng;
-use russh::keys::ssh_key::private::RsaKeypair;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::Auth;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 mod hostile;
+mod round_trips;
+mod sshd;
 
+use self::sshd::{Sshd, ssh_keygen};
 use super::wire::{Fields, number};
 use super::*;
 use crate::control_channel::tests::skipped;
 use crate::daemon::Serving;
 use crate::daemon::tests::{Fixture, write_key};
-
-/// OpenSSH's server on a loopback port with keys of its own; ends with the test.
-struct Sshd {
-    folder: tempfile::TempDir,
-    process: Child,
-    port: u16,
-    user: String,
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn ssh_keygen(folder: &Path, file: &str, arguments: &[&str]) {
-    let made = Command::new("ssh-keygen")
-        .current_dir(folder)
-        .args(["-q", "-f", file])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "ssh-keygen {arguments:?}: {made:?}");
-}
-
-impl Sshd {
-    /// None, and a word about it, on a machine without OpenSSH's server.
-    async fn start() -> Option<Self> {
-        Self::start_with("").await
-    }
-
-    async fn start_with(more: &str) -> Option<Self> {
-        let program = "/usr/sbin/sshd";
-        if !Path::new(program).exists() {
-            skipped("no /usr/sbin/sshd on this machine (package openssh-server)");
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        for kind in ["ed25519", "ecdsa", "rsa"] {
-            let file = format!("host_{kind}");
-            ssh_keygen(folder.path(), &file, &["-t", kind, "-N", ""]);
-        }
-        std::fs::write(at("authorized_keys"), "").unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let configuration = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nHostKey {}\nHostKey {}\n\
-             AuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
-             PasswordAuthentication no\nPrintMotd no\nMaxAuthTries 3\n{more}",
-            at("host_ed25519"),
-            at("host_ecdsa"),
-            at("host_rsa"),
-            at("authorized_keys"),
-        );
-        std::fs::write(at("sshd_config"), configuration).unwrap();
-        // Privilege separation wants this folder, which an init script would have made.
-        let _ = std::fs::create_dir_all("/run/sshd");
-        let process = Command::new(program)
-            .args(["-D", "-e", "-f", &at("sshd_config")])
-            .stdin(Stdio::null())
-            .stderr(std::fs::File::create(at("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let user = Command::new("id").arg("-un").output().unwrap().stdout;
-        let server = Self {
-            port,
-            user: String::from_utf8(user).unwrap().trim().to_owned(),
-            process,
-            folder,
-        };
-        for _ in 0..100 {
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-                return Some(server);
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("sshd did not start: {}", server.log());
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
-    }
-
-    /// A target that logs in with a new key made by `ssh-keygen` with these arguments.
-    fn target(&self, key: &str, arguments: &[&str]) -> SshTarget {
-        ssh_keygen(self.folder.path(), key, arguments);
-        let path = self.folder.path().join(key);
-        let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
-        let list = self.folder.path().join("authorized_keys");
-        let others = std::fs::read_to_string(&list).unwrap();
-        std::fs::write(&list, others + &public).unwrap();
-        let mut target = SshTarget::new("127.0.0.1", self.user.clone());
-        target.port = self.port;
-        target.home = None;
-        target.known_hosts = self.folder.path().join("known_hosts");
-        target.identity_files.push(path);
-        target.remote_command = "cat".to_owned();
-        target
-    }
-}
 
 async fn echoes(target: &SshTarget) -> String {
     let mut channel = connect(target).await.unwrap();
@@ -433,128 +328,8 @@ async fn one_changed_bit_of_the_handshake_never_goes_unnoticed() {
     }
 }
 
-const ONE_WAY: Duration = Duration::from_millis(50);
-
-/// What the client's end of the wire saw, in order: true for bytes that arrived.
-type Sightings = Arc<Mutex<Vec<bool>>>;
-
-/// A TCP relay that delivers every byte 50 ms late.
-async fn slow_path_to(port: u16) -> (u16, Sightings) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = listener.local_addr().unwrap().port();
-    let sightings = Sightings::default();
-    let seen = Arc::clone(&sightings);
-    tokio::spawn(async move {
-        let (client, _) = listener.accept().await.unwrap();
-        let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let (client_in, client_out) = client.into_split();
-        let (server_in, server_out) = server.into_split();
-        let (left, arrived) = (Arc::clone(&seen), seen);
-        tokio::spawn(delay(client_in, server_out, left, false));
-        tokio::spawn(delay(server_in, client_out, arrived, true));
-    });
-    (near, sightings)
-}
-
-async fn delay(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    sightings: Sightings,
-    arrives: bool,
-) {
-    to.as_ref().set_nodelay(true).unwrap();
-    let (queue, mut late) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
-    let at_arrival = arrives.then(|| Arc::clone(&sightings));
-    tokio::spawn(async move {
-        while let Some((due, bytes)) = late.recv().await {
-            tokio::time::sleep_until(due).await;
-            if let Some(sightings) = &at_arrival {
-                sightings.lock().unwrap().push(true);
-            }
-            if to.write_all(&bytes).await.is_err() {
-                break;
-            }
-        }
-    });
-    let mut buffer = vec![0; 65536];
-    while let Ok(count) = from.read(&mut buffer).await {
-        if count == 0 {
-            break;
-        }
-        if !arrives {
-            sightings.lock().unwrap().push(false);
-        }
-        let bytes = buffer.get(..count).unwrap().to_vec();
-        queue.send((Instant::now() + ONE_WAY, bytes)).unwrap();
-    }
-}
-
-/// Round trips from the first SYN to the first byte of the answer to our first message.
-///
-/// Counts how often the client fell silent and waited, which does not depend on how busy the
-/// machine is; the relay answers the SYN at once, so one is added for it. Also gives the time
-/// over a round trip of 100 ms.
-async fn round_trips(target: &mut SshTarget) -> (usize, Duration) {
-    let (port, sightings) = slow_path_to(target.port).await;
-    target.port = port;
-    let start = Instant::now();
-    let mut channel = connect(target).await.unwrap();
-    channel.writer.write_all(b"HELLO").await.unwrap();
-    channel.writer.flush().await.unwrap();
-    let mut first = [0];
-    channel.reader.read_exact(&mut first).await.unwrap();
-    let elapsed = start.elapsed() + 2 * ONE_WAY;
-    let seen = sightings.lock().unwrap();
-    let waits = seen
-        .windows(2)
-        .filter(|pair| matches!(pair, [false, true]))
-        .count();
-    (1 + waits, elapsed)
-}
-
 fn ed25519() -> PrivateKey {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap()
-}
-
-#[tokio::test]
-async fn sshd_is_reached_within_six_round_trips() {
-    let Some(server) = Sshd::start().await else {
-        return;
-    };
-    let mut target = server.target("id", &["-t", "ed25519", "-N", ""]);
-    let (trips, time) = round_trips(&mut target).await;
-    // It opens the window only after the command was asked for: one more than ascpd needs.
-    assert!(trips <= 6, "{trips} round trips, {time:?}");
-}
-
-#[tokio::test]
-async fn ascpd_is_reached_within_four_round_trips() {
-    let key = ed25519();
-    let fixture = Fixture::listening_first(&[&key]).await;
-    let by_key = fixture.target_with_key("bob", &key);
-    let mut by_password = fixture.target("bob");
-    by_password.password = Some(Zeroizing::new("open sesame".to_owned()));
-    for mut target in [by_key, by_password] {
-        let (trips, time) = round_trips(&mut target).await;
-        assert!(trips <= 4, "{trips} round trips, {time:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_guess_of_the_key_exchange_costs_one_round_trip_and_nothing_else() {
-    let key = ed25519();
-    let fixture = Fixture::listening_first(&[&key]).await;
-    let mut target = fixture.target_with_key("bob", &key);
-    // A host known by another kind of key as well makes us ask for that kind first.
-    let other = PrivateKey::from(RsaKeypair::random(&mut safe_rng(), 2048).unwrap());
-    let host = russh::keys::load_secret_key(fixture.folder.path().join("host_key"), None).unwrap();
-    let lines: Vec<String> = [&other, &host]
-        .map(|key| format!("127.0.0.1 {}\n", key.public_key().to_openssh().unwrap()))
-        .to_vec();
-    std::fs::create_dir(target.known_hosts.parent().unwrap()).unwrap();
-    std::fs::write(&target.known_hosts, lines.concat()).unwrap();
-    let (trips, time) = round_trips(&mut target).await;
-    assert!(trips <= 5, "{trips} round trips, {time:?}");
 }
 
 /// A server of another make, which asks for the password as a question.

@@ -34,6 +34,11 @@ fn choose(root: &Path, sources: &[&str], choice: &Choice) -> (Vec<String>, Vec<(
     (items, problems)
 }
 
+fn pipe(path: &Path) {
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).unwrap();
+}
+
 /// `d/b`, `d/a/x`, `d/a.txt`, `f`.
 fn tree() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -169,12 +174,7 @@ fn links_are_followed_and_loops_reported_in_their_place() {
 fn a_pipe_or_socket_is_no_regular_file_and_is_not_waited_for() {
     let folder = tree();
     let d = folder.path().join("d");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        d.join("fifo"),
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )
-    .unwrap();
+    pipe(&d.join("fifo"));
     let _socket = std::os::unix::net::UnixListener::bind(d.join("socket")).unwrap();
     let (items, problems) = walk(folder.path(), &["d", "d/fifo"]);
     assert_eq!(items.len(), 5);

@@ -68,12 +68,7 @@ fn what_is_left_out_is_neither_entered_nor_an_error() {
     let d = folder.path().join("d");
     symlink("self", d.join("self")).unwrap();
     symlink("..", d.join("a/up")).unwrap();
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        d.join("fifo"),
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )
-    .unwrap();
+    pipe(&d.join("fifo"));
     let choice = rules(&[('E', "self"), ('E', "a/"), ('E', "fifo")]);
     assert_eq!(
         kept(folder.path(), &["d"], &choice),
@@ -91,12 +86,7 @@ fn what_is_left_out_is_neither_entered_nor_an_error() {
 fn sessions_share_what_is_found_and_each_has_all_folders() {
     let folder = tree();
     let d = folder.path().join("d");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        d.join("fifo"),
-        rustix::fs::Mode::from_raw_mode(0o600),
-    )
-    .unwrap();
+    pipe(&d.join("fifo"));
     symlink("gone", d.join("dangling")).unwrap();
     let made = "faux:///m?count=20&size=1";
     let (mut all, mut failed) = (Vec::new(), 0);
