@@ -279,8 +279,13 @@ fn check(line: &Line, world: &World, here: &Path, before: &[Vec<String>; 2], run
         let mut target = to.join(target);
         let made = |path: &Path| {
             let name = path.strip_prefix(to).unwrap().display().to_string();
-            let side = usize::from(matches!(line.files, Up(_)));
-            !before[side].contains(&format!("{name}/")) && !before[side].contains(&name)
+            let [here, there] = before;
+            let side = if matches!(line.files, Up(_)) {
+                there
+            } else {
+                here
+            };
+            !side.contains(&format!("{name}/")) && !side.contains(&name)
         };
         while target != to && made(&target) {
             let last = target.clone();
