@@ -14,6 +14,7 @@ mod opening;
 mod parallel;
 mod record_terms;
 mod running;
+mod security_terms;
 mod selecting;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use record_terms::{
     ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
 };
 pub use running::{Deleted, FileError, Names, Rate, SourcePathIter, SourcePaths, Summary};
+pub use security_terms::{MAX_SUFFIX, MAX_TOKEN, SecurityTerms};
 pub use selecting::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Rules, WantedBytes};
 
 pub(crate) const HELLO: u8 = 0x01;

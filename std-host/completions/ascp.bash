@@ -23,7 +23,7 @@ _ascp() {
 
     case "${cmd}" in
         ascp)
-            opts="-h -A -d -p -k -E -N -@ -o -l -m -w -K -Z -X -i -P -O -6 -c -T -C -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --exclude-newer-than --exclude-older-than --file-list --file-pair-list --source-prefix --source-prefix64 --src-base --src-base64 --dest64 --symbolic-links --skip-special-files --skip-dir-traversal-dupes --overwrite --delete-before-transfer --save-before-overwrite --partial-file-suffix --remove-after-transfer --remove-skipped --move-after-transfer --remove-empty-directories --remove-empty-source-directory --preserve-modification-time --preserve-access-time --preserve-source-access-time --preserve-creation-time --preserve-file-owner-uid --preserve-file-owner-gid --preserve-xattrs --remote-preserve-xattrs --preserve-acls --remote-preserve-acls --policy --mode --host --user --check-sshfp --multi-session-threshold --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
+            opts="-h -A -d -p -k -E -N -@ -o -l -m -w -K -Z -X -i -P -O -6 -c -T -W -C -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --exclude-newer-than --exclude-older-than --file-list --file-pair-list --source-prefix --source-prefix64 --src-base --src-base64 --dest64 --symbolic-links --skip-special-files --skip-dir-traversal-dupes --overwrite --delete-before-transfer --save-before-overwrite --partial-file-suffix --remove-after-transfer --remove-skipped --move-after-transfer --remove-empty-directories --remove-empty-source-directory --preserve-modification-time --preserve-access-time --preserve-source-access-time --preserve-creation-time --preserve-file-owner-uid --preserve-file-owner-gid --preserve-xattrs --remote-preserve-xattrs --preserve-acls --remote-preserve-acls --policy --mode --host --user --check-sshfp --file-crypt --fail-bad-filepass --multi-session-threshold --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,6 +174,14 @@ _ascp() {
                     return 0
                     ;;
                 --check-sshfp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -W)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file-crypt)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

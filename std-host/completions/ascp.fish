@@ -35,6 +35,8 @@ complete -c ascp -s P -d 'TCP port of SSH (default: 22)' -r
 complete -c ascp -s O -d 'UDP port of the data (default: 33001)' -r
 complete -c ascp -s c -d 'none, aes128 (default), aes192 or aes256; with a mode behind it: aes256gcm, aes256cfb' -r
 complete -c ascp -l check-sshfp -d 'Required fingerprint of the SSH host key, in hex' -r
+complete -c ascp -s W -d 'Token that authorizes the transfer, or a file with it; instead of ASPERA_SCP_TOKEN' -r
+complete -c ascp -l file-crypt -d 'encrypt what is sent, to NAME.aspera-env, or decrypt what is received; ASPERA_SCP_FILEPASS has the passphrase' -r
 complete -c ascp -s C -d 'This is session NODE of COUNT (1 to 128) with the same arguments; each sends its share of the files' -r
 complete -c ascp -l multi-session-threshold -d '0 (default): no file is split between sessions; more is not available in this version' -r
 complete -c ascp -s L -d 'Log to DIR/aspera-scp-transfer.log, renamed at 10 MB or at :SIZE behind DIR; -L- logs to standard error' -r
@@ -70,6 +72,7 @@ complete -c ascp -l preserve-file-owner-uid -d 'Keep owners, by number; the rece
 complete -c ascp -l preserve-file-owner-gid -d 'Keep groups, the same way'
 complete -c ascp -s 6 -d 'Use IPv6'
 complete -c ascp -s T -d 'Do not encrypt the data; same as -c none'
+complete -c ascp -l fail-bad-filepass -d 'Fail where the passphrase does not open a file, instead of keeping it encrypted'
 complete -c ascp -s q -d 'No progress display'
 complete -c ascp -s v -d 'Log the steps of connecting and logging in'
 complete -c ascp -s D -d 'Debug log; -DD and -DDD tell more'

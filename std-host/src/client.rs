@@ -1,6 +1,7 @@
 //! The client's run, top to bottom: log in, agree, transfer, log in again if that was lost, say how it went.
 
 mod bandwidth;
+mod encryption;
 mod growing;
 mod labels;
 pub(crate) mod manifest;
@@ -29,6 +30,7 @@ use crate::cli::settings::{Direction, TransferSettings};
 use crate::cli::terminal;
 use crate::control_channel::{Lifeline, ssh};
 use crate::driver::{Lane, Receiving, Sending, Transfer};
+use crate::envelope::SUFFIX;
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::server;
@@ -42,12 +44,14 @@ use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::faux::is_faux;
 use crate::storage::mirror::Deletion;
+use crate::storage::selection::Choice;
 use crate::storage::source_list::{self, SourceNames};
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::walk::base_name;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
+use encryption::Encryption;
 use opening::Opened;
 use retry::Retry;
 use source_names::OpenList;
@@ -164,9 +168,21 @@ async fn transfer(
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<()> {
     let mut local = Local::examine(settings)?;
+    let outcome = sessions(settings, &mut local, watch, stop.as_mut()).await;
+    local.encryption.report();
+    outcome
+}
+
+/// Sessions until one is over or cannot be gone on with.
+async fn sessions(
+    settings: &TransferSettings,
+    local: &mut Local,
+    watch: &mut ClientWatch,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Outcome<()> {
     let mut retry = Retry::new(settings.retry_timeout);
     loop {
-        let (outcome, failure) = match session(settings, &mut local, watch, stop.as_mut()).await {
+        let (outcome, failure) = match session(settings, local, watch, stop.as_mut()).await {
             Ok(outcome) if outcome.broke => (Some(outcome.clone()), outcome.failure),
             Ok(outcome) => {
                 watch.session_over(outcome);
@@ -294,6 +310,7 @@ struct Local {
     renames: bool,
     /// A server has agreed to a session before.
     opened_once: bool,
+    encryption: Encryption,
 }
 
 impl Local {
@@ -332,6 +349,7 @@ impl Local {
             tree: None,
             renames: false,
             opened_once: false,
+            encryption: Encryption::new(settings)?,
         })
     }
 }
@@ -395,6 +413,9 @@ fn download_tree(settings: &TransferSettings, local: &mut Local) -> Outcome<Arc<
         // Links may lead anywhere then, and nothing may be written through them.
         tree = tree.closed()?;
     }
+    if local.encryption.opener.is_some() {
+        tree = tree.keeping_suffix(SUFFIX);
+    }
     Ok(Arc::clone(local.tree.insert(Arc::new(tree))))
 }
 
@@ -413,7 +434,10 @@ fn start(
             Some(list) => list.names()?,
             None => SourceNames::of(settings.sources.clone()),
         };
-        let choice = selecting::choice(&settings.selection, settings.share);
+        let choice = Choice {
+            sealer: local.encryption.sealer.clone(),
+            ..selecting::choice(&settings.selection, settings.share)
+        };
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
             archive: settings.afterwards.archive.clone(),
@@ -431,6 +455,7 @@ fn start(
     } else {
         let rules = FileRules {
             stored: KeptAttributes::of(stored),
+            opener: local.encryption.opener.clone(),
             ..settings.overwriting.file_rules()
         };
         let config = WriteConfig {

@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod control_channel;
 pub mod daemon;
 pub mod driver;
+pub mod envelope;
 pub mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -17,5 +18,6 @@ pub mod logging;
 pub mod server;
 pub mod session;
 pub mod storage;
+pub mod token;
 pub mod trunk;
 pub mod udp;

@@ -4,6 +4,7 @@
 //! client may reach is decided here, before the first file is touched.
 
 pub mod file_system_rules;
+mod hook_facts;
 mod hooks;
 mod labels;
 mod opening;
@@ -12,14 +13,15 @@ mod record_rules;
 pub mod rules;
 mod selecting;
 pub mod time_limits;
+pub mod tokens;
 mod watch;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fasp_core::control::Rate;
 use fasp_core::control::choices::OverwriteRule;
+use fasp_core::control::{HelloFlags, Rate, StoredAttributes};
 use fasp_core::crypto::Role;
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::Agreement;
@@ -44,6 +46,7 @@ use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 use crate::trunk::Member;
 
+use file_system_rules::FileSystemRules;
 pub use hooks::HookProgram;
 use opening::{Opened, Work};
 pub(crate) use opening::{
@@ -198,10 +201,9 @@ async fn serve_until(
             return false;
         }
     };
+    let (manifest, hooks) = (opened.manifest.take(), opened.hooks.take());
     let logger = opened.logger.clone();
-    let manifest = opened.manifest.take();
-    let hooks = opened.hooks.take();
-    let mut watch = ServerWatch::new(logger.clone(), &rights, &opened, (peer, manifest, hooks));
+    let mut watch = ServerWatch::new(logger, &rights, &opened, (peer, manifest, hooks));
     let bounds = rate_bounds(&rights.rules, &opened);
     let mirroring = Mirroring::of(&opened);
     let mirrored = mirroring
@@ -210,29 +212,18 @@ async fn serve_until(
     let deletion = match mirrored {
         Ok(deletion) => deletion,
         Err(failure) => {
-            logger.error(&failure);
+            watch.failed(&failure).await;
             let _ = opening::refuse(&mut writer, &failure).await;
             lifeline.finish(writer.into_inner(), 1).await;
             return false;
         }
     };
-    let flow = match opened.agreement.is_sender() {
-        true => &rights.rules.outgoing,
-        false => &rights.rules.incoming,
-    };
-    let wish = Rate {
-        target: opened.agreement.target_rate(),
-        minimum: opened.agreement.minimum_rate(),
-        policy: opened.agreement.policy(),
-    };
-    let joined = flow.trunk.as_ref().map(|rule| Member::join(rule, wish));
-    let started = joined
-        .transpose()
-        .and_then(|member| Ok((start(opened)?, member)));
+    let joined = join_trunk(&rights.rules, &opened);
+    let started = joined.and_then(|member| Ok((start(opened)?, member)));
     let ((transfer, side, queue), member) = match started {
         Ok(started) => started,
         Err(failure) => {
-            logger.error(&failure);
+            watch.failed(&failure).await;
             let _ = opening::refuse(&mut writer, &failure).await;
             lifeline.finish(writer.into_inner(), 1).await;
             return false;
@@ -254,6 +245,23 @@ async fn serve_until(
     let ok = outcome.failure.is_none();
     lifeline.finish(writer.into_inner(), u32::from(!ok)).await;
     ok
+}
+
+/// The place of the session on a virtual link, if its user shares one.
+fn join_trunk(rules: &SessionRules, opened: &Opened) -> Outcome<Option<Member>> {
+    let agreement = &opened.agreement;
+    let flow = if agreement.is_sender() {
+        &rules.outgoing
+    } else {
+        &rules.incoming
+    };
+    let wish = Rate {
+        target: agreement.target_rate(),
+        minimum: agreement.minimum_rate(),
+        policy: agreement.policy(),
+    };
+    let joined = flow.trunk.as_ref().map(|rule| Member::join(rule, wish));
+    joined.transpose()
 }
 
 /// How far the client may change the rates later.
@@ -319,6 +327,26 @@ impl Mirroring {
     }
 }
 
+/// What happens to files that are there: the server's word goes before the client's.
+fn file_rules(
+    files: &FileSystemRules,
+    agreement: &Agreement,
+    flags: HelloFlags,
+    stored: StoredAttributes,
+) -> FileRules {
+    FileRules {
+        overwrite: match files.keeps_existing {
+            true => OverwriteRule::Never,
+            false => agreement.overwrite(),
+        },
+        saves_old: flags.saves_old,
+        partial_suffix: files.partial_suffix.clone(),
+        resume_suffix: files.resume_suffix.clone(),
+        stored: KeptAttributes::of(stored),
+        opener: None,
+    }
+}
+
 fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
@@ -338,22 +366,16 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         waker,
     };
     let sends = lane.agreement.is_sender();
-    let rules = FileRules {
-        overwrite: match opened.files.keeps_existing {
-            true => OverwriteRule::Never,
-            false => lane.agreement.overwrite(),
-        },
-        saves_old: opened.flags.saves_old,
-        partial_suffix: opened.files.partial_suffix,
-        resume_suffix: opened.files.resume_suffix,
-        stored: KeptAttributes::of(opened.stored),
-    };
+    let rules = file_rules(&opened.files, &lane.agreement, opened.flags, opened.stored);
     let sent = SentAttributes {
         uids: preserve.owner_uids,
         gids: preserve.owner_gids,
         stored: opened.stored,
     };
-    let rules_keep = opened.files.keeps_existing;
+    let most_links = match opened.files.keeps_existing {
+        true => LinkMethod::Copy,
+        false => LinkMethod::CopyForce,
+    };
     let mut asking = None;
     let transfer = match opened.work {
         Work::Send {
@@ -378,13 +400,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 rules,
                 preserve: Preserve::from(preserve),
                 checkpoints: CheckpointRule::default(),
-                links: uploaded(
-                    match rules_keep {
-                        true => LinkMethod::Copy,
-                        false => LinkMethod::CopyForce,
-                    },
-                    opened.symbolic_links,
-                ),
+                links: uploaded(most_links, opened.symbolic_links),
                 checksum,
                 keeps_nothing,
             };

@@ -61,7 +61,12 @@ fn remote_paths_mean_the_same_with_and_without_a_leading_slash() {
 fn options_of_later_versions_are_refused_by_name() {
     let site = Site::daemon();
     tree::write_file(&site.world.local("f"), 1, 2_000);
-    let options = ["-M54321", "-W@token", "--file-crypt=encrypt", "--keepalive"];
+    let options = [
+        "-M54321",
+        "--proxy=x",
+        "--apply-local-docroot",
+        "--keepalive",
+    ];
     for option in options {
         let run = site.ascp().args([option, "f"]).arg(site.server.at(""));
         let run = run.run();

@@ -22,6 +22,134 @@ const SECRET: &[u8] = b"nobody may have this";
 /// Attempts that run at once.
 const AT_ONCE: usize = 6;
 
+/// Paths that lead out, or to what is no file.
+const WAYS: &[&str] = &[
+    "..",
+    "../",
+    "../.",
+    "../secret",
+    "/../secret",
+    "//../secret",
+    "./../secret",
+    "a/../../secret",
+    "a/./.././../secret",
+    "/..//secret",
+    "a/b/../../../secret",
+    "../remote/../secret",
+    "../private/secret",
+    "/etc/passwd",
+    "//etc/passwd",
+    "///etc//passwd",
+    "/proc/self/environ",
+    "/proc/self/root/etc/passwd",
+    "/proc/1/root/etc/passwd",
+    "/dev/zero",
+    "/dev/fd/0",
+    "/sys/kernel/notes",
+    "out_absolute",
+    "out_relative",
+    "chain1",
+    "chain2",
+    "a/chain3",
+    "a/up_and_out",
+    "folder_out/secret",
+    "folder_absolute/secret",
+    "through/secret",
+    "through/../secret",
+    "parent/secret",
+    "parent/..",
+    "a/../parent/secret",
+    "root/etc/passwd",
+    "root/proc/self/environ",
+    "proc_root/etc/passwd",
+    "proc_cwd/secret",
+    "environment",
+    "descriptor",
+    "zero",
+    "memory",
+    "standard_input",
+    "loop1",
+    "loop1/x",
+    "pipe",
+    "socket",
+    "device",
+    "pipe/..",
+    "a/inside/..",
+    "a/inside/../../secret",
+    "\u{2024}\u{2024}/secret",
+    "\u{2025}/secret",
+    "\u{ff0e}\u{ff0e}/secret",
+    "..\u{2215}secret",
+    "..\u{ff0f}secret",
+    "..\u{29f8}secret",
+    "%2e%2e/secret",
+    "..%2fsecret",
+    "%2e%2e%2fsecret",
+    "..%252fsecret",
+    "..\\secret",
+    "..\\/secret",
+    "..;/secret",
+    ".. /secret",
+    " ../secret",
+    "..\t/secret",
+    "..\n/secret",
+    "...//secret",
+    "..../secret",
+    "~/secret",
+    "~root/.profile",
+    "$HOME/secret",
+    "${PWD}/secret",
+    "`id`/secret",
+    "$(id)/secret",
+    ".\u{200b}./secret",
+    "\u{202e}../secret",
+    "..\u{0}/secret",
+];
+
+/// Places outside, or that are no files.
+const PLACES: &[&str] = &[
+    "../x",
+    "/../x",
+    "//../x",
+    "a/../../x",
+    "../new/x",
+    "../private/x",
+    "/etc/x",
+    "/proc/self/x",
+    "/dev/x",
+    "out_absolute",
+    "out_relative",
+    "chain1",
+    "a/up_and_out",
+    "folder_out/x",
+    "folder_out/",
+    "folder_absolute/x",
+    "through/x",
+    "parent/x",
+    "root/x",
+    "root/tmp/x",
+    "proc_root/x",
+    "proc_cwd/x",
+    "environment",
+    "descriptor",
+    "zero",
+    "standard_input",
+    "loop1",
+    "loop1/x",
+    "pipe",
+    "socket",
+    "dangling_out",
+    "dangling_absolute",
+    "a/inside/../../../x",
+    "\u{2024}\u{2024}/x",
+    "\u{2025}/x",
+    "\u{ff0e}\u{ff0e}/x",
+    "%2e%2e/x",
+    "..\\/x",
+    "~/x",
+    "$HOME/x",
+];
+
 /// A docroot with every trap that a user could have put there, and a secret beside it.
 fn world() -> World {
     let world = World::new();
@@ -80,89 +208,7 @@ fn world() -> World {
 
 /// Paths that lead out, or to what is no file, read as sources and taken as destinations.
 fn ways_out(world: &World) -> Vec<OsString> {
-    let text = [
-        "..",
-        "../",
-        "../.",
-        "../secret",
-        "/../secret",
-        "//../secret",
-        "./../secret",
-        "a/../../secret",
-        "a/./.././../secret",
-        "/..//secret",
-        "a/b/../../../secret",
-        "../remote/../secret",
-        "../private/secret",
-        "/etc/passwd",
-        "//etc/passwd",
-        "///etc//passwd",
-        "/proc/self/environ",
-        "/proc/self/root/etc/passwd",
-        "/proc/1/root/etc/passwd",
-        "/dev/zero",
-        "/dev/fd/0",
-        "/sys/kernel/notes",
-        "out_absolute",
-        "out_relative",
-        "chain1",
-        "chain2",
-        "a/chain3",
-        "a/up_and_out",
-        "folder_out/secret",
-        "folder_absolute/secret",
-        "through/secret",
-        "through/../secret",
-        "parent/secret",
-        "parent/..",
-        "a/../parent/secret",
-        "root/etc/passwd",
-        "root/proc/self/environ",
-        "proc_root/etc/passwd",
-        "proc_cwd/secret",
-        "environment",
-        "descriptor",
-        "zero",
-        "memory",
-        "standard_input",
-        "loop1",
-        "loop1/x",
-        "pipe",
-        "socket",
-        "device",
-        "pipe/..",
-        "a/inside/..",
-        "a/inside/../../secret",
-        "\u{2024}\u{2024}/secret",
-        "\u{2025}/secret",
-        "\u{ff0e}\u{ff0e}/secret",
-        "..\u{2215}secret",
-        "..\u{ff0f}secret",
-        "..\u{29f8}secret",
-        "%2e%2e/secret",
-        "..%2fsecret",
-        "%2e%2e%2fsecret",
-        "..%252fsecret",
-        "..\\secret",
-        "..\\/secret",
-        "..;/secret",
-        ".. /secret",
-        " ../secret",
-        "..\t/secret",
-        "..\n/secret",
-        "...//secret",
-        "..../secret",
-        "~/secret",
-        "~root/.profile",
-        "$HOME/secret",
-        "${PWD}/secret",
-        "`id`/secret",
-        "$(id)/secret",
-        ".\u{200b}./secret",
-        "\u{202e}../secret",
-        "..\u{0}/secret",
-    ];
-    let mut ways: Vec<OsString> = text.map(OsString::from).into();
+    let mut ways: Vec<OsString> = WAYS.iter().map(OsString::from).collect();
     ways.extend([
         OsString::from("../".repeat(40) + "etc/passwd"),
         OsString::from("../".repeat(1_000) + "etc/passwd"),
@@ -257,49 +303,7 @@ fn no_upload_leads_out() {
     let world = world();
     let server = Ascpd::new(&world).start();
     tree::write_file(&world.local("f"), 3, 2_000);
-    let destinations = [
-        "../x",
-        "/../x",
-        "//../x",
-        "a/../../x",
-        "../new/x",
-        "../private/x",
-        "/etc/x",
-        "/proc/self/x",
-        "/dev/x",
-        "out_absolute",
-        "out_relative",
-        "chain1",
-        "a/up_and_out",
-        "folder_out/x",
-        "folder_out/",
-        "folder_absolute/x",
-        "through/x",
-        "parent/x",
-        "root/x",
-        "root/tmp/x",
-        "proc_root/x",
-        "proc_cwd/x",
-        "environment",
-        "descriptor",
-        "zero",
-        "standard_input",
-        "loop1",
-        "loop1/x",
-        "pipe",
-        "socket",
-        "dangling_out",
-        "dangling_absolute",
-        "a/inside/../../../x",
-        "\u{2024}\u{2024}/x",
-        "\u{2025}/x",
-        "\u{ff0e}\u{ff0e}/x",
-        "%2e%2e/x",
-        "..\\/x",
-        "~/x",
-        "$HOME/x",
-    ];
-    let mut ways: Vec<OsString> = destinations.map(OsString::from).into();
+    let mut ways: Vec<OsString> = PLACES.iter().map(OsString::from).collect();
     ways.push("../".repeat(40).into());
     ways.push(("n".repeat(300)).into());
     ways.push(OsString::from_vec(b"\xc0\xae\xc0\xae/x".to_vec()));
@@ -310,42 +314,8 @@ fn no_upload_leads_out() {
         assert_eq!(run.code(), Some(1), "{way:?}\n{}", run.words());
         let _ = run.failure();
     });
-    // Folders that would be made on the way.
-    let made = [
-        "../new/",
-        "/../new/",
-        "folder_out/new/",
-        "parent/new/",
-        "root/new/",
-        "dangling_out/new/",
-    ];
-    let made: Vec<OsString> = made.map(OsString::from).into();
-    all_fail(&server, &made, |_, way| {
-        let ascp = Ascp::to(&world, &server).args(["-d", "f"]);
-        let _ = ascp.arg(operand(&server.login, way)).run().failure();
-    });
-    // Links that would lead out of the tree they are copied to.
-    let targets = [
-        "../secret",
-        "/etc/passwd",
-        "a/../../secret",
-        "/proc/self/root",
-        "../../../../etc",
-        "/",
-    ];
-    let links: Vec<OsString> = targets.map(OsString::from).into();
-    for (number, target) in links.iter().enumerate() {
-        symlink(target, world.local(format!("l{number}"))).unwrap();
-    }
-    all_fail(&server, &links, |number, _| {
-        let ascp = Ascp::to(&world, &server).args(["--symbolic-links=copy+force"]);
-        let ascp = ascp.arg(format!("l{number}")).arg(server.at(""));
-        let _ = ascp.run().failure();
-    });
-    for number in 0..links.len() {
-        let made = world.remote(format!("l{number}"));
-        assert!(fs::symlink_metadata(made).is_err(), "{:?}", links[number]);
-    }
+    no_folder_is_made_outside(&world, &server);
+    no_link_out_is_made(&world, &server);
     // Other options that name places at the server.
     for option in [
         ["-R", "../private"],
@@ -358,6 +328,48 @@ fn no_upload_leads_out() {
         let _ = ascp.arg("inside").run().failure();
     }
     nothing_happened_outside(&world);
+}
+
+/// Folders that would be made on the way.
+fn no_folder_is_made_outside(world: &World, server: &Server) {
+    let made = [
+        "../new/",
+        "/../new/",
+        "folder_out/new/",
+        "parent/new/",
+        "root/new/",
+        "dangling_out/new/",
+    ];
+    let made: Vec<OsString> = made.map(OsString::from).into();
+    all_fail(server, &made, |_, way| {
+        let ascp = Ascp::to(world, server).args(["-d", "f"]);
+        let _ = ascp.arg(operand(&server.login, way)).run().failure();
+    });
+}
+
+/// Links that would lead out of the tree they are copied to.
+fn no_link_out_is_made(world: &World, server: &Server) {
+    let targets = [
+        "../secret",
+        "/etc/passwd",
+        "a/../../secret",
+        "/proc/self/root",
+        "../../../../etc",
+        "/",
+    ];
+    let links: Vec<OsString> = targets.map(OsString::from).into();
+    for (number, target) in links.iter().enumerate() {
+        symlink(target, world.local(format!("l{number}"))).unwrap();
+    }
+    all_fail(server, &links, |number, _| {
+        let ascp = Ascp::to(world, server).args(["--symbolic-links=copy+force"]);
+        let ascp = ascp.arg(format!("l{number}")).arg(server.at(""));
+        let _ = ascp.run().failure();
+    });
+    for (number, target) in links.iter().enumerate() {
+        let made = world.remote(format!("l{number}"));
+        assert!(fs::symlink_metadata(made).is_err(), "{target:?}");
+    }
 }
 
 #[test]

@@ -279,11 +279,11 @@ fn check(line: &Line, world: &World, here: &Path, before: &[Vec<String>; 2], run
         let mut target = to.join(target);
         let made = |path: &Path| {
             let name = path.strip_prefix(to).unwrap().display().to_string();
-            let [here, there] = before;
+            let [down, up] = &before;
             let side = if matches!(line.files, Up(_)) {
-                there
+                up
             } else {
-                here
+                down
             };
             !side.contains(&format!("{name}/")) && !side.contains(&name)
         };

@@ -181,6 +181,7 @@ pub(crate) fn wishes(rate: u64) -> ClientWishes<'static> {
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
         records: RecordTerms::default(),
+        security: fasp_core::control::SecurityTerms::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

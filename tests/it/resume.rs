@@ -32,7 +32,7 @@ const SIZE: u64 = 20_000_000;
 const SLOW: [&str; 4] = ["-l", "40M", "--policy=fixed", "-k1"];
 
 /// Lets a transfer run until `folder` holds `bytes` of it and presses Ctrl-C.
-fn interrupt_when(mut running: Running, folder: &Path, bytes: u64) {
+pub(crate) fn interrupt_when(mut running: Running, folder: &Path, bytes: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while stored_bytes(folder) < bytes {
         assert!(
@@ -73,7 +73,7 @@ fn kept_bytes(log: &str) -> u64 {
 }
 
 /// The bytes a log says were sent in the last session.
-fn sent_bytes(log: &str) -> u64 {
+pub(crate) fn sent_bytes(log: &str) -> u64 {
     let (_, rest) = log
         .rsplit_once("tx_bytes ")
         .unwrap_or_else(|| panic!("no tx_bytes in the log: {log}"));

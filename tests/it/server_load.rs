@@ -49,18 +49,13 @@ fn cost(server: &Server) -> (u64, f64) {
         .unwrap()
         .split_whitespace()
         .collect();
-    let ticks: f64 = [11, 12]
-        .iter()
-        .map(|at| fields[*at].parse::<f64>().unwrap())
-        .sum();
+    let ticks = fields.iter().skip(11).take(2);
+    let ticks: f64 = ticks.map(|field| field.parse::<f64>().unwrap()).sum();
     (peak, ticks / 100.0)
 }
 
-#[test]
-#[ignore = "minutes, and gigabytes of memory"]
-fn two_hundred_small_trees_beside_eight_large_files() {
-    let world = World::new();
-    let server = server(&world);
+/// What the clients have.
+fn grow(world: &World) {
     for number in 0..SMALL {
         let root = world.local(format!("t{number}"));
         fs::create_dir_all(root.join("sub")).unwrap();
@@ -80,6 +75,26 @@ fn two_hundred_small_trees_beside_eight_large_files() {
             LARGE_BYTES,
         );
     }
+}
+
+/// Every byte of it at the server.
+fn verify(world: &World) {
+    for number in 0..SMALL {
+        let name = format!("t{number}");
+        tree::assert_same(&world.local(&name), &world.remote(&name));
+    }
+    for number in 0..LARGE {
+        let name = format!("large{number}");
+        tree::assert_same(&world.local(&name), &world.remote(&name));
+    }
+}
+
+#[test]
+#[ignore = "minutes, and gigabytes of memory"]
+fn two_hundred_small_trees_beside_eight_large_files() {
+    let world = World::new();
+    let server = server(&world);
+    grow(&world);
     let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let doors = (0..AT_THE_DOOR).collect::<Vec<_>>();
     let next = AtomicUsize::new(0);
@@ -120,14 +135,7 @@ fn two_hundred_small_trees_beside_eight_large_files() {
         }
     });
     let took = began.elapsed();
-    for number in 0..SMALL {
-        let name = format!("t{number}");
-        tree::assert_same(&world.local(&name), &world.remote(&name));
-    }
-    for number in 0..LARGE {
-        let name = format!("large{number}");
-        tree::assert_same(&world.local(&name), &world.remote(&name));
-    }
+    verify(&world);
     let (peak_kb, seconds) = cost(&server);
     println!(
         "{SMALL} trees of 20 files and {LARGE} files of {} MB in {took:.1?}, at most {} at once: \

@@ -10,6 +10,7 @@ use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferD
 use super::file_wishes::FileWishes;
 use super::parallel::Share;
 use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
+use super::security_terms::SecurityTerms;
 use crate::units::{BitRate, ConnectionId};
 
 /// Protocol versions, best first.
@@ -130,6 +131,8 @@ pub struct Hello<'a> {
     pub files: FileWishes<'a>,
     /// Checksums, totals and labels.
     pub records: RecordTerms,
+    /// Encryption at rest and authorization.
+    pub security: SecurityTerms<'a>,
 }
 
 impl<'a> Hello<'a> {
@@ -161,6 +164,7 @@ impl<'a> Hello<'a> {
         map.uint(22, self.metadata_window.into())?;
         self.files.write(map)?;
         self.records.write(map)?;
+        self.security.write(map)?;
         self.files.share.write(map)
     }
 
@@ -192,6 +196,7 @@ impl<'a> Hello<'a> {
             metadata_window: map.number(22)?,
             files: FileWishes::read(&mut map)?,
             records: RecordTerms::read(&mut map)?,
+            security: SecurityTerms::read(&mut map)?,
         };
         hello.files.share = Share::read(&mut map)?;
         map.finish()?;

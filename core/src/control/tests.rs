@@ -76,6 +76,7 @@ fn hello() -> Hello<'static> {
         metadata_window: 1 << 18,
         files: FileWishes::default(),
         records: RecordTerms::default(),
+        security: SecurityTerms::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::control::framing::{HEADER_LEN, RawMessage, SMALLEST_LIMIT};
 use crate::control::{
     Accept, ChecksumKind, ControlMessage, DecodeError, FileWishes, Hello, HelloFlags, RecordTerms,
-    Secret, SuiteList, VersionList,
+    Secret, SecurityTerms, SuiteList, VersionList,
 };
 use crate::crypto::{CipherSuite, SessionSecret, Transcript};
 use crate::fault::Fault;
@@ -68,6 +68,8 @@ pub struct ClientWishes<'a> {
     pub sources: u32,
     /// Checksums, totals and labels.
     pub records: RecordTerms,
+    /// Encryption at rest and authorization.
+    pub security: SecurityTerms<'a>,
     /// How much the client can take.
     pub capabilities: Capabilities,
     /// Program name and version, for the server's log.
@@ -113,6 +115,7 @@ impl<'a> ClientWishes<'a> {
             program: self.program,
             metadata_window: self.capabilities.metadata_window,
             records: self.records,
+            security: self.security,
         }
     }
 }

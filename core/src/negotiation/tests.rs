@@ -75,6 +75,7 @@ fn wishes() -> ClientWishes<'static> {
         files: crate::control::FileWishes::default(),
         sources: 1,
         records: RecordTerms::default(),
+        security: crate::control::SecurityTerms::default(),
         capabilities: HOST,
         program: "client",
     }

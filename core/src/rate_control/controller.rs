@@ -338,6 +338,31 @@ impl RateController {
         self.surge_since = None;
     }
 
+    /// What the queue means besides a rate: another path, or a drain that begins.
+    fn has_left_tracking(
+        &mut self,
+        facts: &ReportFacts,
+        delivery: Delivery,
+        passing: Passing,
+        wanted: u64,
+    ) -> bool {
+        self.judge_drain(facts, delivery, wanted);
+        if self.is_on_longer_path(facts, delivery) {
+            self.on_path_change(facts.now);
+            return true;
+        }
+        let queue = self.delay.queue_us();
+        if self.limits.policy != RatePolicy::Low {
+            self.competition.watch(&self.contest(facts, delivery));
+        }
+        let looks = self.look_is_due(facts, queue, wanted);
+        if looks || self.drain_is_due(facts, queue, wanted) {
+            self.begin_drain(facts, passing, looks);
+            return true;
+        }
+        false
+    }
+
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
@@ -350,20 +375,7 @@ impl RateController {
                 arrived
             },
         };
-        self.judge_drain(facts, delivery, wanted);
-        if self.is_on_longer_path(facts, delivery) {
-            self.on_path_change(facts.now);
-            return;
-        }
-        if self.limits.policy != RatePolicy::Low {
-            self.competition.watch(&self.contest(facts, delivery));
-        }
-        if self.look_is_due(facts, queue, wanted) {
-            self.begin_drain(facts, passing, true);
-            return;
-        }
-        if self.drain_is_due(facts, queue, wanted) {
-            self.begin_drain(facts, passing, false);
+        if self.has_left_tracking(facts, delivery, passing, wanted) {
             return;
         }
         self.usual_queue_us = (self.usual_queue_us * 31 + queue) / 32;

@@ -7,7 +7,7 @@ use fasp_core::control::choices::{
     OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection,
 };
 use fasp_core::control::framing::{HEADER_LEN, RawMessage};
-use fasp_core::control::{ChecksumKind, RecordTerms};
+use fasp_core::control::{ChecksumKind, MAX_TOKEN, RecordTerms, SecurityTerms};
 use fasp_core::crypto::{CipherSuite, SessionSecret};
 use fasp_core::negotiation::cipher_choice::{CipherWish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator, Opened};
@@ -234,6 +234,10 @@ fn wishes(choices: &mut Choices<'_>) -> ClientWishes<'static> {
             job_size: choices.below(2) == 1,
             block_size: choices.u32(),
             log_folder: choices.below(2) == 1,
+        },
+        security: SecurityTerms {
+            renamed_suffix: choices.pick(&[None, Some(&b".aspera-env"[..])]),
+            token: choices.pick(&[None, Some(&b"token"[..]), Some(&[b'x'; MAX_TOKEN])]),
         },
         capabilities: capabilities(choices),
         program: "client",

@@ -106,6 +106,10 @@ impl<
             )
         }
         .map_err(|fault| No::about(fault, hello.destination))?;
+        if destination.renames() && hello.security.renamed_suffix.is_some() {
+            let text = "this appliance does not add the suffix of encrypted files to other names: send them to /";
+            return Err(No::new(Fault::BadConfiguration, text));
+        }
         let accepted = self.accept(proposal, destination.renames(), ground)?;
         let (agreement, keys) = (accepted.agreement, accepted.keys);
         let (sealer, opener) = schedule(&keys).into_lane(agreement.suite(), Role::Server);

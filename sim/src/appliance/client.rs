@@ -408,6 +408,7 @@ fn hello(seed: u64, upload: bool) -> (Initiator, Vec<u8>) {
         deletes: false,
         files: fasp_core::control::FileWishes::default(),
         records: RecordTerms::default(),
+        security: fasp_core::control::SecurityTerms::default(),
         sources: 1,
         capabilities: Capabilities {
             max_datagram: 1_472,

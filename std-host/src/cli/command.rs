@@ -11,6 +11,7 @@ mod after_transfer;
 mod attributes;
 mod overwrite;
 mod records;
+mod security;
 mod selection;
 mod sessions;
 
@@ -47,6 +48,8 @@ Environment:
   ASPERA_SCP_PASS   password, or passphrase of the private key
   ASPERA_SCP_KEY    text of a private key, instead of -i
   ASPERA_SCP_COOKIE words for the logs of both sides
+  ASPERA_SCP_FILEPASS passphrase of --file-crypt
+  ASPERA_SCP_TOKEN  token that authorizes the transfer, instead of -W
 
 RATE is in bits per second with K, M or G (powers of 1000), such as 300M or 1.5G;
 a bare number counts Kbit/s. For -l and -m it may also be in percent, such as 80P,
@@ -119,6 +122,7 @@ fn visible_args() -> Vec<Arg> {
         attributes::args(),
         rate_args(),
         connection_args(),
+        security::args(),
         sessions::args(),
         log_args(),
         records::args(),

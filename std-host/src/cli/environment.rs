@@ -3,7 +3,8 @@
 //! Reads; decides nothing. Tests give their own [`Environment`], so no test changes the
 //! process's variables.
 //!
-//! Source: `ASPERA_SCP_PASS`, `ASPERA_SCP_KEY` and `ASPERA_SCP_COOKIE` are public names of the original program.
+//! Source: `ASPERA_SCP_PASS`, `ASPERA_SCP_KEY`, `ASPERA_SCP_COOKIE`, `ASPERA_SCP_FILEPASS` and
+//! `ASPERA_SCP_TOKEN` are public names of the original program.
 //! Other `ASPERA_*` variables are not read, as public callers expect.
 
 use std::ffi::OsString;
@@ -23,6 +24,12 @@ pub const KEY_VARIABLE: &str = "ASPERA_SCP_KEY";
 
 /// Words for the logs of both sides.
 pub const COOKIE_VARIABLE: &str = "ASPERA_SCP_COOKIE";
+
+/// The passphrase of files that are encrypted at rest.
+pub const FILE_PASSPHRASE_VARIABLE: &str = "ASPERA_SCP_FILEPASS";
+
+/// What authorizes the transfer; `-W` goes first.
+pub const TOKEN_VARIABLE: &str = "ASPERA_SCP_TOKEN";
 
 /// What surrounds one run of the program.
 pub trait Environment {

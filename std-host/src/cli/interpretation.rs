@@ -9,6 +9,7 @@ mod after_transfer;
 mod attributes;
 mod overwrite;
 mod records;
+mod security;
 mod selection;
 mod sessions;
 
@@ -70,10 +71,13 @@ pub(super) fn transfer(
     let afterwards = after_transfer::wishes(matches)?;
     let records = records::records(matches, environment)?;
     check_together(&selection, &overwriting, &afterwards, route.direction)?;
+    let security = security::wishes(matches, environment, route.direction)?;
+    security::check_together(&security, &selection, &overwriting, &route.destination)?;
     let share = sessions::share(matches)?;
     sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
     let mut notes = overwrite::notes(&overwriting, route.direction);
     notes.extend(attributes::notes(matches));
+    notes.extend(security::notes(matches, &security));
     if records.job_size && selection.list.is_some() {
         notes.push("--precalculate-job-size does not count the sources of a list".to_owned());
     }
@@ -112,6 +116,7 @@ pub(super) fn transfer(
             .unwrap_or(DEFAULT_REPORT_SIZE),
         ipv6,
         records,
+        security,
         share,
     })
 }

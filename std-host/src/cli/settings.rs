@@ -10,6 +10,7 @@ mod after_transfer;
 mod attributes;
 mod overwrite;
 mod records;
+mod security;
 mod selection;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use overwrite::{OverwriteRule, OverwriteWishes};
 pub use records::{
     DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
 };
+pub use security::{FileCrypt, SecurityWishes};
 pub use selection::{ListPlace, ListWish, SelectionWishes, TimeLimit};
 
 /// The TCP port of SSH.
@@ -205,6 +207,8 @@ pub struct TransferSettings {
     pub ipv6: bool,
     /// Checksums, manifest, labels and block sizes.
     pub records: RecordWishes,
+    /// Encryption at rest and authorization.
+    pub security: SecurityWishes,
     /// Which of several sessions this is (`-C`).
     pub share: Share,
 }

@@ -6,6 +6,7 @@ mod overwriting;
 mod records;
 mod refusals;
 mod scripts;
+mod security;
 mod selecting;
 mod sessions;
 mod texts;

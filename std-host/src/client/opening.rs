@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fasp_core::control::choices::{RatePolicy, ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
-use fasp_core::control::{ControlMessage, FileWishes, RecordTerms, SourcePaths};
+use fasp_core::control::{ControlMessage, FileWishes, RecordTerms, SecurityTerms, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::cipher_choice::{CipherWish as Wish, KeyBits};
 use fasp_core::negotiation::initiator::{Answer, ClientWishes, Initiator};
@@ -19,6 +19,7 @@ use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, Transfer
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
 use crate::control_channel::ssh::SshTarget;
+use crate::envelope::SUFFIX;
 use crate::failure::{Failure, Outcome};
 use crate::link_speed::link_speed_towards;
 use crate::session::{MessageWriter, Messages, capabilities, fresh_connection, fresh_secret};
@@ -184,10 +185,11 @@ async fn say_hello(
         files: file_wishes(settings),
         sources: settings.source_count(),
         records: record_terms(settings, upload),
+        security: security_terms(settings),
         capabilities: capabilities(max_datagram, settings.report_size),
         program: concat!("ascp ", env!("CARGO_PKG_VERSION")),
     };
-    let mut bytes = vec![0; 8_192];
+    let mut bytes = vec![0; 16_384];
     let (initiator, length) =
         Initiator::open(&wishes, fresh_secret()?, &mut bytes).map_err(|error| {
             Failure::new(
@@ -221,6 +223,18 @@ fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
         wishes.archive = settings.afterwards.archive.as_deref();
     }
     wishes
+}
+
+/// What HELLO says of encryption at rest and authorization.
+fn security_terms(settings: &TransferSettings) -> SecurityTerms<'_> {
+    SecurityTerms {
+        renamed_suffix: settings.security.encrypts().then_some(SUFFIX),
+        token: settings
+            .security
+            .token
+            .as_ref()
+            .map(|token| token.expose().as_bytes()),
+    }
 }
 
 /// What HELLO says of checksums, labels and block sizes. The size is that of the side at the server.

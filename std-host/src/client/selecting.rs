@@ -37,6 +37,7 @@ pub(super) fn choice(wishes: &SelectionWishes, share: Share) -> Choice {
         skip_special: wishes.skip_special,
         base: wishes.base.clone(),
         part: wishes.part,
+        sealer: None,
         share,
     }
 }

@@ -158,7 +158,6 @@ fn wrong_values_are_refused_with_line_and_element() {
             "is not a rule: a rule must begin with",
         ),
         ("file_system/resume_suffix", "a/b", "must not contain a '/'"),
-        ("authorization/transfer/in/value", "token", "needs tokens"),
         (
             "transfer/encryption/content_protection_required",
             "true",

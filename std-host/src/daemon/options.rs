@@ -251,6 +251,8 @@ fn check_config(path: Option<&Path>, user: &str) -> Outcome<()> {
     );
     for element in SESSION {
         let (value, origin) = settings.text(element);
+        let is_secret = element.path.ends_with("/encryption_key") && !value.is_empty();
+        let value = if is_secret { "(not shown)" } else { value };
         let origin = match origin {
             Origin::User(line) => format!("user, line {line}"),
             Origin::Group(name, line) => format!("group {name}, line {line}"),

@@ -126,7 +126,7 @@ impl Hooks {
     }
 
     /// A file is over.
-    pub(super) fn file_over(&mut self, path: &[u8], report: &FileReport) {
+    pub(super) fn file_over(&self, path: &[u8], report: &FileReport) {
         let failure = match &report.verdict {
             FileVerdict::Failed(failure) => Some(failure),
             _ => None,

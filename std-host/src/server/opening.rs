@@ -4,10 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fasp_core::control::choices::{RatePolicy, ResumeLevel, TransferDirection};
+use fasp_core::control::choices::{ResumeLevel, TransferDirection};
 use fasp_core::control::framing::PREAMBLE;
 use fasp_core::control::{ControlMessage, Hello, HelloFlags, StoredAttributes};
-use fasp_core::crypto::CipherSuite;
 use fasp_core::destination::{self, Facts, Plan};
 use fasp_core::fault::Fault;
 use fasp_core::negotiation::responder::{self, ServerLimits, ServerSide};
@@ -20,10 +19,13 @@ use tokio::time::timeout;
 
 use super::SessionRights;
 use super::file_system_rules::FileSystemRules;
-use super::hooks::{Hooks, Variables};
+use super::hook_facts;
+use super::hooks::Hooks;
 use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
+use super::tokens::{self, Gate};
+use crate::cli::progress::Completion;
 use crate::cli::settings::Direction;
 use crate::client::manifest::Manifest;
 use crate::failure::{Failure, Outcome};
@@ -115,21 +117,7 @@ pub(super) async fn open(
     writer.send_bytes(&PREAMBLE).await?;
     let hello_message = first_message(messages, rights.rules.time_limits.opening).await?;
     let flow = rights.rules.flow(direction_of(&hello_message));
-    let limits = ServerLimits {
-        suites: &rights.rules.suites,
-        policies: &flow.policies,
-        target_rate_cap: flow.target_cap,
-        default_target_rate: flow.target_default,
-        rate_rules: flow.rate_rules(),
-        max_resume: ResumeLevel::Full,
-        preserve: rights.rules.files.preserve,
-        checksums: true,
-        default_checksum: rights.rules.records.checksum,
-        capabilities: capabilities(
-            largest_datagram(peer, Some(rights.rules.most_datagram)),
-            1_440,
-        ),
-    };
+    let limits = limits(rights, flow, peer);
     let proposal = match responder::read_hello(hello_message.raw(), &limits) {
         Ok(proposal) => proposal,
         Err(refusal) => {
@@ -137,27 +125,12 @@ pub(super) async fn open(
         }
     };
     let records = proposal.hello().records;
-    let labels = match labels::read(messages, records).await {
-        Ok(labels) => labels,
-        Err(failure) => return refused(writer, failure).await,
-    };
-    let (work, udp) = match prepare(proposal.hello(), messages, rights, peer, local).await {
+    let prepared = prepare_all(proposal.hello(), messages, rights, logger, (peer, local)).await;
+    let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return refused(writer, failure).await,
     };
-    let may_write = || authorize(TransferDirection::Upload, &rights.rules.incoming);
-    let logger = match labels::log_of_session(logger, &labels, rights, may_write) {
-        Ok(logger) => logger,
-        Err(failure) => return refused(writer, failure).await,
-    };
-    let hooks = match start_hooks(proposal.hello(), rights, &labels, (&logger, peer)).await {
-        Ok(hooks) => hooks,
-        Err(failure) => return refused(writer, failure).await,
-    };
-    let manifest = match begin_manifest(proposal.hello(), rights) {
-        Ok(manifest) => manifest,
-        Err(failure) => return refused(writer, failure).await,
-    };
+    let Prepared { work, udp, .. } = prepared;
     let program = proposal.hello().program.to_owned();
     let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
@@ -187,15 +160,73 @@ pub(super) async fn open(
         flags,
         stored,
         symbolic_links: rights.rules.symbolic_links,
-        labels,
-        logger,
-        block_size: own_block.or(Some(records.block_size).filter(|size| *size > 0)),
+        labels: prepared.labels,
+        logger: prepared.logger,
+        block_size: own_block.or_else(|| Some(records.block_size).filter(|size| *size > 0)),
         counts_job: rights.rules.files.counts_job.unwrap_or(records.job_size),
         files: rights.rules.files.clone(),
-        manifest,
-        hooks,
+        manifest: prepared.manifest,
+        hooks: prepared.hooks,
         silence: rights.rules.time_limits.silence,
     })
+}
+
+/// What the rules of this user leave to be negotiated.
+fn limits<'a>(rights: &'a SessionRights, flow: &'a FlowRules, peer: IpAddr) -> ServerLimits<'a> {
+    let most = Some(rights.rules.most_datagram);
+    ServerLimits {
+        suites: &rights.rules.suites,
+        policies: &flow.policies,
+        target_rate_cap: flow.target_cap,
+        default_target_rate: flow.target_default,
+        rate_rules: flow.rate_rules(),
+        max_resume: ResumeLevel::Full,
+        preserve: rights.rules.files.preserve,
+        checksums: true,
+        default_checksum: rights.rules.records.checksum,
+        capabilities: capabilities(largest_datagram(peer, most), 1_440),
+    }
+}
+
+/// Everything that a session needs before it is accepted.
+struct Prepared {
+    labels: ClientLabels,
+    work: Work,
+    udp: UdpPort,
+    logger: Logger,
+    manifest: Option<Manifest>,
+    hooks: Option<(Hooks, Arc<Notify>)>,
+}
+
+async fn prepare_all(
+    hello: &Hello<'_>,
+    messages: &mut Messages,
+    rights: &SessionRights,
+    logger: &Logger,
+    (peer, local): (IpAddr, IpAddr),
+) -> Outcome<Prepared> {
+    let labels = labels::read(messages, hello.records).await?;
+    let gate = Gate::open(hello, rights, logger)?;
+    let (work, udp) = prepare(hello, messages, rights, gate, (peer, local)).await?;
+    let may_write = || authorize_besides(&rights.rules.incoming);
+    let logger = labels::log_of_session(logger, &labels, rights, may_write)?;
+    let manifest = begin_manifest(hello, rights)?;
+    // Last, so that nothing but the network keeps a session from which it heard.
+    match hook_facts::start(hello, rights, &labels, (&logger, peer)).await {
+        Ok(hooks) => Ok(Prepared {
+            labels,
+            work,
+            udp,
+            logger,
+            manifest,
+            hooks,
+        }),
+        Err(failure) => {
+            let over = Completion::default();
+            let _ = manifest.map(|list| list.finish(&over, Some(&failure)));
+            Err(failure)
+        }
+    }
 }
 
 async fn accept(
@@ -237,6 +268,14 @@ fn authorize(direction: TransferDirection, flow: &FlowRules) -> Outcome<()> {
     Err(Failure::new(Fault::NoPermissions, text))
 }
 
+/// Whether the user may write besides the files of an upload: a token opens nothing but those.
+fn authorize_besides(incoming: &FlowRules) -> Outcome<()> {
+    if incoming.demands_token {
+        return Err(tokens::not_authorized());
+    }
+    authorize(TransferDirection::Upload, incoming)
+}
+
 /// What the client says first.
 async fn first_message(messages: &mut Messages, limit: Duration) -> Outcome<Message> {
     match timeout(limit, messages.next()).await {
@@ -272,8 +311,8 @@ async fn prepare(
     hello: &Hello<'_>,
     messages: &mut Messages,
     rights: &SessionRights,
-    peer: IpAddr,
-    local: IpAddr,
+    gate: Gate,
+    (peer, local): (IpAddr, IpAddr),
 ) -> Outcome<(Work, UdpPort)> {
     let wishes = &hello.files;
     if hello.flags.deletes && !rights.rules.permissions.deletes {
@@ -293,7 +332,7 @@ async fn prepare(
     authorize(hello.direction, rights.rules.flow(hello.direction))?;
     if wishes.changes_sources() {
         // To take files away is to write.
-        authorize(TransferDirection::Upload, &rights.rules.incoming)?;
+        authorize_besides(&rights.rules.incoming)?;
     }
     let port = match (rights.rules.bind_udp_port, rights.udp_port) {
         (Some(port), _) => port,
@@ -305,6 +344,9 @@ async fn prepare(
     let bind = || UdpPort::bind(address, port);
     if hello.flags.measures {
         return Ok((Work::Measure, bind()?));
+    }
+    if hello.direction == TransferDirection::Upload {
+        gate.check(hello.destination)?;
     }
     let docroot = match &rights.rules.docroot {
         Some(path) => Docroot::confined(path)?,
@@ -318,11 +360,14 @@ async fn prepare(
             keeps_nothing: true,
         },
         TransferDirection::Upload => Work::Receive {
-            tree: Arc::new(upload_tree(&Arc::new(docroot), hello, files.modes)?),
+            tree: Arc::new(kept_suffix(
+                upload_tree(&Arc::new(docroot), hello, files.modes)?,
+                hello,
+            )),
             keeps_nothing: false,
         },
         TransferDirection::Download => {
-            selecting::download(hello, messages, docroot, &rights.rules).await?
+            selecting::download(hello, messages, docroot, &rights.rules, gate).await?
         }
     };
     Ok((work, bind()?))
@@ -353,81 +398,6 @@ pub(crate) fn destination_tree(
     let tree = DestinationTree::new(Arc::clone(docroot), path, placement).with_modes(modes);
     tree.prepare(plan.creates_destination)?;
     Ok(tree)
-}
-
-/// Asks the administrator's program, if there is one, whether there may be such a session.
-async fn start_hooks(
-    hello: &Hello<'_>,
-    rights: &SessionRights,
-    labels: &ClientLabels,
-    (logger, peer): (&Logger, IpAddr),
-) -> Outcome<Option<(Hooks, Arc<Notify>)>> {
-    let Some(program) = rights.hook.clone() else {
-        return Ok(None);
-    };
-    let session = session_variables(hello, rights, labels, peer)?;
-    let refused = Arc::new(Notify::new());
-    let hooks = Hooks::start(program, session, logger.clone(), Arc::clone(&refused)).await?;
-    Ok(Some((hooks, refused)))
-}
-
-/// What every call of the administrator's program is told.
-fn session_variables(
-    hello: &Hello<'_>,
-    rights: &SessionRights,
-    labels: &ClientLabels,
-    peer: IpAddr,
-) -> Outcome<Variables> {
-    let sends = hello.direction == TransferDirection::Download;
-    let flow = rights.rules.flow(hello.direction);
-    let target = hello.target_rate.min(flow.target_cap);
-    // What is agreed is not known yet: a client that accepts clear text may get it.
-    let encrypts = hello
-        .suites
-        .iter()
-        .filter_map(|number| CipherSuite::from_id(*number))
-        .all(CipherSuite::encrypts);
-    let is_fixed = hello.policy == RatePolicy::Fixed;
-    let label = |label: &Option<Vec<u8>>| label.clone().unwrap_or_default();
-    let text = |text: &str| text.as_bytes().to_vec();
-    let docroot = rights.rules.docroot.as_ref();
-    let docroot = docroot.map(|path| path.as_os_str().as_encoded_bytes().to_vec());
-    Ok(vec![
-        ("SESSIONID", fresh_uuid()?.into_bytes()),
-        ("USER", text(&rights.user)),
-        (
-            "USERID",
-            rustix::process::getuid().as_raw().to_string().into_bytes(),
-        ),
-        ("USERSTR", label(&labels.user_string)),
-        ("COOKIE", label(&labels.cookie)),
-        ("PEER", peer.to_string().into_bytes()),
-        ("DIRECTION", text(if sends { "send" } else { "recv" })),
-        ("SECURE", text(if encrypts { "yes" } else { "no" })),
-        ("TARGETRATE", (target.0 / 1_000).to_string().into_bytes()),
-        (
-            "MINRATE",
-            (hello.minimum_rate.0 / 1_000).to_string().into_bytes(),
-        ),
-        ("RATEMODE", text(if is_fixed { "fixed" } else { "adapt" })),
-        (
-            "SOURCE",
-            if sends {
-                docroot.clone().unwrap_or_default()
-            } else {
-                Vec::new()
-            },
-        ),
-        (
-            "TARGET",
-            if sends {
-                Vec::new()
-            } else {
-                hello.destination.to_vec()
-            },
-        ),
-        ("DOCROOT", docroot.unwrap_or_default()),
-    ])
 }
 
 /// The list of the files of a session, where the server keeps one.
@@ -465,6 +435,14 @@ fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
         return Err(Failure::new(Fault::NoPermissions, text));
     }
     Ok(())
+}
+
+/// The tree, in which files that are encrypted keep the suffix that tells.
+fn kept_suffix(tree: DestinationTree, hello: &Hello<'_>) -> DestinationTree {
+    match hello.security.renamed_suffix {
+        Some(suffix) => tree.keeping_suffix(suffix),
+        None => tree,
+    }
 }
 
 /// Where an upload goes.

@@ -16,9 +16,11 @@ use super::file_system_rules::FileSystemRules;
 use super::permissions::Permissions;
 use super::record_rules::RecordRules;
 use super::time_limits::TimeLimits;
+use super::tokens;
 
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
+use crate::token::Keys;
 use crate::trunk::TrunkRule;
 
 /// What holds for sessions of one direction.
@@ -26,6 +28,8 @@ use crate::trunk::TrunkRule;
 pub struct FlowRules {
     /// Whether the user may have any.
     pub authorized: bool,
+    /// Only with a token.
+    pub demands_token: bool,
     /// Whether the docroot may be read from, or written to.
     pub access: bool,
     /// Highest target rate.
@@ -59,6 +63,8 @@ pub struct SessionRules {
     pub symbolic_links: LinkSetting,
     /// What may be done to files besides reading and writing them.
     pub permissions: Permissions,
+    /// What signs tokens.
+    pub token_keys: Option<Keys>,
     /// Which files exist, and how new ones are made.
     pub files: FileSystemRules,
     /// Checksums, lists and logs.
@@ -74,6 +80,7 @@ impl Default for FlowRules {
     fn default() -> Self {
         Self {
             authorized: true,
+            demands_token: false,
             access: true,
             target_cap: MAX_RATE,
             target_default: fasp_core::negotiation::DEFAULT_TARGET_RATE,
@@ -104,6 +111,7 @@ impl Default for SessionRules {
             bind_udp_port: None,
             symbolic_links: LinkSetting::default(),
             permissions: Permissions::default(),
+            token_keys: None,
             files: FileSystemRules::default(),
             records: RecordRules::default(),
             time_limits: TimeLimits::default(),
@@ -125,6 +133,12 @@ impl SessionRules {
         let writes = settings.is_on(&format!("{access}/write_allowed"));
         let docroot = settings.word(&format!("{access}/absolute"));
         let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
+        let (incoming, outgoing) = (flow(settings, "in", writes)?, flow(settings, "out", reads)?);
+        let token_keys = tokens::keys(settings)?;
+        if token_keys.is_none() && (incoming.demands_token || outgoing.demands_token) {
+            let text = "authorization/transfer says token, and authorization/token names no key";
+            return Err(Failure::new(Fault::BadConfiguration, text));
+        }
         let files = FileSystemRules::new(settings)?;
         let mut records = RecordRules::new(settings, home)?;
         // A log is a file that a client names, in a tree of which it may not see everything.
@@ -133,8 +147,9 @@ impl SessionRules {
         let port = settings.said("transfer/protocol_options/bind_udp_port");
         Ok(Self {
             docroot: docroot.transpose()?,
-            incoming: flow(settings, "in", writes)?,
-            outgoing: flow(settings, "out", reads)?,
+            incoming,
+            outgoing,
+            token_keys,
             suites: suites(
                 settings
                     .word("transfer/encryption/allowed_cipher")
@@ -201,7 +216,8 @@ fn flow(settings: &Effective<'_>, way: &str, access: bool) -> Outcome<FlowRules>
     };
     let authorized = settings.word(&format!("authorization/transfer/{way}/value"));
     Ok(FlowRules {
-        authorized: authorized.is_none_or(|word| word.eq_ignore_ascii_case("allow")),
+        authorized: authorized.is_none_or(|word| !word.eq_ignore_ascii_case("deny")),
+        demands_token: authorized.is_some_and(|word| word.eq_ignore_ascii_case("token")),
         access,
         target_cap,
         target_default: target_default.min(target_cap),

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::opening::{HELLO_TIMEOUT, Work, check_mirror_source};
 use super::rules::SessionRules;
+use super::tokens::Gate;
 use crate::failure::{Failure, Outcome};
 use crate::session::{Messages, named_sources, source_queue};
 use crate::storage::after_transfer::{SourceWishes, check_outside};
@@ -40,6 +41,7 @@ pub(super) async fn download(
     messages: &mut Messages,
     docroot: Docroot,
     session: &SessionRules,
+    gate: Gate,
 ) -> Outcome<Work> {
     let (setting, own) = (session.symbolic_links, &session.files.filters);
     let (mut choice, mut delivery) = (Choice::default(), Delivery::default());
@@ -71,9 +73,12 @@ pub(super) async fn download(
     }
     let (queue, sources) = if delivery.on_demand {
         let (queue, sources) = source_queue(delivery.pairs);
-        (Some(queue), sources)
+        (Some(queue), gate.guard(sources))
     } else {
         let sources = read_sources(messages, delivery.pairs).await?;
+        for source in &sources {
+            gate.check(&source.path)?;
+        }
         check_sources(&docroot, &sources, &choice)?;
         wishes.sources = sources.iter().map(|source| source.path.clone()).collect();
         if let Some(archive) = &wishes.archive {

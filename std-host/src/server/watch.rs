@@ -12,12 +12,15 @@ use super::opening::{Opened, Work};
 use crate::cli::progress::Completion;
 use crate::cli::terminal::printable;
 use crate::client::manifest::Manifest;
-use crate::driver::{FileReport, FileVerdict, KeptReport, Progress};
+use crate::driver::{FileReport, FileVerdict, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
 use crate::logging::Logger;
 use crate::logging::session_lines::{checksum_field, checksum_name, file_totals, label_fields};
 use crate::session::{Observer, SessionOutcome};
 use crate::storage::mirror::Deletion;
+
+/// The administrator's program, and who is told when it refuses a file.
+type AgreedHooks = (Hooks, Arc<Notify>);
 
 /// Writes session and file lines.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl ServerWatch {
         logger: Logger,
         rights: &SessionRights,
         opened: &Opened,
-        (peer, manifest, hooks): (IpAddr, Option<Manifest>, Option<(Hooks, Arc<Notify>)>),
+        (peer, manifest, hooks): (IpAddr, Option<Manifest>, Option<AgreedHooks>),
     ) -> Self {
         let operation = match opened.work {
             Work::Send { .. } => "send",
@@ -87,6 +90,16 @@ impl ServerWatch {
         if let Some(failure) = &deletion.failure {
             self.logger.error(failure);
         }
+    }
+
+    /// The session ends before its transfer begins.
+    pub(super) async fn failed(&mut self, failure: &Failure) {
+        let outcome = SessionOutcome {
+            report: TransferReport::default(),
+            failure: Some(failure.clone()),
+            broke: true,
+        };
+        self.over(&outcome).await;
     }
 
     /// Told when the administrator's program refuses a file.
@@ -185,7 +198,7 @@ impl Observer for ServerWatch {
 
     fn file(&mut self, report: &FileReport) {
         let name = printable(&report.name);
-        if let Some(hooks) = &mut self.hooks
+        if let Some(hooks) = &self.hooks
             && !report.is_folder
         {
             hooks.file_over(&report.name, report);

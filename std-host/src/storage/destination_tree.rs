@@ -45,6 +45,8 @@ pub struct DestinationTree {
     base: Vec<u8>,
     placement: Placement,
     keeps_links_inside: bool,
+    /// What a name at the destination must keep of that of its source.
+    kept_suffix: Vec<u8>,
     modes: CreateModes,
 }
 
@@ -92,6 +94,16 @@ impl DestinationTree {
             base,
             placement,
             modes: CreateModes::default(),
+            kept_suffix: Vec::new(),
+        }
+    }
+
+    /// The same tree: a file that takes the name of the destination keeps this suffix, if it has it.
+    #[must_use]
+    pub fn keeping_suffix(self, suffix: &[u8]) -> Self {
+        Self {
+            kept_suffix: suffix.to_vec(),
+            ..self
         }
     }
 
@@ -176,7 +188,14 @@ impl DestinationTree {
             Placement::Into => path,
             Placement::Rename => match path.iter().position(|byte| *byte == b'/') {
                 Some(slash) => path.get(slash + 1..).unwrap_or_default(),
-                None => b"",
+                None => {
+                    let mut renamed = self.base.clone();
+                    let suffix = self.kept_suffix.as_slice();
+                    if path.ends_with(suffix) && !renamed.ends_with(suffix) {
+                        renamed.extend_from_slice(suffix);
+                    }
+                    return Ok(renamed);
+                }
             },
         };
         Ok(joined(&self.base, below))

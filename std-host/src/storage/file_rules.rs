@@ -1,8 +1,11 @@
 //! What a session does with files that are there already, and how it calls those on their way.
 
+use std::sync::Arc;
+
 use fasp_core::control::choices::OverwriteRule;
 
 use super::stored_attributes::KeptAttributes;
+use crate::envelope::Opener;
 
 /// The rules for one session's files.
 #[derive(Clone, Debug, Default)]
@@ -17,4 +20,6 @@ pub struct FileRules {
     pub resume_suffix: Option<Vec<u8>>,
     /// Where extended attributes and access lists go.
     pub stored: KeptAttributes,
+    /// Files that arrive encrypted are opened.
+    pub opener: Option<Arc<Opener>>,
 }

@@ -129,7 +129,7 @@ fn finish(files: Vec<Finished>, shared: &Shared, folders: &mut Folders) {
         }
     }
     let failures = sync_names(&named, folders);
-    for (object, file) in named {
+    for (object, mut file) in named {
         match failures.get(file.folder_path()) {
             Some(failure) => tell(object, Err(failure.clone())),
             None => {

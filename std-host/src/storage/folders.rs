@@ -18,6 +18,7 @@ use super::attributes::{
 use super::destination_tree::{DestinationTree, joined, last_name, parent};
 use super::disk::sync_names;
 use super::disk_fault::{named, read_failure, write_failure};
+use crate::envelope::{sealed_size, without_suffix};
 use crate::failure::{Failure, Outcome};
 
 /// Folders that one thread keeps open.
@@ -241,6 +242,23 @@ impl Folders {
             });
         }
         Err(named(path, Fault::LinkLoop))
+    }
+
+    /// What a file at `place`, which is `path`, counts as there already: of an envelope, which will be opened, the file
+    /// that is in it, with the size that an envelope of it has.
+    pub(super) fn existing_plain(
+        &mut self,
+        path: &[u8],
+        place: &Place,
+    ) -> Outcome<Option<Attributes>> {
+        let Some(plain) = without_suffix(path) else {
+            return Ok(place.existing);
+        };
+        let there = self.place(plain)?.existing;
+        Ok(there.map(|there| Attributes {
+            size: sealed_size(there.size),
+            ..there
+        }))
     }
 
     fn link_target(&self, folder: &OwnedFd, folder_path: &[u8], name: &[u8]) -> Outcome<Vec<u8>> {

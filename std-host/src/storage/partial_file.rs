@@ -11,6 +11,7 @@
 //!
 //! Source: PROTOCOL.md §6.4 and chapter 10.
 
+mod decrypting;
 mod existing;
 mod names;
 mod opening;
@@ -40,6 +41,7 @@ use super::saved_copy::SavedCopies;
 use super::stored_attributes::{KeptAttributes, OwnedAttributes};
 use super::write_behind::{OwnedRecord, WriteConfig};
 use crate::failure::{Failure, Outcome};
+use decrypting::Opened;
 pub use existing::Decision;
 pub(super) use existing::Present;
 pub(super) use names::{control_name, part_name, temporary_name};
@@ -88,6 +90,8 @@ pub(super) struct PartialFile {
     /// Its bytes turned out not to be those of the source: nothing of it is kept.
     is_wrong: bool,
     resume: Option<Progress>,
+    /// It was in this envelope.
+    opened: Option<Opened>,
 }
 
 impl PartialFile {
@@ -134,6 +138,7 @@ impl PartialFile {
             checksum: None,
             is_wrong: false,
             resume,
+            opened: None,
         }
     }
 
@@ -272,19 +277,32 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Checks the complete file against the hash that its sender gave, and gives it its attributes. What is hashed
-    /// from the disk stops with an error when `go_on` says so.
-    pub(super) fn complete(
+    /// Checks the complete file against the hash that its sender gave. What is hashed from the disk stops with an
+    /// error when `go_on` says so.
+    pub(super) fn check(
         &mut self,
         folders: &mut Folders,
-        config: &WriteConfig,
         root: Option<[u8; 32]>,
         go_on: &dyn Fn() -> bool,
     ) -> Outcome<()> {
         let file = self.open(folders)?;
-        if let Some(root) = root {
-            self.verify(&file, root, go_on)?;
+        match root {
+            Some(root) => self.verify(&file, root, go_on),
+            None => Ok(()),
         }
+    }
+
+    /// Gives the complete file its attributes; an envelope is opened first, if that is wanted.
+    pub(super) fn settle(
+        &mut self,
+        folders: &mut Folders,
+        config: &WriteConfig,
+        go_on: &dyn Fn() -> bool,
+    ) -> Outcome<()> {
+        if let Some(opener) = &config.rules.opener {
+            self.open_envelope(folders, opener, go_on)?;
+        }
+        let file = self.open(folders)?;
         let preserve = config.preserve;
         let (uid, gid) = owner(preserve, self.attributes.as_deref());
         let settle_owner_and_mode = || {
@@ -361,7 +379,8 @@ impl PartialFile {
     }
 
     /// Removes the control file of a file whose final name is on the disk.
-    pub(super) fn drop_notes(&self, folders: &mut Folders) {
+    pub(super) fn drop_notes(&mut self, folders: &mut Folders) {
+        self.drop_envelope(folders);
         // Nothing is lost if it stays: without the partial file it is not believed.
         if let Some(resume) = &self.resume
             && let Ok(folder) = folders.open(&self.folder_path)
@@ -407,6 +426,9 @@ impl PartialFile {
             ControlFile::remove(&folder, &resume.control_name);
         }
         let _ = disk::unlink(&folder, &self.part_name);
+        if !keep_partial || !self.envelope_is_resumable() {
+            self.drop_envelope(folders);
+        }
     }
 
     /// Others can know the name: it is looked whether it still means this file.

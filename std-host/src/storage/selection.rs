@@ -2,9 +2,13 @@
 //!
 //! Bounded, since a client fills it for a server. What a rule matches is decided in `fasp_core::selection`.
 
+use std::sync::Arc;
+
 use fasp_core::control::{LONGEST_RULE, MOST_RULE_BYTES, MOST_RULES, Share, WantedBytes};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::selection::{Action, EntryKind, PatternError, Rule};
+
+use crate::envelope::Sealer;
 
 /// Why a rule is not taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -110,6 +114,8 @@ pub struct Choice {
     pub base: Option<Vec<u8>>,
     /// The part of the single source, a file, that is sent.
     pub part: Option<WantedBytes>,
+    /// Files are sent encrypted.
+    pub sealer: Option<Arc<Sealer>>,
     /// Which of several sessions walks.
     pub share: Share,
 }

@@ -159,8 +159,15 @@ impl SourceFiles {
             return ReadOutcome::Failed(Fault::InternalError);
         };
         let within = u64::try_from(within).unwrap_or(0);
-        let mut offset = item.start + key.1 * BLOCK_BYTES + within;
         let mut rest = piece;
+        if let Some(seal) = &item.seal {
+            let offset = key.1 * BLOCK_BYTES + within;
+            let bytes = std::mem::take(&mut rest);
+            if let Err(failure) = read_ahead::sealed::read(seal, item, file, offset, bytes) {
+                return self.fail(key.0, failure);
+            }
+        }
+        let mut offset = item.start + key.1 * BLOCK_BYTES + within;
         while !rest.is_empty() {
             match rustix::io::pread(file, &mut *rest, offset) {
                 Ok(0) => return self.fail(key.0, read_ahead::shorter(item)),

@@ -9,6 +9,7 @@
 
 mod folder;
 mod naming;
+mod sealing;
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use super::faux::{FauxSource, Fill, is_faux};
 use super::selection::{self, Choice};
 use super::source_list::{NamedSource, SourceNames};
 use super::stored_attributes::OwnedAttributes;
+use crate::envelope::Seal;
 use crate::failure::Failure;
 use folder::Folder;
 pub use naming::base_name;
@@ -75,6 +77,8 @@ pub struct SourceItem {
     pub attributes: Option<Box<OwnedAttributes>>,
     /// Its bytes are made up, and nothing of it is on a disk.
     pub made: Option<Fill>,
+    /// What is sent is its envelope, of `size` bytes.
+    pub seal: Option<Arc<Seal>>,
 }
 
 /// A link that is sent as a link.
@@ -265,6 +269,7 @@ impl<'c> SourceWalk<'c> {
             let end = part.end.unwrap_or(item.file_size).min(item.file_size);
             (item.start, item.size) = (part.start, end - part.start);
         }
+        self.seal(&mut item);
         Ok(Some(item))
     }
 
@@ -359,6 +364,19 @@ impl<'c> SourceWalk<'c> {
             gid: stat.st_gid,
             attributes: None,
             made: None,
+            seal: None,
+        }
+    }
+
+    /// Where files are encrypted: what is sent of `item`, a file, is its envelope.
+    fn seal(&self, item: &mut SourceItem) {
+        if let Some(sealer) = self
+            .choice
+            .sealer
+            .as_ref()
+            .filter(|_| item.kind == ObjectKind::File)
+        {
+            sealing::seal(item, sealer);
         }
     }
 
@@ -404,10 +422,11 @@ impl Iterator for SourceWalk<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(item) = self.made.as_mut().and_then(Iterator::next) {
+            if let Some(mut item) = self.made.as_mut().and_then(Iterator::next) {
                 if item.kind == ObjectKind::File && !self.choice.share.holds(&item.path) {
                     continue;
                 }
+                self.seal(&mut item);
                 return Some(Ok(item));
             }
             let found = if self.levels.is_empty() {

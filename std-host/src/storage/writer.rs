@@ -18,7 +18,7 @@ use super::disk_fault::named;
 use super::finishing::Finishing;
 use super::folders::{FolderWish, Folders};
 use super::partial_file::{Decision, PartialFile, Present};
-use super::write_behind::{Completion, Job, OwnedLink, OwnedRecord, Shared, lock};
+use super::write_behind::{Completion, Job, OwnedLink, OwnedRecord, Shared, WriteConfig, lock};
 use crate::failure::{Failure, Outcome};
 
 /// Files that all threads together keep open.
@@ -171,8 +171,11 @@ impl Writer {
             return Ok(Some(Decision::Go));
         }
         let place = self.folders.place(&path)?;
-        let complete = place.existing;
         let config = &self.shared.config;
+        let complete = match &config.rules.opener {
+            Some(_) => self.folders.existing_plain(&path, &place)?,
+            None => place.existing,
+        };
         let level = config.resume_level;
         let resumable = level > ResumeLevel::Restart;
         let claim = resumable.then(|| self.folders.claim(&place)).flatten();
@@ -283,8 +286,7 @@ impl Writer {
         file.make_checksum(config.checksum);
         let result = file
             .write(&mut self.folders, 0, bytes)
-            .and_then(|()| file.complete(&mut self.folders, config, None, &|| true))
-            .and_then(|()| file.checksum(&mut self.folders, &|| true));
+            .and_then(|()| complete(&mut file, &mut self.folders, config, (None, &[]), &|| true));
         match result {
             Ok(checksum) => {
                 self.tell_checksum(object, checksum);
@@ -359,9 +361,13 @@ impl Writer {
         let result = match self.targets.get_mut(&object.0) {
             None => return,
             Some(Target::Folder | Target::Nothing) => Ok(None),
-            Some(Target::File(file)) => file
-                .complete(&mut self.folders, &shared.config, root, &go_on)
-                .and_then(|()| file.checked_sum(&mut self.folders, expected, &go_on)),
+            Some(Target::File(file)) => complete(
+                file,
+                &mut self.folders,
+                &shared.config,
+                (root, expected),
+                &go_on,
+            ),
         };
         let result = result.map(|checksum| self.tell_checksum(object, checksum));
         match (result, self.forget(object)) {
@@ -448,4 +454,18 @@ impl Writer {
         self.shared
             .complete(Completion::Finished { object, result });
     }
+}
+
+/// Checks what has arrived, opens an envelope and sets attributes: all that comes before the name.
+fn complete(
+    file: &mut PartialFile,
+    folders: &mut Folders,
+    config: &WriteConfig,
+    (root, expected): (Option<[u8; 32]>, &[u8]),
+    go_on: &dyn Fn() -> bool,
+) -> Outcome<Option<Checksum>> {
+    file.check(folders, root, go_on)?;
+    let checksum = file.checked_sum(folders, expected, go_on)?;
+    file.settle(folders, config, go_on)?;
+    Ok(checksum)
 }

@@ -1,8 +1,10 @@
 //! Virtual links: users of several server processes share one capacity.
 
 use std::fs;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use fasp_tests::binaries;
 use fasp_tests::client::Ascp;
 use fasp_tests::process::Running;
 use fasp_tests::server::{Ascpd, Server};
@@ -107,14 +109,24 @@ fn two_users_share_a_link_within_a_twentieth() {
 }
 
 #[test]
-fn a_trunk_that_is_not_there_opens_nothing() {
+fn a_trunk_that_is_not_there_starts_no_server() {
     let world = World::new();
-    let server = server(&world, "6", "normal").start();
-    let ended = start(&world, &server, true, 10).wait(Duration::from_secs(60));
+    // Writes the configuration, and is not started.
+    drop(server(&world, "6", "normal"));
+    let mut command = Command::new(binaries::ascpd());
+    command
+        .env_clear()
+        .args(["--listen", "127.0.0.1:0", "--user", "user", "--docroot"])
+        .arg(world.remote(""))
+        .arg("--authorized-keys")
+        .arg(world.server_folder().join("authorized_keys"))
+        .arg("--host-key")
+        .arg(world.server_folder().join("host_key"))
+        .arg("-f")
+        .arg(world.server_folder().join("normal.conf"))
+        .stdin(Stdio::null());
+    let ended = Running::start(command).wait(Duration::from_secs(60));
     assert_eq!(ended.code(), Some(1));
-    assert!(
-        server.words().contains("there is no trunk 5"),
-        "{}",
-        server.words()
-    );
+    let words = "there is no trunk 5 in <trunks>";
+    assert!(ended.err().contains(words), "{}", ended.err());
 }

@@ -14,13 +14,12 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-e", "-W", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--file-crypt",
-    "--ssh-arg",
+    "-e", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
-    "--allow-password-prompt", "--apply-local-docroot", "--fail-bad-filepass", "--faspmgr-io",
+    "--allow-password-prompt", "--apply-local-docroot", "--faspmgr-io",
     "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
 

@@ -1,0 +1,7 @@
+//! Makes tokens for transfers.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fasp_host::token::generator::run()
+}
