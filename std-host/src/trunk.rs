@@ -1,7 +1,7 @@
 //! Virtual links: all sessions of a host that belong to one share its capacity, also those of other processes.
 //!
-//! Every session says how much it could use; [`sharing`] divides the capacity by weight among those that can use it,
-//! and the session holds its rate at its share. Processes tell one another by files ([`neighbours`]) that end with
+//! Every session says how much it could use; `sharing` divides the capacity by weight among those that can use it,
+//! and the session holds its rate at its share. Processes tell one another by files (`neighbours`) that end with
 //! them, however they end.
 //!
 //! Source: what a trunk is is public; how the capacity is shared is our choice (DECISIONS.md).
