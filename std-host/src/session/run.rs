@@ -1,5 +1,7 @@
 //! The session loop: whatever happens first, until both sides are done.
 
+mod listening;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -20,10 +22,6 @@ use crate::driver::{Command, FileReport, FileVerdict, Transfer, TransferEvent, T
 use crate::failure::Failure;
 use crate::trunk::{self, Member};
 
-/// The thread is listened to this long after it was: to be woken for each of many small files costs more than sending it.
-const REST: Duration = Duration::from_millis(1);
-/// Events taken before others are looked at.
-const MOST_AT_ONCE: usize = 1_024;
 /// The line that a person watches moves this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// A quiet control channel says so this often.
@@ -160,7 +158,7 @@ impl<'o> Session<'o> {
             tokio::select! {
                 event = self.transfer.events.recv(), if rest.is_none() => {
                     self.on_events(event).await;
-                    rest = Some(Instant::now() + REST);
+                    rest = Some(Instant::now() + listening::REST);
                 }
                 () = sleep_until(rest.unwrap_or(farewell)), if rest.is_some() => rest = None,
                 message = self.messages.next(), if !self.channel_ended => self.on_message(message).await,
@@ -214,23 +212,6 @@ impl<'o> Session<'o> {
         let progress = self.transfer.board.read();
         if !progress.name.is_empty() && !self.settled {
             self.observer.progress(&progress);
-        }
-    }
-
-    /// Takes what the thread has told, the first of it and what waits behind it.
-    async fn on_events(&mut self, first: Option<TransferEvent>) {
-        let Some(first) = first else {
-            return self.on_thread_gone();
-        };
-        self.on_event(first).await;
-        for _ in 0..MOST_AT_ONCE {
-            if self.report.is_some() {
-                return;
-            }
-            match self.transfer.events.try_recv() {
-                Ok(event) => self.on_event(event).await,
-                Err(_) => return,
-            }
         }
     }
 
