@@ -5,11 +5,11 @@
 #
 # Prints the seconds of each whole command, from its start to its end, the peak of resident memory of the client and of the
 # server's side in MB (of the largest process there; ssh and sshd, which all but ascpd use, are not counted), and how long each takes
-# compared with ascp through sshd. Every copy is compared with the source. Before each command the earlier copies are gone and
-# everything is on the disk: ascp brings its files to the disk before it ends, and the others do not, which is not made up for here.
+# compared with ascp through sshd. Every copy is compared with the source, and stays until the end: ext4 without a journal is slow to
+# make files for five minutes after many were removed, so leave that time between two runs. Before each command everything is on the disk: ascp brings its files to the disk before it ends, and the others do not, which is not made up for here.
 #
 # Needs sshd, ssh, rsync, tar and GNU time (Debian: openssh-server openssh-client rsync tar time). It starts a sshd of its own on a free port,
-# works in a folder of its own below TMPDIR (twice the files in size), and removes both at the end, however it ends.
+# works in a folder of its own below TMPDIR (on most disks 4 KB for each file, five times and four times more for each further round), and removes both at the end, however it ends.
 # ASCP_OPTIONS in the environment replaces `-l 1G`; BIN names a folder with ascp and ascpd, which are built otherwise. A command that takes more than 15 minutes is stopped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -91,18 +91,19 @@ for number in range(files):
 END
 
 common=(-q -i "$work/key" "${options[@]}" "$work/source")
-over_sshd() { HOME="$work/home" "${timed[@]}" "$bin/ascp" -P "$ssh_port" -O "$udp_port" -S "$work/far_ascp" "${common[@]}" "$login:$work/docroot/copy"; }
-over_ascpd() { HOME="$work/home" "${timed[@]}" "$bin/ascp" -P "$daemon_port" -O "$udp_port" "${common[@]}" "user@127.0.0.1:/copy"; }
-with_rsync() { "${timed[@]}" rsync -a --rsync-path="$work/far_rsync" -e "${shell[*]}" "$work/source/" "$login:$work/docroot/copy/"; }
+over_sshd() { HOME="$work/home" "${timed[@]}" "$bin/ascp" -P "$ssh_port" -O "$udp_port" -S "$work/far_ascp" "${common[@]}" "$login:$work/docroot/$copy"; }
+over_ascpd() { HOME="$work/home" "${timed[@]}" "$bin/ascp" -P "$daemon_port" -O "$udp_port" "${common[@]}" "user@127.0.0.1:/$copy"; }
+with_rsync() { "${timed[@]}" rsync -a --rsync-path="$work/far_rsync" -e "${shell[*]}" "$work/source/" "$login:$work/docroot/$copy/"; }
 with_tar() {
-    mkdir "$work/docroot/copy"
+    mkdir "$work/docroot/$copy"
     "${timed[@]}" sh -c 'from="$1"; far="$2"; to="$3"; shift 3; tar -C "$from" -cf - . | "$@" "$far -C $to -xf -"' \
-        tar "$work/source" "$work/far_tar" "$work/docroot/copy" "${shell[@]}" "$login"
+        tar "$work/source" "$work/far_tar" "$work/docroot/$copy" "${shell[@]}" "$login"
 }
 
 measure() { # NAME COMMAND
     local begin end
-    rm -rf "$work/docroot/copy" "$work/server_kb"
+    copies=$((copies + 1)) copy="copy$copies"
+    rm -f "$work/server_kb"
     sync
     timed=(timeout 900 /usr/bin/time -f '%M' -o "$work/client_kb")
     begin=$(date +%s%N)
@@ -110,7 +111,7 @@ measure() { # NAME COMMAND
     end=$(date +%s%N)
     # Its only session so far.
     [ "$2" != over_ascpd ] || awk '/VmHWM/ { print $2 }' "/proc/$daemon/status" >"$work/server_kb"
-    diff -rq "$work/source" "$work/docroot/copy"
+    diff -rq "$work/source" "$work/docroot/$copy"
     awk -v name="$1" -v ms="$(((end - begin) / 1000000))" -v base="${base:-0}" \
         -v client="$(tail -n 1 "$work/client_kb")" -v server="$(tail -n 1 "$work/server_kb")" 'BEGIN {
         printf "%-18s %8.2f s   x %5.2f   client %6.1f MB   server %6.1f MB\n",
@@ -118,6 +119,7 @@ measure() { # NAME COMMAND
     base="${base:-$(((end - begin) / 1000000))}"
 }
 
+copies=0
 for round in $(seq "$rounds"); do
     echo "round $round: ascp ${options[*]}"
     base=

@@ -1,5 +1,7 @@
 //! The session loop: whatever happens first, until both sides are done.
 
+mod listening;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -142,6 +144,7 @@ impl<'o> Session<'o> {
         let mut shares = interval(trunk::TICK);
         let mut keepalive = interval(KEEPALIVE_INTERVAL);
         keepalive.reset();
+        let mut rest = None;
         while self.report.is_none() {
             let farewell = self
                 .farewell_at
@@ -153,10 +156,11 @@ impl<'o> Session<'o> {
                 }
             };
             tokio::select! {
-                event = self.transfer.events.recv() => match event {
-                    Some(event) => self.on_event(event).await,
-                    None => self.on_thread_gone(),
-                },
+                event = self.transfer.events.recv(), if rest.is_none() => {
+                    self.on_events(event).await;
+                    rest = Some(Instant::now() + listening::REST);
+                }
+                () = sleep_until(rest.unwrap_or(farewell)), if rest.is_some() => rest = None,
                 message = self.messages.next(), if !self.channel_ended => self.on_message(message).await,
                 () = interrupted => {
                     interrupt = None;

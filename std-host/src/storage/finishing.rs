@@ -19,9 +19,9 @@ use super::write_behind::{Completion, Shared, start_thread};
 use crate::failure::{Failure, Outcome};
 
 /// Complete files that wait before the writers do.
-const MOST_WAITING: usize = 128;
+const MOST_WAITING: usize = 1_024;
 /// Files that are finished together.
-const MOST_TOGETHER: usize = 512;
+const MOST_TOGETHER: usize = 1_024;
 /// Waits for single files and folders before one for the whole file system is shorter.
 const MOST_SINGLE: usize = 8;
 /// Checkpoints that wait; there is never more than one of a file.
