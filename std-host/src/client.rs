@@ -144,8 +144,20 @@ pub(crate) fn guard_process() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, nothing);
     // Where core files go to a program, the limit alone does not hold.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    open_many_files();
     // SIGXFSZ: with a handler in place a write past the limit fails instead.
     let _ = signal(SignalKind::from_raw(25));
+}
+
+/// Takes as many descriptors as the system gives: the usual 1,024 are for programs that cannot have more, and few for a server.
+fn open_many_files() {
+    let files = rustix::process::Resource::Nofile;
+    let given = rustix::process::getrlimit(files);
+    let all = rustix::process::Rlimit {
+        current: given.maximum,
+        ..given
+    };
+    let _ = rustix::process::setrlimit(files, all);
 }
 
 /// Resolves when the user or the system asks the process to stop.

@@ -49,6 +49,15 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
+    /// Files and folders below its folder that this process has open.
+    fn open_files(&self) -> usize {
+        fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.starts_with(self.folder.path()))
+            .count()
+    }
+
     fn submit(&self, job: Job) {
         self.writer.as_ref().unwrap().submit(job);
     }

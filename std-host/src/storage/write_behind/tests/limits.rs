@@ -176,11 +176,7 @@ fn many_unfinished_files_need_few_descriptors_and_all_arrive() {
                 other => panic!("{other:?}"),
             }
         }
-        let open = fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
-            .filter(|target| target.starts_with(it.folder.path()))
-            .count();
+        let open = it.open_files();
         assert!(open <= MOST_OPEN_SEEN, "{open} open");
     }
     for object in 1..=count {
@@ -205,6 +201,48 @@ fn many_unfinished_files_need_few_descriptors_and_all_arrive() {
         let half = object.to_be_bytes();
         let content = fs::read(it.path(&format!("f{object}"))).unwrap();
         assert_eq!(content, [half, half].concat());
+    }
+}
+
+#[test]
+fn many_complete_files_need_few_descriptors_and_all_arrive() {
+    let it = Fixture::new(1);
+    let writer = it.writer.as_ref().unwrap();
+    let count = 2_000_u32;
+    for object in 1..=count {
+        let id = ObjectId(object);
+        let name = format!("f{object}");
+        let record = file(name.as_bytes(), 4);
+        writer.submit(Job::Open { object: id, record });
+        writer.submit(Job::Write {
+            object: id,
+            offset: 0,
+            bytes: object.to_be_bytes().to_vec(),
+        });
+        writer.submit(Job::Commit {
+            object: id,
+            root: None,
+            checksum: Vec::new(),
+        });
+    }
+    let (mut arrived, mut most) = (0, 0);
+    while arrived < count {
+        match it.next() {
+            Completion::Finished { result: Ok(()), .. } => arrived += 1,
+            Completion::Decided { .. } | Completion::Written { .. } => continue,
+            other => panic!("{other:?}"),
+        }
+        if arrived % 50 == 0 {
+            most = most.max(it.open_files());
+        }
+    }
+    // Those of the writers, those that are complete, the handles of folders and the root.
+    assert!(most <= 256 + 256 + 8, "{most} open");
+    for object in 1..=count {
+        assert_eq!(
+            fs::read(it.path(&format!("f{object}"))).unwrap(),
+            object.to_be_bytes()
+        );
     }
 }
 
