@@ -16,6 +16,9 @@ mod sealing;
 #[cfg(test)]
 mod tests;
 
+#[cfg(fuzzing)]
+pub(crate) use header::fuzzing;
+
 pub use opening::{Opener, Unopened};
 pub use sealing::{Seal, Sealer};
 

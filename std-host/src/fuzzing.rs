@@ -64,6 +64,16 @@ pub fn aspera_conf(bytes: &[u8]) {
     }
 }
 
+/// A token of a client, and its fields behind a right signature.
+pub fn token(bytes: &[u8]) {
+    crate::token::fuzzing::token(bytes);
+}
+
+/// The header of an encrypted file.
+pub fn envelope_header(bytes: &[u8]) {
+    crate::envelope::fuzzing::header(bytes);
+}
+
 /// A `known_hosts` file, read for a host with a name, an address and a port of its own.
 pub fn known_hosts(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);

@@ -294,5 +294,28 @@ fn usage(text: &str) -> Failure {
     Failure::new(Fault::Usage, text)
 }
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    use super::{Grant, Keys, TransferDirection};
+
+    /// Any bytes as a token, and as the fields of one that is signed: a refusal, or a grant that can be signed again.
+    pub(crate) fn token(bytes: &[u8]) {
+        if let Ok(keys) = Keys::parse("0123456789abcdef0123456789abcdef") {
+            let _ = keys.read(bytes);
+        }
+        let Some(grant) = Grant::decoded(bytes) else {
+            return;
+        };
+        let _ = grant.check("a", TransferDirection::Upload, 1);
+        for path in &grant.paths {
+            let reaches_itself = grant.check_path(path, true).is_ok();
+            assert_eq!(reaches_itself, super::components(path, true).is_some());
+        }
+        if let Ok(again) = grant.encoded() {
+            assert_eq!(again, bytes);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

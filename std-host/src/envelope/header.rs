@@ -100,6 +100,17 @@ fn decoded<const N: usize>(text: &str) -> Option<[u8; N]> {
 const _: () =
     assert!(BASE64_16 == (16 * 8_usize).div_ceil(6) && BASE64_32 == (32 * 8_usize).div_ceil(6));
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    /// Any bytes as the beginning of an envelope: what is read lies within them, and its work is affordable.
+    pub(crate) fn header(bytes: &[u8]) {
+        if let Some(header) = super::read(bytes) {
+            assert!(header.covered <= header.length && header.length <= bytes.len());
+            assert!(header.work <= super::MOST_WORK);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
