@@ -23,7 +23,7 @@ _ascp() {
 
     case "${cmd}" in
         ascp)
-            opts="-h -A -d -p -k -E -N -@ -o -l -m -w -K -Z -X -i -P -O -6 -c -T -W -C -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --exclude-newer-than --exclude-older-than --file-list --file-pair-list --source-prefix --source-prefix64 --src-base --src-base64 --dest64 --symbolic-links --skip-special-files --skip-dir-traversal-dupes --overwrite --delete-before-transfer --save-before-overwrite --partial-file-suffix --remove-after-transfer --remove-skipped --move-after-transfer --remove-empty-directories --remove-empty-source-directory --preserve-modification-time --preserve-access-time --preserve-source-access-time --preserve-creation-time --preserve-file-owner-uid --preserve-file-owner-gid --preserve-xattrs --remote-preserve-xattrs --preserve-acls --remote-preserve-acls --policy --mode --host --user --check-sshfp --file-crypt --fail-bad-filepass --multi-session-threshold --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
+            opts="-h -A -d -p -k -E -N -@ -o -l -m -w -K -Z -X -i -P -O -6 -c -T -W -C -f -q -v -D -L -u -R -g -G -S -Q -r --help --version --preserve-times --retry-timeout --exclude-newer-than --exclude-older-than --file-list --file-pair-list --source-prefix --source-prefix64 --src-base --src-base64 --dest64 --symbolic-links --skip-special-files --skip-dir-traversal-dupes --overwrite --delete-before-transfer --save-before-overwrite --partial-file-suffix --remove-after-transfer --remove-skipped --move-after-transfer --remove-empty-directories --remove-empty-source-directory --preserve-modification-time --preserve-access-time --preserve-source-access-time --preserve-creation-time --preserve-file-owner-uid --preserve-file-owner-gid --preserve-xattrs --remote-preserve-xattrs --preserve-acls --remote-preserve-acls --policy --mode --host --user --check-sshfp --allow-password-prompt --ignore-host-key --file-crypt --fail-bad-filepass --multi-session-threshold --apply-local-docroot --file-checksum --file-manifest --file-manifest-path --file-manifest-inprogress-suffix --precalculate-job-size --precalculate-disable --tags --tags64"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,6 +190,10 @@ _ascp() {
                     return 0
                     ;;
                 --multi-session-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

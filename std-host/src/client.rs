@@ -4,8 +4,10 @@ mod bandwidth;
 mod encryption;
 mod growing;
 mod labels;
+mod login;
 pub(crate) mod manifest;
 mod opening;
+mod rate_cap;
 mod retry;
 mod selecting;
 mod source_names;
@@ -28,7 +30,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::exit_code::ExitStatus;
 use crate::cli::settings::{Direction, TransferSettings};
 use crate::cli::terminal;
-use crate::control_channel::{Lifeline, ssh};
+use crate::control_channel::Lifeline;
 use crate::driver::{Lane, Receiving, Sending, Transfer};
 use crate::envelope::SUFFIX;
 use crate::failure::{Failure, Outcome};
@@ -52,6 +54,7 @@ use crate::storage::walk::base_name;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 
 use encryption::Encryption;
+use login::Login;
 use opening::Opened;
 use retry::Retry;
 use source_names::OpenList;
@@ -85,6 +88,12 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
             return ExitStatus::Failed.into();
         }
     };
+    for line in &settings.local.log_lines {
+        logger.log(line);
+    }
+    if let Some(warning) = settings.host_key_warning() {
+        terminal::print_stderr(&format!("ascp: warning: {warning}\n"));
+    }
     for note in &settings.notes {
         terminal::print_stderr(&format!("ascp: note: {note}\n"));
     }
@@ -105,12 +114,13 @@ pub fn run(mut settings: TransferSettings) -> ExitCode {
                 return ExitStatus::Failed;
             }
         };
-        let measured = bandwidth::measure(&settings, &watch, stop.as_mut()).await;
+        let mut login = Login::default();
+        let measured = bandwidth::measure(&settings, &watch, &mut login, stop.as_mut()).await;
         if settings.only_measures() && measured.is_ok() {
             return ExitStatus::Success;
         }
         let failure = match measured {
-            Ok(()) => transfer(&settings, &mut watch, stop).await.err(),
+            Ok(()) => transfer(&settings, login, &mut watch, stop).await.err(),
             Err(failure) => Some(failure),
         };
         watch.finish(failure)
@@ -176,10 +186,11 @@ pub(crate) async fn interrupted() {
 
 async fn transfer(
     settings: &TransferSettings,
+    login: Login,
     watch: &mut ClientWatch,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<()> {
-    let mut local = Local::examine(settings)?;
+    let mut local = Local::examine(settings, login)?;
     let outcome = sessions(settings, &mut local, watch, stop.as_mut()).await;
     local.encryption.report();
     outcome
@@ -243,13 +254,15 @@ async fn session(
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<SessionOutcome> {
     let opening = async {
-        let channel = ssh::connect(&opening::target(settings)).await?;
+        let channel = local.login.connect(settings).await?;
         opening::open(settings, channel, local.renames).await
     };
-    let (opened, channel) = tokio::select! {
+    let (mut opened, channel) = tokio::select! {
         opened = opening => opened?,
         () = &mut stop => return Err(Fault::UserCancelled.into()),
     };
+    let (mut messages, mut writer, lifeline) = channel;
+    opened.agreement = rate_cap::hold(settings, opened.agreement, &mut writer).await?;
     for warning in &opened.warnings {
         terminal::print_stderr(&format!("ascp: {warning}\n"));
     }
@@ -259,7 +272,6 @@ async fn session(
     let agreement = &opened.agreement;
     let bounds = RateBounds::up_to(agreement.target_rate(), agreement.policy());
     let peer_max_body = agreement.peer_max_body();
-    let (mut messages, mut writer, lifeline) = channel;
     let deletion = tokio::select! {
         deletion = mirror(settings, local, &opened, &mut messages, &mut writer) => deletion?,
         () = &mut stop => return Err(Fault::UserCancelled.into()),
@@ -299,8 +311,9 @@ async fn mirror(
         .map(Vec::as_slice)
         .unwrap_or_default();
     if settings.direction == Direction::Send {
-        let docroot = &local.docroot;
-        return mirroring::tell_names(docroot, source, &opened.agreement, messages, writer).await;
+        let choice = selecting::choice(&settings.selection, settings.share);
+        let (docroot, agreement) = (&local.docroot, &opened.agreement);
+        return mirroring::tell_names(docroot, source, &choice, agreement, messages, writer).await;
     }
     let tree = download_tree(settings, local)?;
     let keeps = mirroring::KeepRules {
@@ -322,13 +335,19 @@ struct Local {
     renames: bool,
     /// A server has agreed to a session before.
     opened_once: bool,
+    login: Login,
     encryption: Encryption,
 }
 
 impl Local {
-    fn examine(settings: &TransferSettings) -> Outcome<Self> {
-        let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
-        let docroot = Arc::new(Docroot::unconfined(&here)?);
+    fn examine(settings: &TransferSettings, login: Login) -> Outcome<Self> {
+        let docroot = Arc::new(match &settings.local.docroot {
+            Some(path) => Docroot::confined(path)?,
+            None => {
+                let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+                Docroot::unconfined(&here)?
+            }
+        });
         check_owners(settings)?;
         match settings.direction {
             Direction::Send => {
@@ -361,6 +380,7 @@ impl Local {
             tree: None,
             renames: false,
             opened_once: false,
+            login,
             encryption: Encryption::new(settings)?,
         })
     }
@@ -387,7 +407,8 @@ fn lane(settings: &TransferSettings, opened: Opened) -> Outcome<Lane> {
             records.read_size
         } else {
             records.write_size
-        },
+        }
+        .or(settings.local.block_size),
         counts_job: sends && records.job_size && settings.selection.list.is_none(),
         agreement: opened.agreement,
         keys: opened.keys,

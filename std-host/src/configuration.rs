@@ -6,6 +6,7 @@
 //!
 //! Source: names, values, defaults and precedence of the elements are public facts.
 
+pub mod client_elements;
 mod document;
 mod effective;
 pub mod elements;
@@ -45,6 +46,15 @@ pub struct Party {
     pub section: Section,
 }
 
+/// Whose settings are looked for in a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience {
+    /// Those of a server: every element is checked.
+    Server,
+    /// Those of a client: what only servers use is passed over, right or wrong.
+    Client,
+}
+
 /// One file, read and checked.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Configuration {
@@ -76,10 +86,19 @@ impl Configuration {
     /// [`Fault::BadConfiguration`]: the file cannot be read, is no XML, or a value is wrong; the sentence names the
     /// file, the line and the element.
     pub fn read(path: &Path) -> Outcome<Self> {
+        Self::read_for(path, Audience::Server)
+    }
+
+    /// Reads the file at `path` and checks what concerns `audience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`].
+    pub fn read_for(path: &Path, audience: Audience) -> Outcome<Self> {
         let text =
             read_text(path).map_err(|why| bad(format!("cannot read {}: {why}", path.display())))?;
-        let mut configuration =
-            Self::parse(&text).map_err(|why| bad(format!("{}, {why}", path.display())))?;
+        let mut configuration = document::read(&text, audience)
+            .map_err(|why| bad(format!("{}, {why}", path.display())))?;
         for warning in &mut configuration.warnings {
             *warning = format!("{}, {warning}", path.display());
         }
@@ -93,7 +112,7 @@ impl Configuration {
     ///
     /// `line N: ...`, one sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        document::read(text)
+        document::read(text, Audience::Server)
     }
 
     /// What holds for `user`, who belongs to `groups`.

@@ -4,9 +4,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::environment::Environment;
+use crate::configuration::SystemUser;
 use crate::control_channel::known_hosts::KnownKeys;
 
 /// No variable is set.
@@ -22,6 +23,14 @@ impl Environment for Nothing {
     }
 
     fn user_name(&self) -> Option<String> {
+        None
+    }
+
+    fn configuration_file(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn account(&self) -> Option<SystemUser> {
         None
     }
 }

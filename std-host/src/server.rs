@@ -41,6 +41,7 @@ use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::mirror::Deletion;
+use crate::storage::selection::{Choice, RuleList};
 use crate::storage::stored_attributes::{KeptAttributes, SentAttributes};
 use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
@@ -284,9 +285,9 @@ fn rate_bounds(rules: &SessionRules, opened: &Opened) -> RateBounds {
 enum Mirroring {
     No,
     /// The client deletes what this folder has not.
-    Told(Arc<Docroot>, Vec<u8>),
-    /// This side deletes.
-    Here(Arc<DestinationTree>),
+    Told(Arc<Docroot>, Vec<u8>, Box<Choice>),
+    /// This side deletes, but nothing that these rules leave out.
+    Here(Arc<DestinationTree>, RuleList),
 }
 
 impl Mirroring {
@@ -294,9 +295,16 @@ impl Mirroring {
         match &opened.work {
             _ if !opened.flags.deletes => Self::No,
             Work::Send {
-                docroot, mirrored, ..
-            } => Self::Told(Arc::clone(docroot), mirrored.clone().unwrap_or_default()),
-            Work::Receive { tree, .. } => Self::Here(Arc::clone(tree)),
+                docroot,
+                mirrored,
+                choice,
+                ..
+            } => Self::Told(
+                Arc::clone(docroot),
+                mirrored.clone().unwrap_or_default(),
+                choice.clone(),
+            ),
+            Work::Receive { tree, spares, .. } => Self::Here(Arc::clone(tree), spares.clone()),
             Work::Measure => Self::No,
         }
     }
@@ -309,19 +317,17 @@ impl Mirroring {
     ) -> Outcome<Deletion> {
         match self {
             Self::No => Ok(Deletion::default()),
-            Self::Told(docroot, source) => {
-                mirroring::tell_names(&docroot, &source, &agreement, messages, writer).await
+            Self::Told(docroot, source, choice) => {
+                mirroring::tell_names(&docroot, &source, &choice, &agreement, messages, writer)
+                    .await
             }
-            Self::Here(tree) => {
+            Self::Here(tree, rules) => {
                 let name = tree.name().to_vec();
-                mirroring::take_names(
-                    tree,
-                    &name,
-                    mirroring::KeepRules::default(),
-                    messages,
-                    writer,
-                )
-                .await
+                let keeps = mirroring::KeepRules {
+                    rules,
+                    partial_suffix: None,
+                };
+                mirroring::take_names(tree, &name, keeps, messages, writer).await
             }
         }
     }
@@ -392,6 +398,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         Work::Receive {
             tree,
             keeps_nothing,
+            spares: _,
         } => {
             let config = WriteConfig {
                 tree,

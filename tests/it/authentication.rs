@@ -183,6 +183,16 @@ fn an_unknown_host_key_is_recorded_and_a_changed_one_is_refused() {
     let run = send(&world, &impostor, |ascp| ascp.arg("-i").arg(&key));
     run.failed_with(&["host key"]);
     assert!(!other.remote("f").exists());
+    let ignoring = |ascp: Ascp| ascp.arg("--ignore-host-key").arg("-i").arg(&key);
+    let wrong = "--check-sshfp=f74e5de9ed0d62feaf0616ed1e851133c42a0082";
+    let run = send(&world, &impostor, |ascp| ignoring(ascp).arg(wrong));
+    run.failed_with(&["--check-sshfp"]);
+    assert!(!run.err().contains("warning"), "{}", run.words());
+    assert!(!other.remote("f").exists());
+    let run = send(&world, &impostor, ignoring);
+    run.succeeded();
+    let warning = "ascp: warning: the host key of 127.0.0.1 is not checked (--ignore-host-key)";
+    assert!(run.err().contains(warning), "{}", run.words());
     assert_eq!(fs::read_to_string(&known_hosts).unwrap(), recorded);
 }
 

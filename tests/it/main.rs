@@ -14,6 +14,7 @@ mod appliance;
 mod attributes;
 mod authentication;
 mod bulk;
+mod client_configuration;
 mod command_line;
 mod configuration;
 mod crashes;

@@ -17,6 +17,7 @@ bodies! {
         a_download_has_the_suffix_of_the_users_until_it_is_complete
         what_the_source_has_not_is_deleted_first_both_ways
         nothing_is_deleted_for_a_source_that_cannot_be_read_wholly
+        what_rules_and_times_leave_out_is_spared_as_by_others
         deleting_is_refused_where_it_could_hit_something_else;
 }
 
@@ -256,6 +257,53 @@ fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
             let told = run.err().contains("deleted before the transfer: 6");
             assert_eq!(told, there_before, "{}", run.words());
         }
+    }
+}
+
+fn what_rules_and_times_leave_out_is_spared_as_by_others(site: &Site) {
+    for upload in [true, false] {
+        let world = format!("spared{upload}");
+        let (here, there) = (site.world.local(&world), site.world.remote(&world));
+        let (from, to) = if upload {
+            (&here, &there)
+        } else {
+            (&there, &here)
+        };
+        grow_mirror(from, to);
+        tree::write_file(&from.join("m/both.log"), 1, 500);
+        tree::write_file(&to.join("m/both.log"), 2, 600);
+        tree::write_file(&to.join("m/sub/kept.log"), 3, 600);
+        std::os::unix::fs::symlink("nowhere", from.join("m/dangling")).unwrap();
+        let options = [
+            "-E",
+            "*.log",
+            "--exclude-newer-than=1",
+            "--symbolic-links=copy",
+        ];
+        let ascp = site.ascp().arg("--delete-before-transfer").args(options);
+        let ascp = ascp.arg("-L-").current_dir(&here);
+        let remote = site.server.at(format!("{world}/m"));
+        let run = if upload {
+            ascp.arg("m").arg(remote).run()
+        } else {
+            ascp.arg(remote).arg("m").run()
+        };
+        run.succeeded();
+        // Rules protect what they match; times only say what is sent, and every file here is too new for that.
+        for (name, stays) in [
+            ("m/both.log", true),
+            ("m/sub/kept.log", true),
+            ("m/a", true),
+            ("m/sub/gone", false),
+            ("m/gone", false),
+            ("m/empty", false),
+            ("m/new/c", false),
+        ] {
+            assert_eq!(to.join(name).exists(), stays, "{name}: {}", run.words());
+        }
+        assert_eq!(fs::metadata(to.join("m/a")).unwrap().len(), 900);
+        let link = fs::read_link(to.join("m/dangling")).unwrap();
+        assert_eq!(link.to_str(), Some("nowhere"));
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod after_transfer;
 mod attributes;
+mod configuration;
 mod overwrite;
 mod records;
 mod security;
@@ -48,6 +49,7 @@ Environment:
   ASPERA_SCP_PASS   password, or passphrase of the private key
   ASPERA_SCP_KEY    text of a private key, instead of -i
   ASPERA_SCP_COOKIE words for the logs of both sides
+  ASPERA_SCP_DOCROOT folder that local paths cannot leave
   ASPERA_SCP_FILEPASS passphrase of --file-crypt
   ASPERA_SCP_TOKEN  token that authorizes the transfer, instead of -W
 
@@ -124,6 +126,7 @@ fn visible_args() -> Vec<Arg> {
         connection_args(),
         security::args(),
         sessions::args(),
+        configuration::args(),
         log_args(),
         records::args(),
         legacy_args(),

@@ -3,9 +3,8 @@
 //! Reads; decides nothing. Tests give their own [`Environment`], so no test changes the
 //! process's variables.
 //!
-//! Source: `ASPERA_SCP_PASS`, `ASPERA_SCP_KEY`, `ASPERA_SCP_COOKIE`, `ASPERA_SCP_FILEPASS` and
-//! `ASPERA_SCP_TOKEN` are public names of the original program.
-//! Other `ASPERA_*` variables are not read, as public callers expect.
+//! Source: the names and what they are for are public ([`VARIABLES`]). Other `ASPERA_*` variables are not read, as public
+//! callers expect.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +13,7 @@ use std::path::{Path, PathBuf};
 use fasp_core::fault::Fault;
 
 use super::secret::Secret;
+use crate::configuration::{self, SystemUser};
 use crate::failure::{Failure, Outcome};
 
 /// The login password, or the passphrase of the private key.
@@ -31,6 +31,59 @@ pub const FILE_PASSPHRASE_VARIABLE: &str = "ASPERA_SCP_FILEPASS";
 /// What authorizes the transfer; `-W` goes first.
 pub const TOKEN_VARIABLE: &str = "ASPERA_SCP_TOKEN";
 
+/// The folder that local paths cannot leave; the docroot of the configuration goes first where it is asked for.
+pub const DOCROOT_VARIABLE: &str = "ASPERA_SCP_DOCROOT";
+
+/// What is done with a variable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Use {
+    /// It says this.
+    Read(&'static str),
+    /// It belongs to something that this version refuses by name; alone it changes nothing.
+    WithRefused(&'static str),
+}
+
+/// Every variable of the public reference.
+pub const VARIABLES: &[(&str, Use)] = &[
+    (
+        "ASPERA_DST_PASS",
+        Use::WithRefused("object storage as destination"),
+    ),
+    (
+        "ASPERA_LOCAL_TOKEN",
+        Use::WithRefused("logging in without SSH"),
+    ),
+    ("ASPERA_PROXY_PASS", Use::WithRefused("--proxy")),
+    (
+        COOKIE_VARIABLE,
+        Use::Read("words for the logs of both sides"),
+    ),
+    (
+        DOCROOT_VARIABLE,
+        Use::Read("folder that local paths cannot leave"),
+    ),
+    (
+        FILE_PASSPHRASE_VARIABLE,
+        Use::Read("passphrase of --file-crypt"),
+    ),
+    (
+        KEY_VARIABLE,
+        Use::Read("text of a private key, instead of -i"),
+    ),
+    (
+        PASSWORD_VARIABLE,
+        Use::Read("password, or passphrase of the private key"),
+    ),
+    (
+        TOKEN_VARIABLE,
+        Use::Read("token that authorizes the transfer, instead of -W"),
+    ),
+    (
+        "ASPERA_SRC_PASS",
+        Use::WithRefused("object storage as source"),
+    ),
+];
+
 /// What surrounds one run of the program.
 pub trait Environment {
     /// The value of an environment variable.
@@ -41,6 +94,12 @@ pub trait Environment {
 
     /// The name of the local user, the default login name.
     fn user_name(&self) -> Option<String>;
+
+    /// The configuration file of this computer, if it has one.
+    fn configuration_file(&self) -> Option<PathBuf>;
+
+    /// The account that runs the program, if the system knows it.
+    fn account(&self) -> Option<SystemUser>;
 }
 
 /// The environment of this process.
@@ -65,6 +124,14 @@ impl Environment for ProcessEnvironment {
             .and_then(|table| account_name(&table, account))
             .or_else(|| named_by(self, "LOGNAME"))
             .or_else(|| named_by(self, "USER"))
+    }
+
+    fn configuration_file(&self) -> Option<PathBuf> {
+        configuration::find()
+    }
+
+    fn account(&self) -> Option<SystemUser> {
+        SystemUser::own()
     }
 }
 
@@ -122,6 +189,7 @@ pub(crate) mod tests {
     pub(crate) struct FixedEnvironment {
         pub(crate) variables: Vec<(&'static str, OsString)>,
         pub(crate) files: Vec<&'static str>,
+        pub(crate) configuration: Option<PathBuf>,
     }
 
     impl Environment for FixedEnvironment {
@@ -138,6 +206,18 @@ pub(crate) mod tests {
 
         fn user_name(&self) -> Option<String> {
             Some("local".to_owned())
+        }
+
+        fn configuration_file(&self) -> Option<PathBuf> {
+            self.configuration.clone()
+        }
+
+        fn account(&self) -> Option<SystemUser> {
+            Some(SystemUser {
+                name: "local".to_owned(),
+                home: Some("/home/local".to_owned()),
+                groups: vec!["staff".to_owned()],
+            })
         }
     }
 

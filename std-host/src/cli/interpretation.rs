@@ -7,6 +7,8 @@
 
 mod after_transfer;
 mod attributes;
+mod configuration;
+mod local;
 mod overwrite;
 mod records;
 mod security;
@@ -22,6 +24,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use fasp_core::fault::Fault;
 
+use self::configuration::Configured;
 use super::environment::{self, Environment, KEY_VARIABLE, PASSWORD_VARIABLE};
 use super::operand;
 use super::quantity::{self, QuantityError};
@@ -58,7 +61,8 @@ pub(super) fn transfer(
         .unwrap_or_default()
         .map(OsString::as_os_str)
         .collect();
-    let selection = selection::wishes(matches)?;
+    let configured = Configured::read(matches, environment)?;
+    let selection = selection::wishes(matches, &configured.filters)?;
     let needs = Needs {
         files: measure.is_none(),
         list: selection.list.as_ref().map(|list| list_option(list.pairs)),
@@ -67,15 +71,17 @@ pub(super) fn transfer(
     selection::check_growing(&route, &selection)?;
     selection::apply(matches, &selection, resume_level(matches)?, &mut route)?;
     let ipv6 = matches.get_flag("ipv6") || route.login.host.contains(':');
-    let overwriting = overwrite::wishes(matches, &route)?;
+    let local = local::wishes(matches, environment, &configured, &route)?;
+    let overwriting = overwrite::wishes(matches, &route, &configured)?;
     let afterwards = after_transfer::wishes(matches)?;
     let records = records::records(matches, environment)?;
-    check_together(&selection, &overwriting, &afterwards, route.direction)?;
+    check_together(&selection, &overwriting, &afterwards)?;
     let security = security::wishes(matches, environment, route.direction)?;
     security::check_together(&security, &selection, &overwriting, &route.destination)?;
     let share = sessions::share(matches)?;
     sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
-    let mut notes = overwrite::notes(&overwriting, route.direction);
+    let mut notes = configured.notes.clone();
+    notes.extend(overwrite::notes(&overwriting, route.direction));
     notes.extend(attributes::notes(matches));
     notes.extend(security::notes(matches, &security));
     if records.job_size && selection.list.is_some() {
@@ -90,16 +96,13 @@ pub(super) fn transfer(
         destination: route.destination,
         ssh_port: number(matches, "ssh-port", "-P", 1, 65535)?.unwrap_or(DEFAULT_SSH_PORT),
         udp_port: number(matches, "udp-port", "-O", 1, 65535)?.unwrap_or(DEFAULT_UDP_PORT),
-        identity_files: identity_files(matches, environment)?,
-        check_sshfp: text(matches, "check-sshfp", "--check-sshfp")?
-            .map(quantity::sha1_fingerprint)
-            .transpose()
-            .map_err(|error| judged("--check-sshfp", &error))?,
+        identity_files: identity_files(matches, environment, &configured)?,
+        check_sshfp: fingerprint(matches)?,
         target_rate,
         min_rate,
         measure,
         policy: policy(matches)?,
-        cipher: cipher(matches)?,
+        cipher: cipher(matches, &configured)?,
         resume_level: resume_level(matches)?,
         overwriting,
         attributes: attributes::wishes(matches)?,
@@ -117,6 +120,7 @@ pub(super) fn transfer(
         ipv6,
         records,
         security,
+        local,
         share,
     })
 }
@@ -126,14 +130,7 @@ fn check_together(
     selection: &SelectionWishes,
     overwriting: &OverwriteWishes,
     afterwards: &AfterTransferWishes,
-    direction: Direction,
 ) -> Outcome<()> {
-    if overwriting.deletes && direction == Direction::Send && !selection.rules.is_empty() {
-        return Err(usage(
-            "options --delete-before-transfer and -E or -N cannot be used together in an upload: \
-             the server does not know what to spare",
-        ));
-    }
     if overwriting.deletes && selection.base.is_some() {
         return Err(usage(
             "options --delete-before-transfer and --src-base exclude each other",
@@ -167,6 +164,13 @@ pub(super) fn server_mode(matches: &ArgMatches) -> Outcome<ServerModeSettings> {
             debug_level: debug_level(matches),
         }),
     }
+}
+
+fn fingerprint(matches: &ArgMatches) -> Outcome<Option<[u8; 20]>> {
+    text(matches, "check-sshfp", "--check-sshfp")?
+        .map(quantity::sha1_fingerprint)
+        .transpose()
+        .map_err(|error| judged("--check-sshfp", &error))
 }
 
 const fn list_option(pairs: bool) -> &'static str {
@@ -295,12 +299,23 @@ fn policy(matches: &ArgMatches) -> Outcome<PolicyWish> {
     }
 }
 
-fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
+fn cipher(matches: &ArgMatches, configured: &Configured) -> Outcome<CipherWish> {
     let Some(typed) = text(matches, "cipher", "-c")? else {
-        return Ok(CipherWish::default());
+        return Ok(configured.cipher.unwrap_or_default());
     };
+    cipher_named(typed).ok_or_else(|| {
+        usage(format!(
+            "option -c: '{}' is no known cipher; write none, or aes128, aes192 or aes256, \
+             with cfb or gcm behind it if the mode matters",
+            redacted(typed.as_bytes())
+        ))
+    })
+}
+
+/// The cipher that is written so, with or without `-` in it.
+fn cipher_named(typed: &str) -> Option<CipherWish> {
     let plain = typed.replace('-', "").to_ascii_lowercase();
-    Ok(match plain.as_str() {
+    Some(match plain.as_str() {
         "none" => CipherWish::None,
         "aes128" => CipherWish::Aes128,
         "aes192" => CipherWish::Aes192,
@@ -311,13 +326,7 @@ fn cipher(matches: &ArgMatches) -> Outcome<CipherWish> {
         "aes128gcm" => CipherWish::Aes128Gcm,
         "aes192gcm" => CipherWish::Aes192Gcm,
         "aes256gcm" => CipherWish::Aes256Gcm,
-        _ => {
-            return Err(usage(format!(
-                "option -c: '{}' is no known cipher; write none, or aes128, aes192 or aes256, \
-                 with cfb or gcm behind it if the mode matters",
-                redacted(typed.as_bytes())
-            )));
-        }
+        _ => return None,
     })
 }
 
@@ -390,9 +399,17 @@ fn sized_folder(word: &[u8]) -> Option<(&[u8], &str)> {
     Some((word.get(..colon)?, std::str::from_utf8(size).ok()?))
 }
 
-/// The key files, each bare name that is not in the working folder looked up in `~/.ssh`.
-fn identity_files(matches: &ArgMatches, environment: &dyn Environment) -> Outcome<Vec<PathBuf>> {
+/// The key files, each bare name that is not in the working folder looked up in `~/.ssh`; without any and without a key
+/// in the environment, that of the configuration.
+fn identity_files(
+    matches: &ArgMatches,
+    environment: &dyn Environment,
+    configured: &Configured,
+) -> Outcome<Vec<PathBuf>> {
     let words = matches.get_many::<OsString>("identity").unwrap_or_default();
+    if words.len() == 0 && environment::secret(environment, KEY_VARIABLE)?.is_none() {
+        return Ok(configured.key.iter().cloned().collect());
+    }
     words
         .map(|word| {
             if word.is_empty() {

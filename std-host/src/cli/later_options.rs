@@ -48,10 +48,9 @@ const fn value_unless(name: &'static str, no_change: &'static str) -> LaterOptio
 
 #[rustfmt::skip]
 const LATER: &[LaterOption] = &[
-    value("-I"), value("-M"), value("-Y"), value("-e"), value("-f"),
+    value("-I"), value("-M"), value("-Y"), value("-e"),
     value("-t"), value("-x"), value_unless("-j", "0"), value_unless("-y", "0"),
-    flag("--allow-password-prompt"), flag("--apply-local-docroot"),
-    flag("--faspmgr-io"), flag("--ignore-host-key"), flag("--keepalive"),
+    flag("--faspmgr-io"), flag("--keepalive"),
     flag("--no-mgmt-port-files"), flag("--no-read"),
     flag("--no-write"), value("--proxy"), flag("--ssh"), value("--ssh-arg"),
     flag("--ws-connect"),

@@ -8,6 +8,7 @@
 
 mod after_transfer;
 mod attributes;
+mod local;
 mod overwrite;
 mod records;
 mod security;
@@ -21,6 +22,7 @@ use fasp_core::control::Share;
 use super::secret::Secret;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
+pub use local::LocalWishes;
 pub use overwrite::{OverwriteRule, OverwriteWishes};
 pub use records::{
     DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
@@ -209,6 +211,8 @@ pub struct TransferSettings {
     pub records: RecordWishes,
     /// Encryption at rest and authorization.
     pub security: SecurityWishes,
+    /// What holds for this computer alone.
+    pub local: LocalWishes,
     /// Which of several sessions this is (`-C`).
     pub share: Share,
 }
@@ -218,6 +222,18 @@ impl TransferSettings {
     #[must_use]
     pub const fn only_measures(&self) -> bool {
         self.sources.is_empty() && self.selection.list.is_none()
+    }
+
+    /// What the user risks by `--ignore-host-key`.
+    #[must_use]
+    pub fn host_key_warning(&self) -> Option<String> {
+        let unchecked = self.security.ignores_host_key && self.check_sshfp.is_none();
+        unchecked.then(|| {
+            format!(
+                "the host key of {} is not checked (--ignore-host-key): who sits in between gets the password and all files",
+                self.remote.host
+            )
+        })
     }
 
     /// Sources as the destination counts them: those of a list are many.

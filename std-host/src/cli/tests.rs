@@ -2,6 +2,7 @@
 
 mod after_transfer;
 mod attributes;
+mod configuration;
 mod overwriting;
 mod records;
 mod refusals;
@@ -10,6 +11,7 @@ mod security;
 mod selecting;
 mod sessions;
 mod texts;
+mod variables;
 
 use std::ffi::OsString;
 

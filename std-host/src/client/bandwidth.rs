@@ -10,6 +10,7 @@ use std::pin::Pin;
 use fasp_core::fault::Fault;
 use fasp_core::trains::Bandwidth;
 
+use super::login::Login;
 use super::opening::{self, Opened};
 use super::watch::ClientWatch;
 use crate::cli::settings::{
@@ -17,7 +18,6 @@ use crate::cli::settings::{
     RateWish, SelectionWishes, TransferSettings,
 };
 use crate::cli::terminal;
-use crate::control_channel::ssh;
 use crate::driver::{FileReport, KeptReport, Measuring, Progress};
 use crate::failure::{Failure, Outcome};
 use crate::session::{Observer, RateBounds, Session, Side};
@@ -44,12 +44,13 @@ impl Observer for NoFiles {
 pub(super) async fn measure(
     settings: &TransferSettings,
     watch: &ClientWatch,
+    login: &mut Login,
     stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<()> {
     let Some(wish) = settings.measure else {
         return Ok(());
     };
-    let bandwidth = run(settings, wish, watch, stop).await?;
+    let bandwidth = run(settings, wish, watch, login, stop).await?;
     for line in lines(&bandwidth) {
         watch.say(&line);
     }
@@ -63,6 +64,7 @@ async fn run(
     settings: &TransferSettings,
     wish: MeasureWish,
     watch: &ClientWatch,
+    login: &mut Login,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Outcome<Bandwidth> {
     let settings = TransferSettings {
@@ -80,7 +82,7 @@ async fn run(
         ..settings.clone()
     };
     let opening = async {
-        let channel = ssh::connect(&opening::target(&settings)).await?;
+        let channel = login.connect(&settings).await?;
         opening::open(&settings, channel, false).await
     };
     let (opened, channel) = tokio::select! {

@@ -14,7 +14,7 @@ use fasp_core::units::BitRate;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{SessionChannel, labels, selecting};
+use super::{SessionChannel, labels, rate_cap, selecting};
 use crate::cli::settings::{CipherWish, Direction, PolicyWish, RateWish, TransferSettings};
 use crate::cli::terminal::printable;
 use crate::control_channel::ControlChannel;
@@ -54,6 +54,7 @@ pub(super) fn target(settings: &TransferSettings) -> SshTarget {
         password: remote.password.as_ref().map(secret),
         key_text: remote.key_text.as_ref().map(secret),
         check_sshfp: settings.check_sshfp,
+        ignores_host_key: settings.security.ignores_host_key,
         ipv6_only: settings.ipv6,
         remote_command: format!("{} --server", settings.records.remote_program),
         ..SshTarget::new(remote.host.clone(), remote.user.clone())
@@ -284,7 +285,7 @@ fn rates(settings: &TransferSettings, peer: IpAddr) -> Outcome<(BitRate, BitRate
             format!("the minimum rate (-m, {minimum}) is above the target rate (-l, {target})");
         return Err(Failure::new(Fault::Usage, text));
     }
-    Ok((target, minimum))
+    Ok(rate_cap::lowered(&settings.local, target, minimum))
 }
 
 /// Why a part of the link cannot be worked out, and what to write instead.

@@ -51,14 +51,17 @@ pub(super) const fn links_to_make(method: LinkMethod) -> LinkTreatment {
     }
 }
 
-/// Whether RULES must tell the server more than the names of the sources.
+/// Whether RULES must tell the server more than the names of the sources: what to send, or what not to delete.
 pub(super) fn needs_rules(settings: &TransferSettings) -> bool {
+    if settings.direction == Direction::Send {
+        return settings.overwriting.deletes && !settings.selection.rules.is_empty();
+    }
     let told = SelectionWishes {
         // Sources have it already when they leave.
         prefix: settings.selection.prefix.clone(),
         ..SelectionWishes::default()
     };
-    settings.direction == Direction::Receive && settings.selection != told
+    settings.selection != told
 }
 
 /// RULES, in as many messages as they need.

@@ -4,11 +4,12 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::client_elements;
 use super::elements::{CLIENT, Element, FOREIGN, SERVER, SESSION, Treatment};
 use super::section::{Section, Setting};
 use super::trunks::Trunk;
 use super::value;
-use super::{Configuration, Party};
+use super::{Audience, Configuration, Party};
 
 /// Most elements of a file.
 const MOST_NODES: u32 = 500_000;
@@ -17,8 +18,8 @@ const MOST_DEPTH: usize = 16;
 /// The one element that says something by being empty: that there is no docroot.
 const DOCROOT: &str = "file_system/access/paths/path/absolute";
 
-/// Reads a file.
-pub(super) fn read(text: &str) -> Result<Configuration, String> {
+/// Reads a file for `audience`.
+pub(super) fn read(text: &str, audience: Audience) -> Result<Configuration, String> {
     let options = ParsingOptions {
         nodes_limit: MOST_NODES,
         ..ParsingOptions::default()
@@ -28,6 +29,7 @@ pub(super) fn read(text: &str) -> Result<Configuration, String> {
     let root = document.root_element();
     let mut reader = Reader {
         document: &document,
+        audience,
         made: Configuration::default(),
     };
     if root.tag_name().name() != "CONF" {
@@ -41,6 +43,7 @@ pub(super) fn read(text: &str) -> Result<Configuration, String> {
 
 struct Reader<'a, 'input> {
     document: &'a Document<'input>,
+    audience: Audience,
     made: Configuration,
 }
 
@@ -62,6 +65,8 @@ impl<'a, 'input> Reader<'a, 'input> {
 
     fn top(&mut self, node: Inner<'a, 'input>) -> Result<(), String> {
         match node.tag_name().name() {
+            // What servers do is none of a client's business, right or wrong.
+            "server" | "trunks" if self.audience == Audience::Client => {}
             "default" => self.made.default = self.section(node, SESSION)?,
             "client" => self.made.client = self.section(node, CLIENT)?,
             "server" => self.made.server = self.section(node, SERVER)?,
@@ -184,6 +189,10 @@ impl<'a, 'input> Reader<'a, 'input> {
     ) -> Result<(), String> {
         let text = node.text().unwrap_or_default().trim().to_owned();
         let name = element.path;
+        if self.audience == Audience::Client && !client_elements::takes(element) {
+            self.warn(node, &format!("<{name}> does nothing for a client"));
+            return Ok(());
+        }
         if elements(node).next().is_some() {
             return Err(self.at(node, &format!("<{name}> holds elements instead of a value")));
         }

@@ -247,7 +247,7 @@ pub const CLIENT: &[Element] = &[
     element("ssl_ciphers", Text, "ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES256:ECDH+AES128:!aNULL:!SHA1:!AESCCM", Unused),
     element("ssh_ciphers", Text, "", Unused),
     element("ssh_macs", Text, "", Unused),
-    element("default_ssh_key", Text, "", Unused),
+    element("default_ssh_key", Text, "", Works("Absolute path of the private key of a client that is started without -i")),
     element("ssh_path", Text, "", Unused),
     element("fasp_ciphers", Text, "", Unused),
     element("fasp_macs", Text, "", Unused),

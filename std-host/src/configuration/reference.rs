@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::client_elements;
 use super::elements::{CLIENT, Element, FOREIGN, SERVER, SESSION, Treatment};
 
 /// Every element, section by section: its values, what holds without it, what this program does with it.
@@ -32,6 +33,14 @@ pub fn reference_table() -> String {
             text.push('\n');
         }
     }
+    let _ = writeln!(
+        text,
+        "What ascp takes of default, user and group as a client:\n"
+    );
+    for (path, meaning) in client_elements::TAKEN {
+        let _ = writeln!(text, "    {path}\n        {meaning}.");
+    }
+    text.push('\n');
     let _ = writeln!(
         text,
         "Sections that are not looked at: {}.",

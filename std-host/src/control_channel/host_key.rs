@@ -2,7 +2,7 @@
 //!
 //! A fingerprint given by the user decides alone. Without one, a key on record is fine, an
 //! unknown host is accepted and recorded, and a host whose key changed is refused. A revoked
-//! key is always refused.
+//! key is always refused. The user may say that any other key will do; it is not recorded then.
 //!
 //! Source: `--check-sshfp` is the SHA-1 fingerprint of the server's host key, a mismatch is
 //! error 51, an unknown host key is accepted (public manual of `ascp`).
@@ -44,6 +44,8 @@ pub(crate) struct HostKeyRules {
     file: PathBuf,
     known: KnownKeys,
     fingerprint: Option<[u8; 20]>,
+    /// Without a fingerprint any key will do.
+    ignores: bool,
     /// Kinds that turned out not to have the fingerprint.
     excluded: Vec<Algorithm>,
 }
@@ -64,8 +66,15 @@ impl HostKeyRules {
             file,
             known,
             fingerprint,
+            ignores: false,
             excluded: Vec::new(),
         })
+    }
+
+    /// The same rules; whether they take any key that is not revoked, where there is no fingerprint.
+    pub(crate) fn ignoring(mut self, ignores: bool) -> Self {
+        self.ignores = ignores;
+        self
     }
 
     /// The kinds of key to ask the server for: those on record first.
@@ -112,6 +121,7 @@ impl HostKeyRules {
             };
         }
         match verdict {
+            _ if self.ignores => Ok(None),
             Verdict::Unknown => Ok(self.record(presented)),
             Verdict::Changed { line } => Err(refusal(&format!(
                 "the host key of {host} has changed (expected key in {file} line {line}); \

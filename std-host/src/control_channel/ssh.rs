@@ -86,6 +86,8 @@ pub struct SshTarget {
     pub key_text: Option<Zeroizing<String>>,
     /// SHA-1 of the host key; it then decides instead of `known_hosts`.
     pub check_sshfp: Option<[u8; 20]>,
+    /// Any host key will do that is not revoked, where there is no fingerprint.
+    pub ignores_host_key: bool,
     /// Use IPv6 addresses only.
     pub ipv6_only: bool,
     /// The command line the server runs.
@@ -114,6 +116,7 @@ impl SshTarget {
             password: None,
             key_text: None,
             check_sshfp: None,
+            ignores_host_key: false,
             ipv6_only: false,
             remote_command: REMOTE_COMMAND.to_owned(),
             home,
@@ -156,7 +159,8 @@ pub async fn connect(target: &SshTarget) -> Outcome<ControlChannel> {
         target.port,
         target.known_hosts.clone(),
         target.check_sshfp,
-    )?;
+    )?
+    .ignoring(target.ignores_host_key);
     let mut mismatch = None;
     loop {
         let attempt = connect_once(target, deadline, &identities, &rules);

@@ -40,7 +40,7 @@ use crate::storage::destination_tree::{DestinationTree, Placement};
 use crate::storage::disk_fault::{named, read_failure, shown};
 use crate::storage::docroot::Docroot;
 use crate::storage::faux::is_faux;
-use crate::storage::selection::Choice;
+use crate::storage::selection::{Choice, RuleList};
 use crate::storage::source_list::SourceNames;
 use crate::udp::{UdpPort, largest_datagram};
 
@@ -67,6 +67,8 @@ pub(super) enum Work {
         tree: Arc<DestinationTree>,
         /// What arrives is counted and thrown away.
         keeps_nothing: bool,
+        /// What these rules leave out is not deleted before the transfer.
+        spares: RuleList,
     },
     /// Packet trains and no files.
     Measure,
@@ -354,10 +356,15 @@ async fn prepare(
     };
     let files = &rights.rules.files;
     let docroot = docroot.ruled(files.restrictions.clone(), files.lists_folders)?;
+    let spares = match hello.direction {
+        TransferDirection::Upload if hello.flags.selects => selecting::spared(messages).await?,
+        _ => RuleList::default(),
+    };
     let work = match hello.direction {
         TransferDirection::Upload if is_faux(hello.destination) => Work::Receive {
             tree: Arc::new(DestinationTree::of_nothing(&Arc::new(docroot))),
             keeps_nothing: true,
+            spares,
         },
         TransferDirection::Upload => Work::Receive {
             tree: Arc::new(kept_suffix(
@@ -365,6 +372,7 @@ async fn prepare(
                 hello,
             )),
             keeps_nothing: false,
+            spares,
         },
         TransferDirection::Download => {
             selecting::download(hello, messages, docroot, &rights.rules, gate).await?

@@ -294,7 +294,7 @@ fn suites(name: &str, strict: bool) -> Vec<CipherSuite> {
 }
 
 /// The docroot with `$(name)` and `$(home)` put in.
-fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> {
+pub(crate) fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> {
     let bad = |why: String| Failure::new(Fault::BadConfiguration, format!("docroot {text}: {why}"));
     if text.contains("$(name)") && (user.is_empty() || user.starts_with('.') || user.contains('/'))
     {

@@ -121,6 +121,13 @@ fn source_wishes(hello: &Hello<'_>, base: Option<Vec<u8>>) -> SourceWishes {
     }
 }
 
+/// The rules of an upload that deletes first: its client leaves out by itself what they match, and nothing of it is
+/// deleted here.
+pub(super) async fn spared(messages: &mut Messages) -> Outcome<RuleList> {
+    let rules = read_rules(messages, LinkSetting::default(), RuleList::default()).await?;
+    Ok(rules.0.rules)
+}
+
 /// `list` holds the rules of the configuration, which go first.
 async fn read_rules(
     messages: &mut Messages,

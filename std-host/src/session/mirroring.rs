@@ -24,7 +24,7 @@ use crate::failure::{Failure, Outcome};
 use crate::storage::destination_tree::DestinationTree;
 use crate::storage::docroot::Docroot;
 use crate::storage::mirror::{self, Deletion, Keep, Listing};
-use crate::storage::selection::{RuleList, excludes};
+use crate::storage::selection::{Choice, RuleList, excludes};
 
 /// How long the peer may say nothing at all.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ pub(crate) struct KeepRules {
     pub(crate) partial_suffix: Option<Vec<u8>>,
 }
 
-/// Tells the names of `source` and waits until the receiver has deleted what is not among them.
+/// Tells the names of `source`, as a session of `choice` sees its links, and waits until the receiver has deleted what is not among them.
 ///
 /// # Errors
 ///
@@ -52,14 +52,17 @@ pub(crate) struct KeepRules {
 pub(crate) async fn tell_names(
     docroot: &Arc<Docroot>,
     source: &[u8],
+    choice: &Choice,
     agreement: &Agreement,
     messages: &mut Messages,
     writer: &mut MessageWriter,
 ) -> Outcome<Deletion> {
     let (sink, mut names) = mpsc::channel::<Vec<u8>>(AHEAD);
-    let (docroot, source) = (Arc::clone(docroot), source.to_vec());
+    let (docroot, source, choice) = (Arc::clone(docroot), source.to_vec(), choice.clone());
     let walk = tokio::task::spawn_blocking(move || {
-        mirror::list(docroot, source, |name| sink.blocking_send(name).is_ok())
+        mirror::list(docroot, source, &choice, |name| {
+            sink.blocking_send(name).is_ok()
+        })
     });
     let most = usize::try_from(agreement.peer_max_body())
         .unwrap_or(MESSAGE_BYTES)

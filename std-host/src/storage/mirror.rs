@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasp_core::fault::Fault;
+use fasp_core::selection::links::LinkTreatment;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
@@ -57,17 +58,28 @@ impl std::fmt::Debug for Keep<'_> {
     }
 }
 
-/// Walks the single source and gives its names, folders with `/` at the end.
+/// Walks the single source and gives its names, folders with `/` at the end. Of `choice`, what the session sends, only
+/// the treatment of links and special files counts: what rules and times leave out is listed too.
 ///
 /// `tell` takes one name and says whether to go on. `false` is returned if something could not be looked at: nothing
 /// may be deleted then.
 pub fn list(
     docroot: std::sync::Arc<Docroot>,
     source: Vec<u8>,
+    choice: &Choice,
     mut tell: impl FnMut(Vec<u8>) -> bool,
 ) -> bool {
-    // What the session leaves out is listed too, so that it stays at the destination.
-    let everything = Choice::default();
+    let everything = Choice {
+        links: match choice.links {
+            LinkTreatment::Follow | LinkTreatment::FollowAnywhere => choice.links,
+            // Not looked through: a link that leads nowhere is a name like any other.
+            LinkTreatment::Skip | LinkTreatment::Copy | LinkTreatment::CopyForce => {
+                LinkTreatment::Copy
+            }
+        },
+        skip_special: choice.skip_special,
+        ..Choice::default()
+    };
     for item in SourceWalk::new(docroot, SourceNames::of(vec![source]), &everything) {
         let Ok(item) = item else {
             return false;

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use clap::ArgMatches;
 
+use super::configuration::Configured;
 use super::usage;
 use crate::cli::route::Route;
 use crate::cli::settings::{Direction, OverwriteRule, OverwriteWishes};
@@ -26,10 +27,21 @@ const RULES: [(&str, OverwriteRule); 5] = [
     ("older", OverwriteRule::Older),
 ];
 
-pub(super) fn wishes(matches: &ArgMatches, route: &Route) -> Outcome<OverwriteWishes> {
+pub(super) fn wishes(
+    matches: &ArgMatches,
+    route: &Route,
+    configured: &Configured,
+) -> Outcome<OverwriteWishes> {
+    let receives = route.direction == Direction::Receive;
+    let partial_suffix = if matches.contains_id("partial-file-suffix") {
+        partial_suffix(matches)?
+    } else {
+        configured.partial_suffix.clone().filter(|_| receives)
+    };
     Ok(OverwriteWishes {
         rule: rule(matches)?,
-        partial_suffix: partial_suffix(matches)?,
+        partial_suffix,
+        resume_suffix: configured.resume_suffix.clone().filter(|_| receives),
         saves_old: matches.get_flag("save-before-overwrite"),
         deletes: deletes(matches, route)?,
     })

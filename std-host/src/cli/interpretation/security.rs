@@ -32,6 +32,8 @@ pub(super) fn wishes(
     Ok(SecurityWishes {
         file_crypt: file_crypt(matches, environment, direction)?,
         token: token(matches, environment)?,
+        prompts: matches.get_flag("allow-password-prompt"),
+        ignores_host_key: matches.get_flag("ignore-host-key"),
     })
 }
 

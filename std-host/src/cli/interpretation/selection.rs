@@ -49,12 +49,12 @@ pub(super) fn check_growing(route: &Route, wishes: &SelectionWishes) -> Outcome<
     Ok(())
 }
 
-/// What was asked for.
+/// What was asked for; the rules of the configuration go before those of the command line.
 ///
 /// # Errors
 ///
 /// [`Fault::Usage`](fasp_core::fault::Fault::Usage) with a sentence that names the option.
-pub(super) fn wishes(matches: &ArgMatches) -> Outcome<SelectionWishes> {
+pub(super) fn wishes(matches: &ArgMatches, configured: &RuleList) -> Outcome<SelectionWishes> {
     let list = list(matches)?;
     let base = path_option(matches, "src-base", "src-base64")?;
     if let Some((option, base)) = &base {
@@ -81,7 +81,7 @@ pub(super) fn wishes(matches: &ArgMatches) -> Outcome<SelectionWishes> {
         }
     }
     Ok(SelectionWishes {
-        rules: rules(matches)?,
+        rules: rules(matches, configured.clone())?,
         newer_than: time(matches, "exclude-newer-than", "--exclude-newer-than")?,
         older_than: time(matches, "exclude-older-than", "--exclude-older-than")?,
         list,
@@ -132,7 +132,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-fn rules(matches: &ArgMatches) -> Outcome<RuleList> {
+fn rules(matches: &ArgMatches, mut rules: RuleList) -> Outcome<RuleList> {
     let mut typed = Vec::new();
     for (id, action) in [("exclude", Action::Exclude), ("include", Action::Include)] {
         let values = matches.get_many::<OsString>(id).unwrap_or_default();
@@ -144,7 +144,6 @@ fn rules(matches: &ArgMatches) -> Outcome<RuleList> {
         );
     }
     typed.sort_unstable_by_key(|(index, ..)| *index);
-    let mut rules = RuleList::default();
     for (_, action, pattern) in typed {
         let option = match action {
             Action::Exclude => "-E",

@@ -26,6 +26,10 @@ pub struct SecurityWishes {
     pub file_crypt: Option<FileCrypt>,
     /// What authorizes the transfer (`-W`, `ASPERA_SCP_TOKEN`).
     pub token: Option<Secret>,
+    /// The user is asked for a password when keys and password are refused (`--allow-password-prompt`).
+    pub prompts: bool,
+    /// Any host key will do (`--ignore-host-key`).
+    pub ignores_host_key: bool,
 }
 
 impl SecurityWishes {

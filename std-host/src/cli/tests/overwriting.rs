@@ -87,18 +87,12 @@ fn wrong_words_are_named_with_those_allowed() {
 }
 
 #[test]
-fn deleting_and_leaving_out_go_together_only_where_the_rules_are_known() {
-    for rule in ["-E *.log", "-N a"] {
-        let text = refusal(&format!("--delete-before-transfer {rule} m h:m"));
-        assert!(
-            text.contains("--delete-before-transfer and -E or -N"),
-            "{text}"
-        );
-        assert!(
-            settings(&format!("--delete-before-transfer {rule} h:m m"))
-                .overwriting
-                .deletes
-        );
+fn deleting_and_leaving_out_go_together_both_ways() {
+    for rule in ["-E *.log", "-N a", "--exclude-older-than=-60"] {
+        for line in ["m h:m", "h:m m"] {
+            let line = format!("--delete-before-transfer {rule} {line}");
+            assert!(settings(&line).overwriting.deletes, "{line}");
+        }
     }
 }
 

@@ -14,13 +14,13 @@ fn assert_refused(line: &str, part: &str) {
 
 #[rustfmt::skip]
 const VALUED: &[&str] = &[
-    "-e", "-f", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--ssh-arg",
+    "-e", "-M", "-y", "-j", "-t", "-x", "-I", "-Y", "--proxy", "--ssh-arg",
 ];
 
 #[rustfmt::skip]
 const FLAGS: &[&str] = &[
-    "--allow-password-prompt", "--apply-local-docroot", "--faspmgr-io",
-    "--ignore-host-key", "--keepalive", "--no-read", "--no-write", "--ws-connect",
+    "--faspmgr-io",
+    "--keepalive", "--no-read", "--no-write", "--ws-connect",
 ];
 
 #[test]

@@ -181,6 +181,7 @@ fn keys_add_up_and_a_bare_name_is_found_in_the_ssh_folder() {
     let environment = FixedEnvironment {
         variables: vec![("HOME", "/home/a".into())],
         files: vec!["here", "/home/a/.ssh/here", "/home/a/.ssh/id"],
+        ..FixedEnvironment::default()
     };
     let line = words("-i here -iid -i ./id -i nowhere f h:d");
     let Ok(Parsed::Run(parsed)) = parse(line.into_iter(), &environment) else {
@@ -197,7 +198,7 @@ fn passwords_come_from_the_operand_before_the_environment_and_never_print() {
             (PASSWORD_VARIABLE, "from-env".into()),
             (KEY_VARIABLE, "key-text".into()),
         ],
-        files: vec![],
+        ..FixedEnvironment::default()
     };
     for (line, password) in [("f u:typed@h:d", "typed"), ("f u@h:d", "from-env")] {
         let Ok(Parsed::Run(parsed)) = parse(words(line).into_iter(), &environment) else {

@@ -141,6 +141,43 @@ fn a_token_comes_from_the_option_then_from_the_environment() {
 }
 
 #[test]
+fn asking_for_a_password_and_ignoring_host_keys_is_never_the_default() {
+    let wishes = |line: &str| {
+        let settings = settings(line);
+        let warns = settings.host_key_warning().is_some();
+        (
+            settings.security.prompts,
+            settings.security.ignores_host_key,
+            warns,
+        )
+    };
+    let fingerprint = "--check-sshfp=f74e5de9ed0d62feaf0616ed1e851133c42a0082";
+    for (line, expected) in [
+        ("f h:d".to_owned(), (false, false, false)),
+        (
+            "--allow-password-prompt f h:d".to_owned(),
+            (true, false, false),
+        ),
+        ("--ignore-host-key f h:d".to_owned(), (false, true, true)),
+        (
+            format!("--ignore-host-key {fingerprint} f h:d"),
+            (false, true, false),
+        ),
+    ] {
+        assert_eq!(wishes(&line), expected, "{line}");
+    }
+    for (line, option) in [
+        (
+            "--allow-password-prompt=yes f h:d",
+            "--allow-password-prompt",
+        ),
+        ("--ignore-host-key=yes f h:d", "--ignore-host-key"),
+    ] {
+        assert_eq!(refusal(line), format!("option {option} takes no value"));
+    }
+}
+
+#[test]
 fn what_is_no_token_is_refused_and_not_repeated() {
     let long = "x".repeat(4_097);
     let folder = tempfile::tempdir().unwrap();

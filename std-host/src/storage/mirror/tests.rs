@@ -202,13 +202,36 @@ fn a_source_that_cannot_be_looked_at_wholly_lists_nothing_complete() {
     grow(it.path(), &["s/a", "s/b/c"]);
     let docroot = Arc::new(Docroot::confined(it.path()).unwrap());
     let mut names = Vec::new();
-    let whole = list(Arc::clone(&docroot), b"s".to_vec(), |name| {
+    let follows = Choice::default();
+    let whole = list(Arc::clone(&docroot), b"s".to_vec(), &follows, |name| {
         names.push(String::from_utf8(name).unwrap());
         true
     });
     assert!(whole);
     assert_eq!(names, ["s/", "s/a", "s/b/", "s/b/c"]);
     symlink("nowhere", it.path().join("s/dangling")).unwrap();
-    assert!(!list(Arc::clone(&docroot), b"s".to_vec(), |_| true));
-    assert!(!list(docroot, b"vanished".to_vec(), |_| true));
+    let every = |source: &[u8], choice: &Choice| {
+        let mut names = Vec::new();
+        let whole = list(Arc::clone(&docroot), source.to_vec(), choice, |name| {
+            names.push(String::from_utf8(name).unwrap());
+            true
+        });
+        whole.then_some(names)
+    };
+    assert_eq!(every(b"s", &follows), None);
+    assert_eq!(every(b"vanished", &follows), None);
+    // A link that is not looked through is a name, wherever it leads; what times leave out is one too.
+    for links in [
+        LinkTreatment::Copy,
+        LinkTreatment::CopyForce,
+        LinkTreatment::Skip,
+    ] {
+        let choice = Choice {
+            links,
+            older_than_ns: Some(i128::MAX),
+            ..Choice::default()
+        };
+        let names = every(b"s", &choice).unwrap();
+        assert_eq!(names, ["s/", "s/a", "s/b/", "s/b/c", "s/dangling"]);
+    }
 }
