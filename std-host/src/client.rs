@@ -436,7 +436,7 @@ fn start(
         };
         let choice = Choice {
             sealer: local.encryption.sealer.clone(),
-            ..selecting::choice(&settings.selection, settings.share)
+            ..selecting::choice(&settings.selection, settings.splitting)
         };
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
@@ -467,6 +467,7 @@ fn start(
             checkpoints: CheckpointRule::default(),
             links: selecting::links_to_make(settings.selection.links),
             checksum,
+            splitting: settings.splitting,
             keeps_nothing: is_faux(&settings.destination),
         };
         Receiving::start(lane, config)?

@@ -73,8 +73,18 @@ pub(super) fn transfer(
     check_together(&selection, &overwriting, &afterwards, route.direction)?;
     let security = security::wishes(matches, environment, route.direction)?;
     security::check_together(&security, &selection, &overwriting, &route.destination)?;
-    let share = sessions::share(matches)?;
+    let attributes = attributes::wishes(matches)?;
+    let splitting = sessions::splitting(matches)?;
+    let share = splitting.share;
     sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
+    if splitting.from > 0 {
+        sessions::check_split(
+            &records,
+            &security,
+            (&overwriting, &afterwards),
+            &attributes,
+        )?;
+    }
     let mut notes = overwrite::notes(&overwriting, route.direction);
     notes.extend(attributes::notes(matches));
     notes.extend(security::notes(matches, &security));
@@ -102,7 +112,7 @@ pub(super) fn transfer(
         cipher: cipher(matches)?,
         resume_level: resume_level(matches)?,
         overwriting,
-        attributes: attributes::wishes(matches)?,
+        attributes,
         afterwards,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
@@ -117,7 +127,7 @@ pub(super) fn transfer(
         ipv6,
         records,
         security,
-        share,
+        splitting,
     })
 }
 

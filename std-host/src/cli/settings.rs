@@ -16,9 +16,8 @@ mod selection;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fasp_core::control::Share;
-
 use super::secret::Secret;
+use crate::storage::split_file::Splitting;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
 pub use overwrite::{OverwriteRule, OverwriteWishes};
@@ -209,8 +208,8 @@ pub struct TransferSettings {
     pub records: RecordWishes,
     /// Encryption at rest and authorization.
     pub security: SecurityWishes,
-    /// Which of several sessions this is (`-C`).
-    pub share: Share,
+    /// Which of several sessions this is (`-C`), and which files they split (`--multi-session-threshold`).
+    pub splitting: Splitting,
 }
 
 impl TransferSettings {
@@ -237,7 +236,7 @@ impl TransferSettings {
         self.create_destination
             || self.selection.list.is_some()
             || keeps_folders
-            || !self.share.is_all()
+            || !self.splitting.share.is_all()
     }
 
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the

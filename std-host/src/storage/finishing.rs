@@ -120,7 +120,14 @@ fn finish(files: Vec<Finished>, shared: &Shared, folders: &mut Folders) {
     let tell = |object, result| shared.complete(Completion::Finished { object, result });
     let mut named = Vec::new();
     for (object, mut file, synced) in sync_bytes(files, folders) {
-        match synced.and_then(|()| file.take_name(folders, &shared.saved_copies)) {
+        let outcome = synced.and_then(|()| {
+            if file.is_part() {
+                file.finish_part(folders, shared)
+            } else {
+                file.take_name(folders, &shared.saved_copies)
+            }
+        });
+        match outcome {
             Ok(()) => named.push((object, file)),
             Err(failure) => {
                 file.abandon(folders, true);
