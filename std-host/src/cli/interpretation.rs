@@ -75,16 +75,8 @@ pub(super) fn transfer(
     security::check_together(&security, &selection, &overwriting, &route.destination)?;
     let attributes = attributes::wishes(matches)?;
     let splitting = sessions::splitting(matches)?;
-    let share = splitting.share;
-    sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
-    if splitting.from > 0 {
-        sessions::check_split(
-            &records,
-            &security,
-            (&overwriting, &afterwards),
-            &attributes,
-        )?;
-    }
+    sessions::check_together(splitting, &route, &selection, &overwriting, &afterwards)?;
+    sessions::check_split(splitting, &records, &security, &attributes)?;
     let mut notes = overwrite::notes(&overwriting, route.direction);
     notes.extend(attributes::notes(matches));
     notes.extend(security::notes(matches, &security));

@@ -133,9 +133,9 @@ impl SplitFile {
     /// That another session is at the part or receives another state of the source, or that parts were thrown away
     /// that other sessions have delivered.
     pub(super) fn enter(&mut self, folder: &OwnedFd, mode: Mode, keeps: bool) -> Outcome<Common> {
-        let mut waiting = locking::Waiting::begin();
+        let waiting = locking::Waiting::begin();
         loop {
-            let mut locked = self.lock(folder, &mut waiting)?;
+            let mut locked = self.lock(folder, &waiting)?;
             if let Some(hold) = self.try_hold(folder)? {
                 self.hold = Some(hold);
                 return self.enter_held(folder, &mut locked, mode, keeps);
@@ -285,8 +285,8 @@ impl SplitFile {
     }
 
     /// From here on the part counts as not received: it is written again.
-    pub(super) fn restart(&mut self, folder: &OwnedFd) -> Outcome<()> {
-        let mut locked = self.lock(folder, &mut locking::Waiting::begin())?;
+    pub(super) fn restart(&self, folder: &OwnedFd) -> Outcome<()> {
+        let mut locked = self.lock(folder, &locking::Waiting::begin())?;
         if !self.is_ours(folder, &locked) {
             return Err(self.is_gone(folder, &locked));
         }
@@ -294,8 +294,8 @@ impl SplitFile {
     }
 
     /// The bytes of the part and the notes about them are on the disk.
-    pub(super) fn finish(&mut self, folder: &OwnedFd) -> Outcome<Durable> {
-        let mut locked = self.lock(folder, &mut locking::Waiting::begin())?;
+    pub(super) fn finish(&self, folder: &OwnedFd) -> Outcome<Durable> {
+        let mut locked = self.lock(folder, &locking::Waiting::begin())?;
         if self.is_ours(folder, &locked) {
             self.save(&mut locked, |durable, own| durable | own)?;
             let all = locked.plan.is_some_and(|plan| self.is_complete(&plan));
@@ -346,7 +346,7 @@ impl SplitFile {
     /// Ends without a part worth keeping: what is there goes if nobody else has anything in it.
     pub(super) fn give_up(&mut self, folder: &OwnedFd) {
         ControlFile::remove(folder, &self.notes_name());
-        let Ok(mut locked) = self.lock(folder, &mut locking::Waiting::begin()) else {
+        let Ok(mut locked) = self.lock(folder, &locking::Waiting::begin()) else {
             return;
         };
         let has_others = || {
@@ -370,7 +370,7 @@ impl SplitFile {
         if !exists(folder, &self.plan_name()) || exists(folder, &self.stem) {
             return;
         }
-        let Ok(mut locked) = self.lock(folder, &mut locking::Waiting::begin()) else {
+        let Ok(mut locked) = self.lock(folder, &locking::Waiting::begin()) else {
             return;
         };
         let is_over = locked.plan.is_some_and(|plan| self.is_complete(&plan));
@@ -399,7 +399,7 @@ impl SplitFile {
 
     /// Takes the part again after [`Self::release`], and opens the common file.
     pub(super) fn hold_again(&mut self, folder: &OwnedFd) -> Outcome<OwnedFd> {
-        let locked = self.lock(folder, &mut locking::Waiting::begin())?;
+        let locked = self.lock(folder, &locking::Waiting::begin())?;
         if !self.is_ours(folder, &locked) {
             return Err(self.is_gone(folder, &locked));
         }

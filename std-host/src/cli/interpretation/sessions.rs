@@ -65,9 +65,9 @@ fn threshold(matches: &ArgMatches) -> Outcome<u64> {
 
 /// What files that are split do not go with: a session that has a part knows nothing of the whole.
 pub(super) fn check_split(
+    splitting: Splitting,
     records: &RecordWishes,
     security: &SecurityWishes,
-    (overwriting, afterwards): (&OverwriteWishes, &AfterTransferWishes),
     attributes: &AttributeWishes,
 ) -> Outcome<()> {
     let keeps = |(here, there): (Store, Store)| here != Store::None || there != Store::None;
@@ -88,21 +88,6 @@ pub(super) fn check_split(
             "every session would encrypt with keys of its own",
         ),
         (
-            afterwards.removed.remove_files,
-            "--remove-after-transfer",
-            "other sessions may not have sent their parts yet",
-        ),
-        (
-            afterwards.archive.is_some(),
-            "--move-after-transfer",
-            "other sessions may not have sent their parts yet",
-        ),
-        (
-            overwriting.partial_suffix.is_some(),
-            "--partial-file-suffix",
-            "the common file of the sessions has a fixed name",
-        ),
-        (
             attributes.kept.source_access_times,
             "--preserve-source-access-time",
             "it changes the source while others send their parts",
@@ -118,24 +103,29 @@ pub(super) fn check_split(
             "they have no place beside what is told of a part",
         ),
     ] {
-        if is_wished {
-            return Err(usage(format!(
-                "option --multi-session-threshold does not go with {option}: {why}"
-            )));
-        }
+        refuse_split(splitting, is_wished, option, why)?;
     }
     Ok(())
 }
 
+fn refuse_split(splitting: Splitting, is_wished: bool, option: &str, why: &str) -> Outcome<()> {
+    if splitting.from == 0 || !is_wished {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "option --multi-session-threshold does not go with {option}: {why}"
+    )))
+}
+
 /// What `-C` does not go with.
 pub(super) fn check_together(
-    share: Share,
+    splitting: Splitting,
     route: &Route,
     selection: &SelectionWishes,
     overwriting: &OverwriteWishes,
     afterwards: &AfterTransferWishes,
 ) -> Outcome<()> {
-    if share.is_all() {
+    if splitting.share.is_all() {
         return Ok(());
     }
     let is_stream =
@@ -166,6 +156,25 @@ pub(super) fn check_together(
         if is_wished {
             return Err(usage(format!("option -C does not go with {option}: {why}")));
         }
+    }
+    for (is_wished, option, why) in [
+        (
+            afterwards.removed.remove_files,
+            "--remove-after-transfer",
+            "other sessions may not have sent their parts yet",
+        ),
+        (
+            afterwards.archive.is_some(),
+            "--move-after-transfer",
+            "other sessions may not have sent their parts yet",
+        ),
+        (
+            overwriting.partial_suffix.is_some(),
+            "--partial-file-suffix",
+            "the common file of the sessions has a fixed name",
+        ),
+    ] {
+        refuse_split(splitting, is_wished, option, why)?;
     }
     Ok(())
 }

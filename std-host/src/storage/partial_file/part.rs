@@ -135,8 +135,8 @@ impl PartialFile {
     }
 
     /// If it is a part: it is written again, and is not durable until then.
-    pub(super) fn restart_part(&mut self, folders: &mut Folders) -> Outcome<()> {
-        let Some(split) = &mut self.split else {
+    pub(super) fn restart_part(&self, folders: &mut Folders) -> Outcome<()> {
+        let Some(split) = &self.split else {
             return Ok(());
         };
         let folder = folders.open(&self.folder_path)?;
@@ -160,7 +160,7 @@ impl PartialFile {
         // Without notes the part counts all the same; it would be sent again if it were run again.
         let _ = self.leave_notes(folders);
         let folder = folders.open(&self.folder_path)?;
-        let Some(split) = &mut self.split else {
+        let Some(split) = &self.split else {
             return Ok(());
         };
         if let Durable::Last(_locked) = split.finish(&folder)? {

@@ -55,7 +55,7 @@ impl Waiting {
     }
 
     /// Waits a moment; `false` when it has been long enough.
-    pub(super) fn goes_on(&mut self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         std::thread::sleep(PAUSE);
         Instant::now() < self.until
     }
@@ -63,7 +63,7 @@ impl Waiting {
 
 impl SplitFile {
     /// Takes the lock of the plan, which is made if it is not there.
-    pub(super) fn lock(&self, folder: &OwnedFd, waiting: &mut Waiting) -> Outcome<Locked> {
+    pub(super) fn lock(&self, folder: &OwnedFd, waiting: &Waiting) -> Outcome<Locked> {
         let name = self.plan_name();
         loop {
             let file = match open(folder, &name) {
