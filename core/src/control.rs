@@ -26,7 +26,7 @@ use framing::HEADER_LEN;
 pub use cbor::{DecodeError, Full};
 pub use file_wishes::{AfterTransfer, FileWishes, Store, StoredAttributes, Stores};
 pub use opening::{Accept, Hello, HelloFlags, SECRET_LEN, Secret, SuiteList, VersionList};
-pub use parallel::{MOST_NODES, Share};
+pub use parallel::{CUT, MOST_NODES, Share};
 pub use record_terms::{
     ChecksumKind, JobSize, Label, LabelKind, MAX_LABEL, MOST_LABELS, RecordTerms,
 };

@@ -95,6 +95,7 @@ fn agreement(options: &FlowOptions, sends: bool) -> Agreement {
         peer_max_body: 1 << 20,
         lanes: 1,
         checksum: None,
+        split_from: 0,
     };
     Agreement::new(terms).expect("terms within the bounds of the protocol")
 }

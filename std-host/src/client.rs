@@ -311,7 +311,7 @@ async fn mirror(
         .map(Vec::as_slice)
         .unwrap_or_default();
     if settings.direction == Direction::Send {
-        let choice = selecting::choice(&settings.selection, settings.share);
+        let choice = selecting::choice(&settings.selection, settings.splitting);
         let (docroot, agreement) = (&local.docroot, &opened.agreement);
         return mirroring::tell_names(docroot, source, &choice, agreement, messages, writer).await;
     }
@@ -469,7 +469,7 @@ fn start(
         };
         let choice = Choice {
             sealer: local.encryption.sealer.clone(),
-            ..selecting::choice(&settings.selection, settings.share)
+            ..selecting::choice(&settings.selection, settings.splitting)
         };
         let wishes = SourceWishes {
             afterwards: settings.afterwards.removed,
@@ -500,6 +500,7 @@ fn start(
             checkpoints: CheckpointRule::default(),
             links: selecting::links_to_make(settings.selection.links),
             checksum,
+            splitting: settings.splitting,
             keeps_nothing: is_faux(&settings.destination),
         };
         Receiving::start(lane, config)?

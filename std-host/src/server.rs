@@ -12,6 +12,7 @@ pub mod permissions;
 mod record_rules;
 pub mod rules;
 mod selecting;
+mod splitting;
 pub mod time_limits;
 pub mod tokens;
 mod watch;
@@ -409,6 +410,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
                 checkpoints: CheckpointRule::default(),
                 links: uploaded(most_links, opened.symbolic_links),
                 checksum,
+                splitting: opened.splitting,
                 keeps_nothing,
             };
             Receiving::start(lane, config)?

@@ -32,6 +32,7 @@ mod saved_copy;
 pub mod selection;
 pub mod source_files;
 pub mod source_list;
+pub mod split_file;
 pub mod stored_attributes;
 pub mod waker;
 pub mod walk;

@@ -301,6 +301,7 @@ fn accept_with(suite: u8) -> String {
         metadata_window: 4_354,
         lanes: 1,
         checksum: None,
+        split_from: 0,
         udp_address: None,
         renames: false,
     };

@@ -41,6 +41,7 @@ mod selection;
 mod server_load;
 mod server_rules;
 mod site;
+mod split_files;
 mod start_up;
 mod streams;
 mod terminal;

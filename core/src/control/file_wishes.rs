@@ -160,6 +160,8 @@ pub struct FileWishes<'a> {
     pub stored: StoredAttributes,
     /// Other sessions send the rest.
     pub share: Share,
+    /// Files of at least so many bytes are split between them; 0 for none.
+    pub split_from: u64,
 }
 
 impl<'a> FileWishes<'a> {
@@ -169,7 +171,7 @@ impl<'a> FileWishes<'a> {
         self.archive.is_some() || self.afterwards != AfterTransfer::default()
     }
 
-    /// All but the share, whose keys come later.
+    /// All but the share and what is split, whose keys come later.
     pub(super) fn write(&self, map: &mut MapWriter<'_>) -> Result<(), Full> {
         if self.afterwards != AfterTransfer::default() {
             map.uint(34, self.afterwards.number().into())?;
@@ -183,7 +185,7 @@ impl<'a> FileWishes<'a> {
         Ok(())
     }
 
-    /// All but the share, whose keys come later.
+    /// All but the share and what is split, whose keys come later.
     pub(super) fn read(map: &mut MapReader<'a>) -> Result<Self, DecodeError> {
         let bits = map.optional_number(34)?.unwrap_or(0);
         let afterwards =
@@ -200,6 +202,7 @@ impl<'a> FileWishes<'a> {
             archive,
             stored,
             share: Share::ALL,
+            split_from: 0,
         })
     }
 }

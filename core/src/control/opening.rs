@@ -8,7 +8,7 @@ use core::fmt;
 use super::cbor::{DecodeError, Full, MAX_LIST, MapReader, MapWriter};
 use super::choices::{OverwriteRule, Preserve, RatePolicy, ResumeLevel, TransferDirection};
 use super::file_wishes::FileWishes;
-use super::parallel::Share;
+use super::parallel::{self, Share};
 use super::record_terms::{ChecksumKind, RecordTerms, read_checksum, write_checksum};
 use super::security_terms::SecurityTerms;
 use crate::units::{BitRate, ConnectionId};
@@ -165,7 +165,8 @@ impl<'a> Hello<'a> {
         self.files.write(map)?;
         self.records.write(map)?;
         self.security.write(map)?;
-        self.files.share.write(map)
+        self.files.share.write(map)?;
+        parallel::write_threshold(self.files.split_from, map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -199,6 +200,7 @@ impl<'a> Hello<'a> {
             security: SecurityTerms::read(&mut map)?,
         };
         hello.files.share = Share::read(&mut map)?;
+        hello.files.split_from = parallel::read_threshold(hello.files.share, &mut map)?;
         map.finish()?;
         Ok(hello)
     }
@@ -262,6 +264,8 @@ pub struct Accept<'a> {
     pub renames: bool,
     /// The checksum that is computed of every file.
     pub checksum: Option<ChecksumKind>,
+    /// Files of at least so many bytes are split between sessions, as the client asked; 0 for none.
+    pub split_from: u64,
 }
 
 impl<'a> Accept<'a> {
@@ -292,7 +296,8 @@ impl<'a> Accept<'a> {
         if self.renames {
             map.uint(25, 1)?;
         }
-        write_checksum(self.checksum, map)
+        write_checksum(self.checksum, map)?;
+        parallel::write_threshold(self.split_from, map)
     }
 
     pub(super) fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
@@ -321,6 +326,7 @@ impl<'a> Accept<'a> {
             udp_address: map.optional_text(24)?,
             renames: switch(&mut map, 25)?,
             checksum: read_checksum(&mut map)?,
+            split_from: map.optional_number(52)?.unwrap_or(0),
         };
         map.finish()?;
         Ok(accept)

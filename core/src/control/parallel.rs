@@ -2,12 +2,16 @@
 //!
 //! Sessions do not talk to one another: which of them sends an object follows from its path alone.
 //!
-//! Source: PROTOCOL.md §2.2, keys 50 and 51 of HELLO, and §6.12; the numbers are those of the public option.
+//! Source: PROTOCOL.md §2.2, keys 50 to 52 of HELLO, and §6.12; the numbers are those of the public options.
 
 use super::cbor::{DecodeError, Full, MapReader, MapWriter};
+use crate::metadata::ByteRange;
 
 /// Most sessions that share a transfer.
 pub const MOST_NODES: u8 = 128;
+
+/// Files are cut at multiples of this, bytes.
+pub const CUT: u64 = 1 << 20;
 
 /// Which share of the objects a session sends. All of them by default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -60,6 +64,24 @@ impl Share {
         self.is_all() || fnv_1a(path) % u64::from(self.count) == u64::from(self.node - 1)
     }
 
+    /// The bytes that this session sends of a file of `size` bytes that is split; `None` if there are fewer pieces
+    /// than sessions and it gets none.
+    #[must_use]
+    pub fn part_of(self, size: u64) -> Option<ByteRange> {
+        let cut_before = |node: u8| {
+            let pieces = size.div_ceil(CUT) * u64::from(node) / u64::from(self.count);
+            pieces.saturating_mul(CUT).min(size)
+        };
+        let (start, end) = (cut_before(self.node - 1), cut_before(self.node));
+        (start < end).then_some(ByteRange { start, end })
+    }
+
+    /// All sessions of the transfer.
+    pub fn sessions(self) -> impl Iterator<Item = Self> {
+        let count = self.count;
+        (1..=count).map(move |node| Self { node, count })
+    }
+
     pub(super) fn write(self, map: &mut MapWriter<'_>) -> Result<(), Full> {
         if self.is_all() {
             return Ok(());
@@ -79,6 +101,23 @@ impl Share {
             _ => Err(DecodeError::OutOfRange { key: 51 }),
         }
     }
+}
+
+/// The size from which on files are split between sessions (key 52); 0 for never.
+pub(super) fn read_threshold(share: Share, map: &mut MapReader<'_>) -> Result<u64, DecodeError> {
+    match map.optional_number(52)? {
+        None => Ok(0),
+        Some(threshold) if threshold > 0 && !share.is_all() => Ok(threshold),
+        Some(_) => Err(DecodeError::OutOfRange { key: 52 }),
+    }
+}
+
+/// Key 52, unless it is 0.
+pub(super) fn write_threshold(threshold: u64, map: &mut MapWriter<'_>) -> Result<(), Full> {
+    if threshold == 0 {
+        return Ok(());
+    }
+    map.uint(52, threshold)
 }
 
 /// FNV-1a of 64 bits, its halves folded so that the low bits depend on all of it.
@@ -124,6 +163,39 @@ mod tests {
                 assert!(node.abs_diff(even) < even / 2 + 30, "{count}: {node}");
             }
         }
+    }
+
+    #[test]
+    fn the_parts_of_a_file_are_all_of_it_once_and_cut_at_pieces() {
+        for size in [
+            1,
+            CUT - 1,
+            CUT,
+            CUT + 1,
+            5 * CUT + 7,
+            300 * CUT,
+            (1 << 40) + 9,
+            (1 << 56) - 1,
+        ] {
+            for count in [2, 3, 7, MOST_NODES] {
+                let mut at = 0;
+                let pieces = size.div_ceil(CUT);
+                for share in Share::new(1, count).unwrap().sessions() {
+                    let Some(part) = share.part_of(size) else {
+                        assert!(pieces < u64::from(count));
+                        continue;
+                    };
+                    assert_eq!(part.start, at, "{size} {share:?}");
+                    assert!(part.start.is_multiple_of(CUT));
+                    let even = pieces / u64::from(count);
+                    let own = (part.end - part.start).div_ceil(CUT);
+                    assert!(own.abs_diff(even) <= 1, "{size} {share:?}: {own}");
+                    at = part.end;
+                }
+                assert_eq!(at, size);
+            }
+        }
+        assert_eq!(Share::new(1, 2).unwrap().part_of(0), None);
     }
 
     #[test]

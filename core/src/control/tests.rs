@@ -105,6 +105,7 @@ fn accept() -> Accept<'static> {
         udp_address: None,
         renames: false,
         checksum: None,
+        split_from: 0,
     }
 }
 
@@ -365,11 +366,13 @@ proptest! {
         program in ".{0,40}",
     ) {
         let afterwards = AfterTransfer::from_number(bits.0).unwrap_or_default();
+        let share = Share::new(node.0, node.1).unwrap_or_default();
         let files = FileWishes {
             afterwards,
             archive: archive.as_deref().filter(|_| !afterwards.remove_files),
             stored: StoredAttributes::from_number(bits.1).unwrap_or_default(),
-            share: Share::new(node.0, node.1).unwrap_or_default(),
+            share,
+            split_from: if share.is_all() { 0 } else { u64::from(bits.1) },
         };
         let message = ControlMessage::Hello(Hello {
             versions: VersionList::from_slice(&versions).unwrap(),
@@ -413,6 +416,7 @@ proptest! {
             metadata_window: numbers.metadata_window,
             renames: address.is_some(),
             checksum: numbers.records.checksum,
+            split_from: if address.is_some() { u64::from(lanes) } else { 0 },
             udp_address: address.as_deref(),
             ..accept()
         });

@@ -52,6 +52,8 @@ pub struct Terms {
     pub lanes: u8,
     /// The checksum that is computed of every file.
     pub checksum: Option<ChecksumKind>,
+    /// Files of at least so many bytes are split between sessions; 0 for none.
+    pub split_from: u64,
 }
 
 /// The settled terms of one session, checked.
@@ -98,6 +100,12 @@ impl Agreement {
     #[must_use]
     pub const fn checksum(&self) -> Option<ChecksumKind> {
         self.0.checksum
+    }
+
+    /// Files of at least so many bytes are split between sessions; 0 for none.
+    #[must_use]
+    pub const fn split_from(&self) -> u64 {
+        self.0.split_from
     }
 
     /// Protocol version.

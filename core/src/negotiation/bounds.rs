@@ -65,6 +65,8 @@ pub enum Term {
     Lanes,
     /// Checksum of files.
     Checksum,
+    /// Size from which on files are split.
+    Splitting,
 }
 
 impl fmt::Display for Term {
@@ -88,6 +90,9 @@ impl fmt::Display for Term {
             Self::MessageLimit => "control message limit",
             Self::Lanes => "number of UDP flows",
             Self::Checksum => "kind of checksum",
+            Self::Splitting => {
+                "size of files to split between sessions (--multi-session-threshold)"
+            }
         })
     }
 }

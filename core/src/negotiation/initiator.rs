@@ -189,6 +189,7 @@ pub struct Initiator {
     overwrite: OverwriteRule,
     preserve: Preserve,
     checksum: Option<ChecksumKind>,
+    split_from: u64,
     capabilities: Capabilities,
 }
 
@@ -229,6 +230,7 @@ impl Initiator {
             overwrite: wishes.overwrite,
             preserve: wishes.preserve,
             checksum: wishes.records.checksum,
+            split_from: wishes.files.split_from,
             capabilities: wishes.capabilities,
         };
         Ok((initiator, len))
@@ -280,6 +282,7 @@ impl Initiator {
             peer_max_body: accept.max_body,
             lanes: accept.lanes,
             checksum: accept.checksum,
+            split_from: accept.split_from,
         })?;
         self.transcript.absorb(body);
         Ok(Opened {
@@ -333,6 +336,8 @@ impl Initiator {
                 Term::Checksum,
                 self.checksum.is_none() || accept.checksum == self.checksum,
             ),
+            // Who does not know of parts would take one for a file.
+            (Term::Splitting, accept.split_from == self.split_from),
             (Term::UdpPort, accept.udp_port != 0),
             (
                 Term::ObjectWindow,

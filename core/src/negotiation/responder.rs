@@ -196,6 +196,7 @@ fn settle(hello: &Hello<'_>, version: u16, suite: CipherSuite, limits: &ServerLi
         peer_max_body: hello.max_body,
         lanes: LANES,
         checksum: hello.records.checksum.or(limits.default_checksum),
+        split_from: hello.files.split_from,
     }
 }
 
@@ -281,6 +282,7 @@ impl<'a> Proposal<'a> {
             udp_address: server.udp_address,
             renames: server.renames,
             checksum: terms.checksum,
+            split_from: terms.split_from,
         };
         let len = ControlMessage::Accept(accept).encode(out)?;
         self.transcript

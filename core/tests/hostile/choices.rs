@@ -106,6 +106,7 @@ impl Session {
             peer_max_body: 1 << 20,
             lanes: 1,
             checksum: None,
+            split_from: 0,
         })
         .expect("the terms are within bounds")
     }

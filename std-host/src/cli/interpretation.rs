@@ -78,8 +78,10 @@ pub(super) fn transfer(
     check_together(&selection, &overwriting, &afterwards)?;
     let security = security::wishes(matches, environment, route.direction)?;
     security::check_together(&security, &selection, &overwriting, &route.destination)?;
-    let share = sessions::share(matches)?;
-    sessions::check_together(share, &route, &selection, &overwriting, &afterwards)?;
+    let attributes = attributes::wishes(matches)?;
+    let splitting = sessions::splitting(matches)?;
+    sessions::check_together(splitting, &route, &selection, &overwriting, &afterwards)?;
+    sessions::check_split(splitting, &records, &security, &attributes)?;
     let mut notes = configured.notes.clone();
     notes.extend(overwrite::notes(&overwriting, route.direction));
     notes.extend(attributes::notes(matches));
@@ -105,7 +107,7 @@ pub(super) fn transfer(
         cipher: cipher(matches, &configured)?,
         resume_level: resume_level(matches)?,
         overwriting,
-        attributes: attributes::wishes(matches)?,
+        attributes,
         afterwards,
         retry_timeout: retry_timeout(matches)?,
         create_destination: matches.get_flag("create-destination"),
@@ -121,7 +123,7 @@ pub(super) fn transfer(
         records,
         security,
         local,
-        share,
+        splitting,
     })
 }
 

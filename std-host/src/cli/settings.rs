@@ -17,9 +17,8 @@ mod selection;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fasp_core::control::Share;
-
 use super::secret::Secret;
+use crate::storage::split_file::Splitting;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
 pub use local::LocalWishes;
@@ -213,8 +212,8 @@ pub struct TransferSettings {
     pub security: SecurityWishes,
     /// What holds for this computer alone.
     pub local: LocalWishes,
-    /// Which of several sessions this is (`-C`).
-    pub share: Share,
+    /// Which of several sessions this is (`-C`), and which files they split (`--multi-session-threshold`).
+    pub splitting: Splitting,
 }
 
 impl TransferSettings {
@@ -253,7 +252,7 @@ impl TransferSettings {
         self.create_destination
             || self.selection.list.is_some()
             || keeps_folders
-            || !self.share.is_all()
+            || !self.splitting.share.is_all()
     }
 
     /// The debug level the log is opened with: `-v` asks for the first level at least, where the

@@ -216,7 +216,8 @@ async fn say_hello(
 fn file_wishes(settings: &TransferSettings) -> FileWishes<'_> {
     let mut wishes = FileWishes {
         stored: settings.attributes.stored(settings.direction),
-        share: settings.share,
+        share: settings.splitting.share,
+        split_from: settings.splitting.from,
         ..FileWishes::default()
     };
     if settings.direction == Direction::Receive {

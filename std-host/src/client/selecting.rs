@@ -3,13 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fasp_core::control::framing::{HEADER_LEN, SMALLEST_LIMIT};
-use fasp_core::control::{ControlMessage, Rules, Share, SourcePaths};
+use fasp_core::control::{ControlMessage, Rules, SourcePaths};
 use fasp_core::fault::Fault;
 use fasp_core::selection::links::{LinkMethod, LinkSetting, LinkTreatment, uploaded};
 
 use crate::cli::settings::{Direction, SelectionWishes, TimeLimit, TransferSettings};
 use crate::failure::{Failure, Outcome};
 use crate::storage::selection::{Choice, nanoseconds};
+use crate::storage::split_file::Splitting;
 
 /// Bytes of rules in one message, below what the smallest server reads.
 const RULES_BYTES: usize = 4_096;
@@ -28,7 +29,7 @@ fn seconds(limit: Option<TimeLimit>) -> Option<i64> {
 }
 
 /// What an upload's own walk takes. Whether links may be made is the server's affair.
-pub(super) fn choice(wishes: &SelectionWishes, share: Share) -> Choice {
+pub(super) fn choice(wishes: &SelectionWishes, splitting: Splitting) -> Choice {
     Choice {
         rules: wishes.rules.clone(),
         newer_than_ns: seconds(wishes.newer_than).map(nanoseconds),
@@ -38,7 +39,8 @@ pub(super) fn choice(wishes: &SelectionWishes, share: Share) -> Choice {
         base: wishes.base.clone(),
         part: wishes.part,
         sealer: None,
-        share,
+        share: splitting.share,
+        split_from: splitting.from,
     }
 }
 

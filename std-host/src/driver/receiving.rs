@@ -242,12 +242,8 @@ impl Receiving {
                     self.offered(object, record);
                 }
                 ReceiverEvent::Attributes(record) => {
-                    let attributes = OwnedAttributes {
-                        uid: record.owner_uid,
-                        gid: record.owner_gid,
-                        stored: record.stored.to_vec(),
-                    };
-                    self.attributes = Some((record.object, Box::new(attributes)));
+                    let attributes = Box::new(OwnedAttributes::from(record));
+                    self.attributes = Some((record.object, attributes));
                 }
                 ReceiverEvent::Linked(link) => {
                     let (object, link) = (link.object, linking::owned(&link));

@@ -24,6 +24,7 @@ use super::hooks::Hooks;
 use super::labels::{self, ClientLabels};
 use super::rules::FlowRules;
 use super::selecting;
+use super::splitting;
 use super::tokens::{self, Gate};
 use crate::cli::progress::Completion;
 use crate::cli::settings::Direction;
@@ -42,6 +43,7 @@ use crate::storage::docroot::Docroot;
 use crate::storage::faux::is_faux;
 use crate::storage::selection::{Choice, RuleList};
 use crate::storage::source_list::SourceNames;
+use crate::storage::split_file::Splitting;
 use crate::udp::{UdpPort, largest_datagram};
 
 /// How long a client may take to say what it wants.
@@ -87,6 +89,8 @@ pub(super) struct Opened {
     pub(super) flags: HelloFlags,
     /// Extended attributes and access lists.
     pub(super) stored: StoredAttributes,
+    /// Which files come in parts, of which other sessions bring the rest.
+    pub(super) splitting: Splitting,
     /// What becomes of symbolic links.
     pub(super) symbolic_links: LinkSetting,
     pub(super) labels: ClientLabels,
@@ -135,6 +139,7 @@ pub(super) async fn open(
     let Prepared { work, udp, .. } = prepared;
     let program = proposal.hello().program.to_owned();
     let (flags, stored) = (proposal.hello().flags, proposal.hello().files.stored);
+    let splitting = splitting::of(proposal.hello());
     let address = rights.udp_advertise.map(|address| address.ip().to_string());
     let port = rights
         .udp_advertise
@@ -161,6 +166,7 @@ pub(super) async fn open(
         program,
         flags,
         stored,
+        splitting,
         symbolic_links: rights.rules.symbolic_links,
         labels: prepared.labels,
         logger: prepared.logger,
@@ -329,6 +335,7 @@ async fn prepare(
         let text = "the sources of an upload are not at the server";
         return Err(Failure::new(Fault::Protocol, text));
     }
+    splitting::check(hello, rights)?;
     check_checksum(hello, rights)?;
     check_owners(hello, rights)?;
     authorize(hello.direction, rights.rules.flow(hello.direction))?;

@@ -52,6 +52,7 @@ pub(super) async fn download(
         choice.links = downloaded(fasp_core::selection::links::LinkMethod::Follow, setting);
     }
     choice.share = hello.files.share;
+    choice.split_from = hello.files.split_from;
     if hello.flags.deletes && delivery.on_demand {
         let text = "--delete-before-transfer does not go with a list of sources";
         return Err(Failure::new(Fault::Usage, text));

@@ -34,7 +34,9 @@ const READ_BYTES: usize = 256 * 1024;
 pub(super) struct CheckJob {
     pub(super) object: ObjectId,
     pub(super) file: Arc<OwnedFd>,
-    /// Sorted and disjoint.
+    /// Where in it the object begins.
+    pub(super) base: u64,
+    /// Sorted and disjoint, from there.
     pub(super) ranges: Vec<ByteRange>,
     /// What to ask of the sender after the checks.
     pub(super) then: Decision,
@@ -75,7 +77,7 @@ fn check(shared: &Shared, job: &CheckJob) -> Option<()> {
             if shared.is_stopping(0) {
                 return None;
             }
-            let hash = hash_of(&job.file, *range, &mut buffer).ok()?;
+            let hash = hash_of(&job.file, shifted(*range, job.base), &mut buffer).ok()?;
             checks.push(RangeCheck {
                 range: *range,
                 hash,
@@ -113,6 +115,14 @@ pub(super) fn hash_of(
         at += u64::try_from(piece.len()).unwrap_or(0);
     }
     Ok(*hasher.finalize().as_bytes())
+}
+
+/// The bytes of an object in a file in which it begins at `base`.
+pub(super) fn shifted(range: ByteRange, base: u64) -> ByteRange {
+    ByteRange {
+        start: base.saturating_add(range.start),
+        end: base.saturating_add(range.end),
+    }
 }
 
 /// All of `kept`, in pieces of one chunk at most.

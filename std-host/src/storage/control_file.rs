@@ -28,7 +28,7 @@ const CHECKSUM_BYTES: usize = 32;
 /// Slots begin at multiples of this, so that no sector belongs to both.
 const SLOT_ALIGNMENT: usize = 4_096;
 /// Nothing is known of the source but its size and time.
-const NO_FINGERPRINT: [u8; 32] = [0; 32];
+pub(super) const NO_FINGERPRINT: [u8; 32] = [0; 32];
 
 /// The hash of a chunk: its chaining value in the BLAKE3 tree of the file.
 pub(super) type ChunkHash = [u8; 32];
@@ -40,6 +40,8 @@ pub(super) struct Notes {
     pub(super) chunks: Chunks,
     /// Modification time of the source, nanoseconds.
     pub(super) modified_ns: i64,
+    /// What else a source must have; all zero: nothing.
+    pub(super) fingerprint: [u8; 32],
     /// Chunks that are on the disk, and their hashes.
     pub(super) durable: BTreeMap<u64, ChunkHash>,
 }
@@ -88,12 +90,13 @@ impl ControlFile {
         self.generation > 0
     }
 
-    /// What the newest valid slot says, if it is about a source of this size and time.
+    /// What the newest valid slot says, if it is about a source of this size, time and fingerprint.
     pub(super) fn load(
         &mut self,
         folder: &OwnedFd,
         chunks: Chunks,
         modified_ns: i64,
+        fingerprint: [u8; 32],
     ) -> Option<Notes> {
         let file = open(folder, &self.name, OFlags::RDONLY).ok()?;
         let inode = rustix::fs::fstat(&file).ok()?.st_ino;
@@ -103,7 +106,7 @@ impl ControlFile {
             decode(&bytes, chunks)
         });
         let (generation, notes) = slots.into_iter().flatten().max_by_key(|slot| slot.0)?;
-        if notes.modified_ns != modified_ns {
+        if notes.modified_ns != modified_ns || notes.fingerprint != fingerprint {
             return None;
         }
         (self.generation, self.inode) = (generation, inode);
@@ -189,7 +192,7 @@ fn encode(notes: &Notes, generation: u64) -> Vec<u8> {
     bytes.extend_from_slice(&generation.to_be_bytes());
     bytes.extend_from_slice(&notes.chunks.size().to_be_bytes());
     bytes.extend_from_slice(&notes.modified_ns.to_be_bytes());
-    bytes.extend_from_slice(&NO_FINGERPRINT);
+    bytes.extend_from_slice(&notes.fingerprint);
     bytes.extend_from_slice(&notes.chunks.log2().to_be_bytes());
     bytes.extend_from_slice(&u32::try_from(count).unwrap_or(0).to_be_bytes());
     for first in (0..count).step_by(8) {
@@ -218,11 +221,8 @@ pub(super) fn decode(bytes: &[u8], chunks: Chunks) -> Option<(u64, Notes)> {
     let fingerprint: [u8; 32] = take(&mut rest)?;
     let log2 = u32::from_be_bytes(take(&mut rest)?);
     let count = u64::from(u32::from_be_bytes(take(&mut rest)?));
-    let is_usual = generation > 0
-        && size == chunks.size()
-        && fingerprint == NO_FINGERPRINT
-        && log2 == chunks.log2()
-        && count == chunks.count();
+    let is_usual =
+        generation > 0 && size == chunks.size() && log2 == chunks.log2() && count == chunks.count();
     if !is_usual {
         return None;
     }
@@ -241,6 +241,7 @@ pub(super) fn decode(bytes: &[u8], chunks: Chunks) -> Option<(u64, Notes)> {
     let notes = Notes {
         chunks,
         modified_ns,
+        fingerprint,
         durable,
     };
     (blake3::hash(body) == checksum).then_some((generation, notes))

@@ -7,7 +7,7 @@
 //! About 100 crash points run with the other tests; thousands with
 //! `cargo test --release -p fasp-host --lib crash_tests -- --ignored --nocapture`.
 
-mod forgetful_disk;
+pub(super) mod forgetful_disk;
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -32,7 +32,7 @@ use super::file_rules::FileRules;
 use super::finishing::Finishing;
 use super::waker::Waker;
 use super::write_behind::{
-    CheckpointRule, Completion, Decision, Job, OwnedRecord, Shared, WriteConfig,
+    CheckpointRule, Completion, Decision, Job, OwnedRecord, Shared, Splitting, WriteConfig,
 };
 use super::writer::Writer;
 use forgetful_disk::{Crash, Folder, ForgetfulDisk, Random, lay_out};
@@ -88,6 +88,7 @@ impl Session {
             preserve: Preserve::default(),
             links: LinkTreatment::CopyForce,
             checksum: None,
+            splitting: Splitting::default(),
             keeps_nothing: false,
             checkpoints: CheckpointRule {
                 bytes: UNSAVED,

@@ -176,6 +176,7 @@ impl FauxSource {
             start: 0,
             file_size: size,
             link: None,
+            splits: false,
             seal: None,
             made: Some(if self.random_bytes {
                 Fill::Random(mixed(number))

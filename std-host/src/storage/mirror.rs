@@ -209,6 +209,7 @@ impl Pruning<'_> {
         let suffixes = COMPANIONS.into_iter().chain(own).chain(noted.as_deref());
         suffixes
             .filter_map(|suffix| name.strip_suffix(suffix))
+            .chain(without_parts(name))
             .any(|stem| is_listed(stem) || is_listed(without_random(stem)) || is_cut(stem))
     }
 
@@ -222,6 +223,19 @@ impl Pruning<'_> {
     fn failed(&mut self, failure: Failure) {
         self.done.failure.get_or_insert(failure);
     }
+}
+
+/// The name in that of anything that belongs to a file in parts (PROTOCOL.md §10.5).
+fn without_parts(name: &[u8]) -> Option<&[u8]> {
+    const PARTS: &[u8] = b".ascp-parts";
+    let at = name.windows(PARTS.len()).rposition(|part| part == PARTS)?;
+    let (stem, rest) = name.split_at_checked(at)?;
+    let rest = rest.get(PARTS.len()..)?;
+    let node = rest.strip_suffix(b".aspx").unwrap_or(rest);
+    let is_node =
+        |node: &[u8]| (1..=3).contains(&node.len()) && node.iter().all(u8::is_ascii_digit);
+    let is_part = node.strip_prefix(b".").is_some_and(is_node);
+    (rest.is_empty() || rest == b".plan" || is_part).then_some(stem)
 }
 
 /// The name in `.name.xxxxxxxx` or `name.xxxxxxxx`.

@@ -15,6 +15,7 @@ mod decrypting;
 mod existing;
 mod names;
 mod opening;
+mod part;
 mod progress;
 
 use std::os::fd::OwnedFd;
@@ -38,13 +39,14 @@ use super::disk_fault::{named, shown, write_failure};
 use super::folders::{Claim, Folders, Place};
 use super::hash_tree::HashTree;
 use super::saved_copy::SavedCopies;
+use super::split_file::SplitFile;
 use super::stored_attributes::{KeptAttributes, OwnedAttributes};
 use super::write_behind::{OwnedRecord, WriteConfig};
 use crate::failure::{Failure, Outcome};
 use decrypting::Opened;
 pub use existing::Decision;
 pub(super) use existing::Present;
-pub(super) use names::{control_name, part_name, temporary_name};
+pub(super) use names::{control_name, part_name, parts_name, temporary_name};
 pub(super) use progress::Checkpoint;
 pub use progress::CheckpointRule;
 use progress::Progress;
@@ -72,6 +74,10 @@ pub(super) struct PartialFile {
     created: bool,
     /// Made by this session, so that what was not written reads as zeros.
     fresh: bool,
+    /// Where in the partial file it begins: at 0, unless it is a part of what others receive too.
+    base: u64,
+    /// It is such a part.
+    split: Option<Box<SplitFile>>,
     /// The file system it lies in.
     device: u64,
     /// Its number there: the name may come to mean another file.
@@ -127,6 +133,8 @@ impl PartialFile {
             file: None,
             created: false,
             fresh: true,
+            base: 0,
+            split: None,
             device: 0,
             inode: 0,
             suffix,
@@ -233,6 +241,9 @@ impl PartialFile {
     /// Gives the descriptor back; it is opened again when needed.
     pub(super) fn close(&mut self) {
         self.file = None;
+        if let Some(split) = &mut self.split {
+            split.release();
+        }
     }
 
     /// Writes `bytes` at `offset`, as far as nothing was written there yet.
@@ -251,7 +262,7 @@ impl PartialFile {
                 .zip(usize::try_from(range.end - offset).ok())
                 .and_then(|(start, end)| bytes.get(start..end))
                 .unwrap_or_default();
-            disk::write_at(&file, piece, range.start)
+            disk::write_at(&file, piece, self.base + range.start)
                 .map_err(|error| write_failure(&self.path, error))?;
             self.hash.add(range.start, piece);
             if let Some(running) = &mut self.checksum {
@@ -269,7 +280,7 @@ impl PartialFile {
         let file = self.open(folders)?;
         for range in self.written.missing_within(offset, end) {
             if !self.fresh {
-                disk::clear(&file, range.start, range.end)
+                disk::clear(&file, self.base + range.start, self.base + range.end)
                     .map_err(|error| write_failure(&self.path, error))?;
             }
             self.note(range);
@@ -285,6 +296,7 @@ impl PartialFile {
         root: Option<[u8; 32]>,
         go_on: &dyn Fn() -> bool,
     ) -> Outcome<()> {
+        self.check_has_root(root)?;
         let file = self.open(folders)?;
         match root {
             Some(root) => self.verify(&file, root, go_on),
@@ -292,16 +304,24 @@ impl PartialFile {
         }
     }
 
-    /// Gives the complete file its attributes; an envelope is opened first, if that is wanted.
+    /// Gives the complete file its attributes; an envelope is opened first, if that is wanted. A part gets none: the
+    /// file does when all are there.
     pub(super) fn settle(
         &mut self,
         folders: &mut Folders,
         config: &WriteConfig,
         go_on: &dyn Fn() -> bool,
     ) -> Outcome<()> {
+        if self.split.is_some() {
+            return Ok(());
+        }
         if let Some(opener) = &config.rules.opener {
             self.open_envelope(folders, opener, go_on)?;
         }
+        self.give_attributes(folders, config)
+    }
+
+    fn give_attributes(&mut self, folders: &mut Folders, config: &WriteConfig) -> Outcome<()> {
         let file = self.open(folders)?;
         let preserve = config.preserve;
         let (uid, gid) = owner(preserve, self.attributes.as_deref());
@@ -358,29 +378,37 @@ impl PartialFile {
     pub(super) fn take_name(&mut self, folders: &mut Folders, copies: &SavedCopies) -> Outcome<()> {
         self.wait_for_checkpoint();
         let folder = folders.open(&self.folder_path)?;
-        let outcome = if self.is_lost(&folder) {
-            Err(Errno::STALE)
-        } else if !self.replaces {
-            disk::rename_new(&folder, &self.part_name, &self.name)
-        } else {
-            let kept = match self.saves_old {
-                true => copies.keep(&folder, &self.name),
-                false => Ok(()),
-            };
-            kept.and_then(|()| disk::rename(&folder, &self.part_name, &self.name))
-        };
-        outcome.map_err(|error| match error {
-            Errno::EXIST => named(&self.path, Fault::AlreadyExists),
-            error => write_failure(&self.path, error),
-        })?;
+        self.rename(&folder, copies)?;
         self.created = false;
         self.file = None;
         Ok(())
     }
 
+    fn rename(&self, folder: &OwnedFd, copies: &SavedCopies) -> Outcome<()> {
+        let outcome = if self.is_lost(folder) {
+            Err(Errno::STALE)
+        } else if !self.replaces {
+            disk::rename_new(folder, &self.part_name, &self.name)
+        } else {
+            let kept = match self.saves_old {
+                true => copies.keep(folder, &self.name),
+                false => Ok(()),
+            };
+            kept.and_then(|()| disk::rename(folder, &self.part_name, &self.name))
+        };
+        outcome.map_err(|error| match error {
+            Errno::EXIST => named(&self.path, Fault::AlreadyExists),
+            error => write_failure(&self.path, error),
+        })
+    }
+
     /// Removes the control file of a file whose final name is on the disk.
     pub(super) fn drop_notes(&mut self, folders: &mut Folders) {
         self.drop_envelope(folders);
+        if self.split.is_some() {
+            // They went with the plan, or wait for the other parts.
+            return;
+        }
         // Nothing is lost if it stays: without the partial file it is not believed.
         if let Some(resume) = &self.resume
             && let Ok(folder) = folders.open(&self.folder_path)
@@ -419,6 +447,10 @@ impl PartialFile {
             return;
         };
         self.created = false;
+        if let Some(split) = &mut self.split {
+            split.give_up(&folder);
+            return;
+        }
         if self.is_lost(&folder) {
             return;
         }
@@ -488,7 +520,7 @@ impl PartialFile {
             }
             let most =
                 usize::try_from(range.end - at).map_or(READ_BYTES, |rest| rest.min(READ_BYTES));
-            let piece = read_at(file, at, most, &mut buffer)
+            let piece = read_at(file, self.base + at, most, &mut buffer)
                 .map_err(|error| write_failure(&self.path, error))?;
             self.hash.add(at, piece);
             at += u64::try_from(piece.len()).unwrap_or(0);

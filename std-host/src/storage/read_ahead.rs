@@ -20,7 +20,7 @@ use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use super::attributes::Fingerprint;
-use super::checker::hash_of;
+use super::checker::{hash_of, shifted};
 use super::checksum::Checksum;
 use super::disk_fault::{read_failure, shown};
 use super::docroot::Docroot;
@@ -216,7 +216,7 @@ impl ReadAhead {
                 Some(seal) => sealed::hash_of(seal, item, &file, check.range)?,
                 None => {
                     let mut buffer = Vec::with_capacity(usize::try_from(BLOCK_BYTES).unwrap_or(0));
-                    hash_of(&file, check.range, &mut buffer)
+                    hash_of(&file, shifted(check.range, item.start), &mut buffer)
                         .map_err(|error| unreadable(item, error))?
                 }
             }),
@@ -366,8 +366,9 @@ pub(super) fn is_as_offered(item: &SourceItem, now: Fingerprint) -> bool {
         && now.modified_ns == item.modified_ns
         && now.inode == item.inode
         && now.device == item.device
-        // Of two contents under one key stream the receiver could tell how they differ.
-        && (item.seal.is_none() || now.changed_ns == item.changed_ns)
+        // Of two contents under one key stream the receiver could tell how they differ; and the parts of a file are of
+        // one state only if nothing about it was changed between them.
+        && ((item.seal.is_none() && !item.splits) || now.changed_ns == item.changed_ns)
 }
 
 /// When the file was last changed in any way, if it is as offered.

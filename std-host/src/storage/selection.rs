@@ -118,6 +118,8 @@ pub struct Choice {
     pub sealer: Option<Arc<Sealer>>,
     /// Which of several sessions walks.
     pub share: Share,
+    /// Files of at least so many bytes are split between them; 0 for none.
+    pub split_from: u64,
 }
 
 impl Choice {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use fasp_core::control::{Store, StoredAttributes, Stores};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ObjectKind;
-use fasp_core::metadata::attributes::MAX_STORED;
+use fasp_core::metadata::attributes::{AttributesRecord, MAX_STORED, PartOf};
 
 use super::disk_fault::shown;
 use super::docroot::Docroot;
@@ -49,6 +49,19 @@ pub struct OwnedAttributes {
     pub gid: Option<u32>,
     /// Extended attributes and access lists, encoded.
     pub stored: Vec<u8>,
+    /// It is a part of this.
+    pub part_of: Option<PartOf>,
+}
+
+impl From<AttributesRecord<'_>> for OwnedAttributes {
+    fn from(record: AttributesRecord<'_>) -> Self {
+        Self {
+            uid: record.owner_uid,
+            gid: record.owner_gid,
+            stored: record.stored.to_vec(),
+            part_of: record.part_of,
+        }
+    }
 }
 
 /// What of sources is sent besides their records.
@@ -86,6 +99,10 @@ impl SentAttributes {
             uid: self.uids.then_some(item.uid),
             gid: self.gids.then_some(item.gid),
             stored: Vec::new(),
+            part_of: item.splits.then_some(PartOf {
+                size: item.file_size,
+                changed_ns: item.changed_ns,
+            }),
         };
         let is_file = item.kind == ObjectKind::File && item.link.is_none() && item.made.is_none();
         if is_file && self.stored.any() {

@@ -27,6 +27,7 @@ use super::docroot::Docroot;
 use super::faux::{FauxSource, Fill, is_faux};
 use super::selection::{self, Choice};
 use super::source_list::{NamedSource, SourceNames};
+use super::split_file::Splitting;
 use super::stored_attributes::OwnedAttributes;
 use crate::envelope::Seal;
 use crate::failure::Failure;
@@ -77,6 +78,8 @@ pub struct SourceItem {
     pub attributes: Option<Box<OwnedAttributes>>,
     /// Its bytes are made up, and nothing of it is on a disk.
     pub made: Option<Fill>,
+    /// It is a part of a file that several sessions send.
+    pub splits: bool,
     /// What is sent is its envelope, of `size` bytes.
     pub seal: Option<Arc<Seal>>,
 }
@@ -241,10 +244,17 @@ impl<'c> SourceWalk<'c> {
     }
 
     fn file(&self, stat: &Stat) -> Found {
-        if self.is_left_out() {
+        let splitting = Splitting {
+            share: self.choice.share,
+            from: self.choice.split_from,
+        };
+        let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let part = splitting.part_of(size_of_file(stat)).filter(|_| is_regular);
+        let is_held = part.map_or_else(|| self.is_held(), |own| own.is_some());
+        if !is_held || self.is_excluded(EntryKind::File) {
             return Ok(None);
         }
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        if !is_regular {
             return if self.choice.skip_special {
                 Ok(None)
             } else {
@@ -268,6 +278,10 @@ impl<'c> SourceWalk<'c> {
             }
             let end = part.end.unwrap_or(item.file_size).min(item.file_size);
             (item.start, item.size) = (part.start, end - part.start);
+        }
+        if let Some(own) = part.flatten() {
+            (item.start, item.size) = (own.start, own.end - own.start);
+            item.splits = true;
         }
         self.seal(&mut item);
         Ok(Some(item))
@@ -364,6 +378,7 @@ impl<'c> SourceWalk<'c> {
             gid: stat.st_gid,
             attributes: None,
             made: None,
+            splits: false,
             seal: None,
         }
     }

@@ -30,6 +30,7 @@ use super::folders::{FolderNotes, Folders};
 pub use super::links::OwnedLink;
 pub use super::partial_file::{CheckpointRule, Decision};
 use super::saved_copy::SavedCopies;
+pub use super::split_file::Splitting;
 use super::stored_attributes::OwnedAttributes;
 use super::waker::Waker;
 use super::writer::Writer;
@@ -61,6 +62,8 @@ pub struct WriteConfig {
     pub links: LinkTreatment,
     /// The checksum that every file gets.
     pub checksum: Option<ChecksumKind>,
+    /// Which files come in parts, of which others receive the rest.
+    pub splitting: Splitting,
     /// Nothing of it comes to a disk: everything is taken and thrown away.
     pub keeps_nothing: bool,
 }

@@ -172,17 +172,26 @@ impl Writer {
         }
         let place = self.folders.place(&path)?;
         let config = &self.shared.config;
+        let part_of = record.attributes.as_ref().and_then(|more| more.part_of);
         let complete = match &config.rules.opener {
             Some(_) => self.folders.existing_plain(&path, &place)?,
             None => place.existing,
         };
         let level = config.resume_level;
         let resumable = level > ResumeLevel::Restart;
-        let claim = resumable.then(|| self.folders.claim(&place)).flatten();
-        let mut file = PartialFile::new(place, record, claim, config);
-        file.make_checksum(config.checksum);
         let rules = (config.rules.overwrite, level);
-        let mut decision = file.decide(&mut self.folders, complete, rules)?;
+        let claims = resumable || part_of.is_some();
+        let claim = claims.then(|| self.folders.claim(&place)).flatten();
+        let (mut file, mut decision) = if let Some(whole) = part_of {
+            let mut file = PartialFile::of_part(place, record, claim, config, whole)?;
+            let decision = file.decide_part(&mut self.folders, complete, rules)?;
+            (file, decision)
+        } else {
+            let mut file = PartialFile::new(place, record, claim, config);
+            file.make_checksum(config.checksum);
+            let decision = file.decide(&mut self.folders, complete, rules)?;
+            (file, decision)
+        };
         let present = match level {
             ResumeLevel::Sparse | ResumeLevel::Full => {
                 file.present(&mut self.folders, &decision)?
@@ -228,10 +237,11 @@ impl Writer {
         ranges: Vec<ByteRange>,
         then: Decision,
     ) -> Option<Decision> {
-        let file = present.file;
+        let Present { file, base, .. } = present;
         let job = CheckJob {
             object,
             file,
+            base,
             ranges,
             then,
         };

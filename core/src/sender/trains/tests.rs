@@ -51,6 +51,7 @@ fn agreement(sends: bool) -> Agreement {
         peer_max_body: 1 << 20,
         lanes: 1,
         checksum: None,
+        split_from: 0,
     })
     .expect("the terms are within bounds")
 }

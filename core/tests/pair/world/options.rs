@@ -116,6 +116,7 @@ pub(super) fn terms(options: &Options, sends: bool) -> Terms {
         peer_max_body: 1 << 20,
         lanes: 1,
         checksum: None,
+        split_from: 0,
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn args() -> Vec<Arg> {
                 .help("This is session NODE of COUNT (1 to 128) with the\nsame arguments; each sends its share of the files"),
             value("multi-session-threshold", "BYTES")
                 .long("multi-session-threshold")
-                .help("0 (default): no file is split between sessions;\nmore is not available in this version"),
+                .help("With -C: split files of at least BYTES between the\nsessions; 0 (default) splits none"),
         ],
     )
 }

@@ -16,7 +16,7 @@ pub(super) fn described(
     sent: SentAttributes,
 ) -> Option<Result<SourceItem, SourceProblem>> {
     let mut item = match item {
-        Ok(item) if sent.any() => item,
+        Ok(item) if sent.any() || item.splits => item,
         other => return Some(other),
     };
     match sent.read(docroot, &item) {
@@ -38,5 +38,6 @@ pub(super) fn attributes_of(object: ObjectId, item: &SourceItem) -> Option<Attri
         owner_uid: attributes.uid,
         owner_gid: attributes.gid,
         stored: &attributes.stored,
+        part_of: attributes.part_of,
     })
 }

@@ -8,6 +8,7 @@ fn notes(durable: &[u64]) -> Notes {
     Notes {
         chunks: Chunks::of(100_000, 12),
         modified_ns: -5,
+        fingerprint: NO_FINGERPRINT,
         durable: durable
             .iter()
             .map(|index| (*index, [u8::try_from(*index).unwrap(); 32]))
@@ -37,6 +38,7 @@ impl Fixture {
             &self.handle,
             expected.chunks,
             expected.modified_ns,
+            NO_FINGERPRINT,
         )
     }
 
@@ -110,16 +112,24 @@ fn a_note_goes_on_from_the_slot_that_was_loaded() {
     it.saved(&[&[1], &[2]]);
     let mut control = ControlFile::new(b"f.aspx".to_vec());
     let expected = notes(&[]);
-    assert!(control.load(&it.handle, expected.chunks, -5).is_some());
+    let mut load = |chunks, modified_ns, fingerprint| {
+        control.load(&it.handle, chunks, modified_ns, fingerprint)
+    };
+    assert_eq!(
+        load(expected.chunks, -5, [1; 32]),
+        None,
+        "another fingerprint"
+    );
+    assert!(load(expected.chunks, -5, NO_FINGERPRINT).is_some());
     control.save(&it.handle, &notes(&[3])).unwrap();
     assert_eq!((control.generation, it.load()), (3, Some(notes(&[3]))));
     assert_eq!(
-        control.load(&it.handle, expected.chunks, -6),
+        control.load(&it.handle, expected.chunks, -6, NO_FINGERPRINT),
         None,
         "another time"
     );
     assert_eq!(
-        control.load(&it.handle, Chunks::of(99_999, 12), -5),
+        control.load(&it.handle, Chunks::of(99_999, 12), -5, NO_FINGERPRINT),
         None,
         "another size"
     );

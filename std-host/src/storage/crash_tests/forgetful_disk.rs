@@ -12,11 +12,11 @@ use super::super::disk::recording::{Change, FileId};
 const SECTOR: usize = 512;
 
 /// Names of a folder and the content of their files.
-pub(super) type Folder = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(in super::super) type Folder = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What came of the calls that were not yet synced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Crash {
+pub(in super::super) enum Crash {
     /// The process ended: all of them.
     OfProcess,
     /// The machine ended: none.
@@ -27,10 +27,10 @@ pub(super) enum Crash {
 
 /// Numbers from a seed.
 #[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
+pub(in super::super) struct Random(pub(in super::super) u64);
 
 impl Random {
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(in super::super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -48,7 +48,7 @@ struct File {
 
 /// A folder on such a disk.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ForgetfulDisk {
+pub(in super::super) struct ForgetfulDisk {
     files: BTreeMap<FileId, File>,
     names: BTreeMap<Vec<u8>, FileId>,
     pending: Vec<Change>,
@@ -56,7 +56,7 @@ pub(super) struct ForgetfulDisk {
 
 impl ForgetfulDisk {
     /// A file that was there before the log began.
-    pub(super) fn has(&mut self, name: &[u8], file: FileId, content: Vec<u8>) {
+    pub(in super::super) fn has(&mut self, name: &[u8], file: FileId, content: Vec<u8>) {
         let pending = Vec::new();
         self.files.insert(
             file,
@@ -69,7 +69,7 @@ impl ForgetfulDisk {
     }
 
     /// Something happened.
-    pub(super) fn note(&mut self, change: &Change) {
+    pub(in super::super) fn note(&mut self, change: &Change) {
         match change {
             Change::Length { file, .. }
             | Change::Write { file, .. }
@@ -95,7 +95,7 @@ impl ForgetfulDisk {
     }
 
     /// What is found after a crash now.
-    pub(super) fn after(&self, crash: Crash, random: &mut Random) -> Folder {
+    pub(in super::super) fn after(&self, crash: Crash, random: &mut Random) -> Folder {
         let mut after = self.clone();
         for file in after.files.values_mut() {
             for change in std::mem::take(&mut file.pending) {
@@ -192,7 +192,7 @@ fn at(offset: u64) -> usize {
 }
 
 /// Puts `folder` onto the real disk.
-pub(super) fn lay_out(folder: &Folder, path: &Path) {
+pub(in super::super) fn lay_out(folder: &Folder, path: &Path) {
     use std::os::unix::ffi::OsStrExt;
     for (name, content) in folder {
         std::fs::write(path.join(std::ffi::OsStr::from_bytes(name)), content).unwrap();

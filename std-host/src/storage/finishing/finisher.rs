@@ -144,7 +144,14 @@ fn take_names(
     let mut named = Vec::with_capacity(synced.len());
     for (mut finished, outcome) in synced {
         let file = &mut finished.file;
-        match outcome.and_then(|()| file.take_name(folders, &shared.saved_copies)) {
+        let named_now = outcome.and_then(|()| {
+            if file.is_part() {
+                file.finish_part(folders, shared)
+            } else {
+                file.take_name(folders, &shared.saved_copies)
+            }
+        });
+        match named_now {
             Ok(()) => named.push(finished),
             Err(failure) => {
                 file.abandon(folders, true);

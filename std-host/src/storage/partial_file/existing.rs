@@ -54,6 +54,8 @@ pub(in super::super) struct Present {
     pub(in super::super) file: Arc<OwnedFd>,
     /// What is there.
     pub(in super::super) kept: Vec<ByteRange>,
+    /// Where in the file the object begins.
+    pub(in super::super) base: u64,
     pub(in super::super) chunks: Chunks,
 }
 
@@ -117,7 +119,8 @@ impl PartialFile {
             return Ok(Found::Taken);
         }
         let facts = rustix::fs::fstat(&part).map(|stat| Fingerprint::of(&stat));
-        let notes = guard(&resume.control).load(&folder, self.chunks, self.modified_ns);
+        let notes =
+            guard(&resume.control).load(&folder, self.chunks, self.modified_ns, self.fingerprint());
         Ok(match (facts, notes) {
             (Ok(facts), Some(notes)) if facts.regular && facts.size == self.size => {
                 Found::Partial(part, facts, notes)
@@ -161,7 +164,13 @@ impl PartialFile {
             _ => kept(&self.written, self.size),
         };
         let chunks = self.chunks;
-        Ok(Some(Present { file, kept, chunks }))
+        let base = self.base;
+        Ok(Some(Present {
+            file,
+            kept,
+            base,
+            chunks,
+        }))
     }
 
     /// Of what was kept, the sender sends `ranges` again: their chunks are void, and no note speaks of them any more.
@@ -179,6 +188,7 @@ impl PartialFile {
         if self.hash.chunks().len() == before {
             return Ok(());
         }
+        self.restart_part(folders)?;
         self.note_twice(folders)
     }
 
@@ -188,7 +198,12 @@ impl PartialFile {
     }
 
     /// Takes over what an earlier session has written.
-    fn continue_with(&mut self, part: OwnedFd, facts: Fingerprint, notes: &Notes) -> Decision {
+    pub(super) fn continue_with(
+        &mut self,
+        part: OwnedFd,
+        facts: Fingerprint,
+        notes: &Notes,
+    ) -> Decision {
         self.created = true;
         self.fresh = false;
         self.device = facts.device;

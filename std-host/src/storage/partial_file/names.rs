@@ -28,6 +28,14 @@ pub(in super::super) fn control_name(
     derived_name(b"", name, &suffix)
 }
 
+/// The name of the common file of the parts that several sessions receive; those of what lies beside it begin so.
+pub(in super::super) fn parts_name(name: &[u8]) -> Vec<u8> {
+    const LONGEST: &[u8] = b".128.aspx";
+    let mut name = derived_name(b"", name, &[b".ascp-parts", LONGEST].concat());
+    name.truncate(name.len() - LONGEST.len());
+    name
+}
+
 /// As [`temporary_name`], with a suffix of the user's.
 pub(super) fn temporary_name_with(name: &[u8], suffix: &[u8]) -> Vec<u8> {
     let random = RandomState::new().hash_one(name) & 0xFFFF_FFFF;
@@ -82,6 +90,14 @@ mod tests {
         let umlauts = "ü".repeat(127);
         let derived = derived_name(b".", umlauts.as_bytes(), b".ascp-part");
         assert!(String::from_utf8(derived).is_ok());
+    }
+
+    #[test]
+    fn what_lies_beside_a_file_in_parts_has_room_for_its_suffix() {
+        assert_eq!(parts_name(b"x"), b"x.ascp-parts");
+        let long = parts_name(&[b'a'; 255]);
+        assert_eq!(long.len(), 246);
+        assert!(long.ends_with(b".ascp-parts"));
     }
 
     #[test]

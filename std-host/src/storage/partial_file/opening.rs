@@ -53,6 +53,9 @@ impl PartialFile {
     ) -> Result<Result<OwnedFd, Errno>, Failure> {
         let folder = folders.open(&self.folder_path)?;
         if self.created {
+            if let Some(split) = &mut self.split {
+                return split.hold_again(&folder).map(Ok);
+            }
             return Ok(self.reopen(&folder));
         }
         if let Err(error) = self.clear_way(&folder) {

@@ -253,7 +253,8 @@ impl PartialFile {
                 return false;
             };
             let start = self.chunks.range(last).start;
-            if disk::clear(&file, start, self.size).is_err() {
+            let (start, end) = (self.base + start, self.base + self.size);
+            if disk::clear(&file, start, end).is_err() {
                 return false;
             }
         }
@@ -278,6 +279,7 @@ impl PartialFile {
         Notes {
             chunks: self.chunks,
             modified_ns: self.modified_ns,
+            fingerprint: self.fingerprint(),
             durable,
         }
     }

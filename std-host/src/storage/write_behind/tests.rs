@@ -167,6 +167,7 @@ fn config(root: &Path, resume_level: u8, preserve: Preserve) -> WriteConfig {
         preserve,
         links: LinkTreatment::CopyForce,
         checksum: None,
+        splitting: Splitting::default(),
         keeps_nothing: false,
         checkpoints: CheckpointRule {
             least_chunk_log2: 10,
