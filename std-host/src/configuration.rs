@@ -9,6 +9,7 @@
 mod document;
 mod effective;
 pub mod elements;
+mod example;
 mod place;
 mod reference;
 mod section;
@@ -22,7 +23,8 @@ use std::path::{Path, PathBuf};
 
 use fasp_core::fault::Fault;
 
-pub use self::effective::{Effective, Origin};
+pub use self::effective::{DocrootSettings, Effective, Origin};
+pub use self::example::example_file;
 pub use self::place::find;
 pub use self::reference::reference_table;
 pub use self::section::{Section, Setting};

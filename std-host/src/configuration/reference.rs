@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::elements::{CLIENT, Element, FOREIGN, SERVER, SESSION, Treatment};
+use super::elements::{
+    CLIENT, Element, FOREIGN, LOGGING, SERVER, SESSION, TRUNK, TRUNKS, Treatment,
+};
 
 /// Every element, section by section: its values, what holds without it, what this program does with it.
 #[must_use]
@@ -12,6 +14,9 @@ pub fn reference_table() -> String {
         ("default, user, group", SESSION),
         ("client", CLIENT),
         ("server", SERVER),
+        ("trunks", TRUNKS),
+        ("trunks/trunk", TRUNK),
+        ("logging", LOGGING),
     ];
     for (name, elements) in sections {
         let _ = writeln!(text, "{name}\n");
