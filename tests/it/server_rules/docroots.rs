@@ -103,7 +103,7 @@ fn an_upload_writes_to_the_docroots_that_are_open_for_it() {
                 tree::assert_same(&users.world.local("new"), &root.join(path));
             }
             None => {
-                run.failure();
+                let _ = run.failure();
             }
         }
     }
