@@ -10,6 +10,7 @@ pub mod client_elements;
 mod document;
 mod effective;
 pub mod elements;
+mod example;
 mod place;
 mod reference;
 mod section;
@@ -23,7 +24,8 @@ use std::path::{Path, PathBuf};
 
 use fasp_core::fault::Fault;
 
-pub use self::effective::{Effective, Origin};
+pub use self::effective::{DocrootSettings, Effective, Origin};
+pub use self::example::example_file;
 pub use self::place::find;
 pub use self::reference::reference_table;
 pub use self::section::{Section, Setting};

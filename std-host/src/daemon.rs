@@ -116,8 +116,10 @@ impl DaemonSettings {
         let account = SystemUser::named(user);
         let settings = configuration.for_user(user, &account.groups);
         let mut rules = SessionRules::new(&settings, account.home.as_deref())?;
-        rules.docroot = rules.docroot.or_else(|| self.docroot.clone());
-        if rules.docroot.is_none() {
+        if let (true, Some(docroot)) = (rules.docroots.is_empty(), &self.docroot) {
+            rules.confine(docroot.clone());
+        }
+        if rules.docroots.is_empty() {
             let text = "no docroot: neither --docroot nor the configuration names one";
             return Err(Failure::new(Fault::BadConfiguration, text));
         }

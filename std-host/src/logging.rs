@@ -92,6 +92,21 @@ impl Logger {
         Ok(Self::with(sinks, debug_level))
     }
 
+    /// Opens the log in `folder`, of which full files are renamed and `kept` old ones stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_keeping(
+        folder: &Path,
+        most_bytes: u64,
+        kept: u32,
+        debug_level: u8,
+    ) -> Result<Self, CannotOpenLog> {
+        let file = open_in(folder, most_bytes)?.keeping(kept);
+        Ok(Self::with(vec![file_sink(file)], debug_level))
+    }
+
     /// This log and the one in `folder`, where only a plain file will do for it.
     ///
     /// # Errors

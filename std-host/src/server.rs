@@ -3,6 +3,8 @@
 //! Started by the system's sshd (`ascp --server`) or by the daemon for an authenticated login. What the
 //! client may reach is decided here, before the first file is touched.
 
+mod allowed_commands;
+pub mod docroots;
 pub mod file_system_rules;
 mod hook_facts;
 mod hooks;
@@ -48,6 +50,7 @@ use crate::storage::waker::Waker;
 use crate::storage::write_behind::{CheckpointRule, FileRules, WriteConfig};
 use crate::trunk::Member;
 
+pub use allowed_commands::allowed_command;
 use file_system_rules::FileSystemRules;
 pub use hooks::HookProgram;
 use opening::{Opened, Work};

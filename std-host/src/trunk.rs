@@ -180,6 +180,13 @@ impl Member {
         Some(rate)
     }
 
+    /// What the session may move at most, as of the last look.
+    pub(crate) fn share(&self) -> Option<BitRate> {
+        let links = links();
+        let share = links.get(&self.link)?.shares.get(&self.number)?;
+        Some(BitRate((*share).max(LEAST_SHARE)))
+    }
+
     /// How much this session could use.
     fn claim(&self, share: u64, capacity_bps: u64, now: Instant) -> u64 {
         let wish = self.wish.target.0;

@@ -351,6 +351,27 @@ fn the_effective_settings_and_their_places_are_shown() {
         "{}",
         ended.err()
     );
+    let paths = "<path><absolute>/a</absolute></path>\
+                 <path><absolute>/b</absolute><write_allowed>no</write_allowed></path>";
+    let text = nested("file_system/access/paths", paths);
+    let path = write(&world, &format!("<CONF><default>{text}</default></CONF>"));
+    let ended = ascpd(&["-f", &path.to_string_lossy(), "--check-config", "ann"]);
+    let out = ended.out();
+    let place = "file_system/access/paths/path";
+    for line in [
+        format!("{place}/absolute = /a  (default, line 1)"),
+        format!("{place}/write_allowed = true  (built in)"),
+        format!("{place}[2]/absolute = /b  (default, line 1)"),
+        format!("{place}[2]/write_allowed = no  (default, line 1)"),
+    ] {
+        assert!(out.lines().any(|found| found == line), "{line}: {out}");
+    }
+    let example = write(&world, &ascpd(&["--config-example"]).out());
+    let ended = ascpd(&["-f", &example.to_string_lossy(), "--check-config", "ann"]);
+    assert_eq!((ended.code(), ended.err().as_str()), (Some(0), ""));
+    assert!(ended.out().contains(&format!(
+        "{place}/absolute = /srv/ascp/$(name)  (default, line "
+    )));
     let reference = ascpd(&["--config-reference"]);
     assert!(
         reference

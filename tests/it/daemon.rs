@@ -175,6 +175,42 @@ fn script(folder: &Path, fails: &str) -> PathBuf {
 }
 
 #[test]
+fn the_administrators_program_is_told_what_the_path_did_to_a_session() {
+    let world = World::new();
+    let folder = world.server_folder();
+    let told = folder.join("told");
+    let path = folder.join("prepost");
+    let text = format!(
+        "#!/bin/sh\n[ $TYPE$STARTSTOP = SessionStop ] && env | grep -E '^(DELAY|LOSS|OVERHEAD|REXREQS)=[0-9.]+$' | sort > {0}.new && mv {0}.new {0}\nexit 0\n",
+        told.display()
+    );
+    fs::write(&path, text).unwrap();
+    set_mode(&path, 0o755);
+    tree::write_file(&world.remote("f"), 1, 100_000);
+    let server = Ascpd::new(&world).arg("--prepost").arg(path).start();
+    let run = |from: &std::ffi::OsStr, to: &std::ffi::OsStr| {
+        let _ = fs::remove_file(&told);
+        Ascp::to(&world, &server)
+            .arg(from)
+            .arg(to)
+            .run()
+            .succeeded();
+        process::until(LONG, || told.exists());
+        let text = fs::read_to_string(&told).unwrap();
+        let names = text
+            .lines()
+            .map(|line| line.split('=').next().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    // Losses are known to who sends.
+    assert_eq!(
+        run(&server.at("f"), ".".as_ref()),
+        ["DELAY", "LOSS", "OVERHEAD", "REXREQS"]
+    );
+    assert_eq!(run("f".as_ref(), &server.at("copy")), ["DELAY", "OVERHEAD"]);
+}
+
+#[test]
 fn the_administrators_program_sees_sessions_and_files_and_may_refuse() {
     let world = World::new();
     let folder = world.server_folder();

@@ -9,6 +9,7 @@
 //! | offers as many files as it can and finishes none | the window of objects; few files open at a time |
 //! | promises files of 64 PiB, all of them holes | nothing is stored for a promise |
 //! | asks questions for ever | four answers at a time |
+//! | uploads faster than the configuration allows | its session ends |
 
 #![expect(
     clippy::indexing_slicing,
@@ -18,6 +19,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -64,7 +66,12 @@ struct Peer {
 
 impl Peer {
     fn open(world: &World, direction: TransferDirection) -> Self {
-        let mut server = Command::new(binaries::ascp())
+        Self::open_at(&binaries::ascp(), world, direction)
+    }
+
+    /// A session of the server program at `program`.
+    fn open_at(program: &Path, world: &World, direction: TransferDirection) -> Self {
+        let mut server = Command::new(program)
             .arg("--server")
             .env_clear()
             .env("HOME", world.home())
@@ -415,4 +422,49 @@ fn promised_petabytes_of_holes_take_no_room() {
         .map(|entry| entry.metadata().unwrap().blocks() * 512)
         .sum();
     assert!(blocks < 20_000_000, "{blocks} bytes on disk");
+}
+
+/// A server program of its own place, with this `aspera.conf` beside it.
+fn program_with(world: &World, configuration: &str) -> std::path::PathBuf {
+    let place = world.server_folder().join("program");
+    fs::create_dir_all(place.join("bin")).unwrap();
+    fs::create_dir_all(place.join("etc")).unwrap();
+    fs::copy(binaries::ascp(), place.join("bin/ascp")).unwrap();
+    fs::write(place.join("etc/aspera.conf"), configuration).unwrap();
+    place.join("bin/ascp")
+}
+
+#[test]
+fn a_sender_that_ignores_the_cap_or_its_share_of_a_trunk_is_ended_and_the_log_says_why() {
+    let flow = |inside: &str| {
+        format!("<default><transfer><in><bandwidth>{inside}</bandwidth></in></transfer></default>")
+    };
+    let cap = flow("<flow><target_rate><cap>2M</cap></target_rate></flow>");
+    let trunk = flow("<aggregate><trunk_id>9</trunk_id></aggregate>");
+    for (number, elements) in [cap, trunk].into_iter().enumerate() {
+        let world = World::new();
+        let trunks = format!(
+            "<trunks><run_directory>{}</run_directory><trunk><id>9</id><on>true</on>\
+             <capacity><schedule>2M</schedule></capacity></trunk></trunks>",
+            world.root().join("run").display()
+        );
+        let program = program_with(&world, &format!("<CONF>{elements}{trunks}</CONF>"));
+        let mut peer = Peer::open_at(&program, &world, TransferDirection::Upload);
+        peer.offer(0, 1, 1 << 40);
+        let begun = Instant::now();
+        let mut offset = 0;
+        while peer.server.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < MOST_TIME, "{number}: it goes on and on");
+            for _ in 0..20 {
+                peer.data(1, offset, &[6; 1_000]);
+                offset += 1_000;
+            }
+            peer.drain();
+        }
+        // The channel's last words are a CANCEL with the reason.
+        let mut words = Vec::new();
+        peer.answers.read_to_end(&mut words).unwrap();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        assert!(words.contains("2000000 bit/s that it may"), "{words}");
+    }
 }

@@ -1,9 +1,11 @@
 //! What `aspera.conf` says about files, records and links, at the real server: whatever the client asks for.
 
+mod docroots;
 mod elements;
 mod links;
 mod restrictions;
 mod trunks;
+mod under_sshd;
 
 use std::fs;
 use std::path::Path;
@@ -41,6 +43,9 @@ pub(crate) fn daemon_of(world: &World, configuration: &Path) -> Running {
     Running::start(command)
 }
 
+/// Rows with this element have the docroots that it says, where `@ROOT@` stands for `remote/uN`.
+pub(crate) const DOCROOTS: &str = "file_system/access/paths";
+
 /// One daemon with as many users as there are settings, all of them with the world's key.
 pub(crate) struct Users {
     pub(crate) world: World,
@@ -63,12 +68,13 @@ impl Users {
             )
             .unwrap();
             let docroot = "file_system/access/paths/path/absolute";
-            users.push_str(&format!(
-                "<user><name>{name}</name>{}",
-                nested(docroot, &root.to_string_lossy())
-            ));
+            users.push_str(&format!("<user><name>{name}</name>"));
+            if !elements.iter().any(|(path, _)| *path == DOCROOTS) {
+                users.push_str(&nested(docroot, &root.to_string_lossy()));
+            }
             for (path, value) in *elements {
-                users.push_str(&nested(path, value));
+                let value = value.replace("@ROOT@", &root.to_string_lossy());
+                users.push_str(&nested(path, &value));
             }
             users.push_str("</user>");
         }

@@ -1,7 +1,7 @@
 //! A login shell that starts transfers and nothing else, for users of the system's sshd.
 //!
 //! sshd runs it as `aspshell -c COMMAND`. It never gives COMMAND to a shell: it compares its words, and becomes the
-//! `ascp` that lies beside it.
+//! `ascp` that lies beside it, or a program that `aspera.conf` allows this user with just these words.
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -16,6 +16,13 @@ fn main() -> ExitCode {
         [option, command] if option == "-c" => command.as_encoded_bytes(),
         _ => b"",
     };
+    if let Some(words) = fasp_host::server::allowed_command(command) {
+        let mut words = words.into_iter();
+        let error = Command::new(words.next().unwrap_or_default())
+            .args(words)
+            .exec();
+        return refuse(&error.to_string());
+    }
     if !fasp_host::daemon::starts_a_transfer(command) {
         return refuse("this account is for transfers only");
     }

@@ -5,7 +5,9 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::client_elements;
-use super::elements::{CLIENT, Element, FOREIGN, SERVER, SESSION, Treatment};
+use super::elements::{
+    CLIENT, Element, FOREIGN, LOGGING, SERVER, SESSION, TRUNK, Treatment, session_element,
+};
 use super::section::{Section, Setting};
 use super::trunks::Trunk;
 use super::value;
@@ -15,6 +17,10 @@ use super::{Audience, Configuration, Party};
 const MOST_NODES: u32 = 500_000;
 /// Elements within elements; what is known has far fewer.
 const MOST_DEPTH: usize = 16;
+/// Holds the docroots.
+const DOCROOTS: &str = "file_system/access/paths";
+/// Docroots of one party.
+const MOST_DOCROOTS: usize = 64;
 /// The one element that says something by being empty: that there is no docroot.
 const DOCROOT: &str = "file_system/access/paths/path/absolute";
 
@@ -31,12 +37,20 @@ pub(super) fn read(text: &str, audience: Audience) -> Result<Configuration, Stri
         document: &document,
         audience,
         made: Configuration::default(),
+        logging: Section::default(),
     };
     if root.tag_name().name() != "CONF" {
         return Err(reader.at(root, "the outermost element must be <CONF>"));
     }
     for node in elements(root) {
         reader.top(node)?;
+    }
+    for element in LOGGING {
+        let name = element.path.replace("log_setting/", "logging/");
+        if let Some(own) = session_element(&name) {
+            let default = &mut reader.made.default;
+            default.fall_back(own.path, &reader.logging, element.path);
+        }
     }
     Ok(reader.made)
 }
@@ -45,6 +59,8 @@ struct Reader<'a, 'input> {
     document: &'a Document<'input>,
     audience: Audience,
     made: Configuration,
+    /// The top-level `<logging>`.
+    logging: Section,
 }
 
 type Inner<'a, 'input> = Node<'a, 'input>;
@@ -72,6 +88,7 @@ impl<'a, 'input> Reader<'a, 'input> {
             "server" => self.made.server = self.section(node, SERVER)?,
             "aaa" => self.realms(node)?,
             "trunks" => self.trunks(node)?,
+            "logging" => self.logging = self.section(node, LOGGING)?,
             name if FOREIGN.contains(&name) => {
                 self.warn(node, &format!("<{name}> is not used by this program"));
             }
@@ -166,17 +183,47 @@ impl<'a, 'input> Reader<'a, 'input> {
             self.warn(node, &format!("unknown element <{path}> is ignored"));
             return Ok(());
         }
-        let mut docroots = 0;
+        if path == DOCROOTS {
+            return self.docroots(node, known, section);
+        }
         for child in elements(node) {
             let name = child.tag_name().name();
-            if path == "file_system/access/paths" && name == "path" {
-                docroots += 1;
-                if docroots > 1 {
-                    self.warn(child, "only the first <path> is used");
-                    continue;
-                }
-            }
             self.inside(child, format!("{path}/{name}"), known, section)?;
+        }
+        Ok(())
+    }
+
+    /// The first `<path>` has the elements that stand in the section; each further one is a section of its own.
+    fn docroots(
+        &mut self,
+        node: Inner<'a, 'input>,
+        known: &'static [Element],
+        section: &mut Section,
+    ) -> Result<(), String> {
+        let several = elements(node).filter(|child| child.has_tag_name("path"));
+        let several = several.count() > 1;
+        let mut is_first = true;
+        for child in elements(node) {
+            let path = format!("{DOCROOTS}/{}", child.tag_name().name());
+            if !child.has_tag_name("path") {
+                self.inside(child, path, known, section)?;
+                continue;
+            }
+            if several && child_text(child, "absolute").is_empty() {
+                let what = "one of several <path> without a folder in <absolute>";
+                return Err(self.at(child, what));
+            }
+            if is_first {
+                self.inside(child, path, known, section)?;
+            } else {
+                let mut docroot = Section::default();
+                self.inside(child, path, known, &mut docroot)?;
+                section.add_docroot(docroot);
+            }
+            is_first = false;
+            if section.further_docroots().len() >= MOST_DOCROOTS {
+                return Err(self.at(child, &format!("more than {MOST_DOCROOTS} <path>")));
+            }
         }
         Ok(())
     }
@@ -217,48 +264,48 @@ impl<'a, 'input> Reader<'a, 'input> {
 
     fn trunks(&mut self, node: Inner<'a, 'input>) -> Result<(), String> {
         for node in elements(node) {
-            if node.has_tag_name("run_directory") {
-                let text = node.text().unwrap_or_default().trim();
-                if !text.starts_with('/') {
-                    return Err(self.at(node, "<run_directory> must be an absolute path"));
+            match node.tag_name().name() {
+                "run_directory" => {
+                    let text = node.text().unwrap_or_default().trim();
+                    if !text.starts_with('/') {
+                        return Err(self.at(node, "<run_directory> must be an absolute path"));
+                    }
+                    self.made.trunk_directory = Some(text.into());
                 }
-                self.made.trunk_directory = Some(text.into());
-                continue;
+                "trunk" => {
+                    let trunk = self.trunk(node)?;
+                    self.made.trunks.push(trunk);
+                }
+                name => self.warn(node, &format!("unknown element <{name}> is ignored")),
             }
-            let id = child_text(node, "id");
-            let Some(id) = id.parse().ok().filter(|id| *id > 0) else {
-                return Err(self.at(
-                    node,
-                    &format!("<id>: \"{}\" is not a number from 1 to 255", shown(&id)),
-                ));
-            };
-            let on = value::boolean(&child_text(node, "on")).unwrap_or(false);
-            let capacity = elements(node).find(|node| node.has_tag_name("capacity"));
-            let capacity = capacity.map_or_else(String::new, |node| child_text(node, "schedule"));
-            let capacity = if capacity.is_empty() {
-                "50000"
-            } else {
-                &capacity
-            };
-            let Some(capacity_bps) = value::rate(capacity).filter(|rate| *rate > 0) else {
-                return Err(self.at(
-                    node,
-                    &format!("<schedule>: \"{}\" is not a rate", shown(capacity)),
-                ));
-            };
-            if self.made.trunks.iter().any(|trunk| trunk.id == id) {
-                return Err(self.at(node, &format!("trunk {id} is given twice")));
-            }
-            self.made.trunks.push(Trunk {
-                id,
-                name: child_text(node, "name"),
-                on,
-                capacity_bps,
-                ignores_direction: value::boolean(&child_text(node, "ignore_direction"))
-                    .unwrap_or(false),
-            });
         }
         Ok(())
+    }
+
+    fn trunk(&mut self, node: Inner<'a, 'input>) -> Result<Trunk, String> {
+        let section = self.section(node, TRUNK)?;
+        let text = |path: &str| section.value(path).map(|setting| setting.text.as_str());
+        let id = text("id").unwrap_or_default();
+        let Some(id) = id.parse().ok().filter(|id| *id > 0) else {
+            let what = format!("<id>: \"{}\" is not a number from 1 to 255", shown(id));
+            return Err(self.at(node, &what));
+        };
+        let capacity = text("capacity/schedule").unwrap_or("50000");
+        let Some(capacity_bps) = value::rate(capacity).filter(|rate| *rate > 0) else {
+            let what = format!("<schedule>: \"{}\" is not a rate", shown(capacity));
+            return Err(self.at(node, &what));
+        };
+        if self.made.trunks.iter().any(|trunk| trunk.id == id) {
+            return Err(self.at(node, &format!("trunk {id} is given twice")));
+        }
+        let is_on = |path: &str| text(path).and_then(value::boolean).unwrap_or(false);
+        Ok(Trunk {
+            id,
+            name: child_text(node, "name"),
+            on: is_on("on"),
+            capacity_bps,
+            ignores_direction: is_on("ignore_direction"),
+        })
     }
 }
 

@@ -20,6 +20,59 @@ pub enum Origin {
     BuiltIn,
 }
 
+/// Where a docroot is named.
+const DOCROOT: &str = "file_system/access/paths/path/absolute";
+
+/// What stands in one `<path>`. What it does not say holds as said by other sections, for all docroots alike.
+#[derive(Clone, Copy, Debug)]
+pub struct DocrootSettings<'a> {
+    settings: &'a Effective<'a>,
+    own: &'a Section,
+    /// Which of the sections names the docroots.
+    layer: usize,
+}
+
+impl<'a> DocrootSettings<'a> {
+    fn found(&self, name: &str) -> (&'a [Setting], Origin) {
+        let path = format!("file_system/access/paths/path/{name}");
+        for (number, (layer, section)) in self.settings.sections.iter().enumerate() {
+            let section = if number == self.layer {
+                self.own
+            } else {
+                section
+            };
+            if let Some(values @ [first, ..]) = section.values(&path) {
+                return (values, layer.origin(first.line));
+            }
+        }
+        (&[], Origin::BuiltIn)
+    }
+
+    /// The text of the element `name` and where it comes from.
+    #[must_use]
+    pub fn text(&self, name: &str) -> (&'a str, Origin) {
+        let (values, origin) = self.found(name);
+        let built_in = || {
+            let path = format!("file_system/access/paths/path/{name}");
+            elements::session_element(&path).map_or("", |element| element.built_in)
+        };
+        let text = values.first().map(|setting| setting.text.as_str());
+        (text.unwrap_or_else(built_in), origin)
+    }
+
+    /// Whether the element `name` says yes.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        value::boolean(self.text(name).0).unwrap_or(false)
+    }
+
+    /// The values of an element that may be repeated.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (values, _) = self.found(name);
+        values.iter().map(|setting| setting.text.as_str())
+    }
+}
+
 /// The settings of one user.
 #[derive(Clone, Debug)]
 pub struct Effective<'a> {
@@ -35,6 +88,16 @@ enum Layer<'a> {
     User,
     Group(&'a str),
     Default,
+}
+
+impl Layer<'_> {
+    fn origin(&self, line: u32) -> Origin {
+        match self {
+            Layer::User => Origin::User(line),
+            Layer::Group(name) => Origin::Group((*name).to_owned(), line),
+            Layer::Default => Origin::Default(line),
+        }
+    }
 }
 
 impl<'a> Effective<'a> {
@@ -97,12 +160,32 @@ impl<'a> Effective<'a> {
         let Some((layer, [first, ..])) = self.found(element.path) else {
             return (element.built_in, Origin::BuiltIn);
         };
-        let origin = match layer {
-            Layer::User => Origin::User(first.line),
-            Layer::Group(name) => Origin::Group((*name).to_owned(), first.line),
-            Layer::Default => Origin::Default(first.line),
+        (&first.text, layer.origin(first.line))
+    }
+
+    /// The docroots, as the section that says the first of them gives them; none if nothing says one.
+    #[must_use]
+    pub fn docroots(&self) -> Vec<DocrootSettings<'_>> {
+        let names_one = |section: &Section| section.value(DOCROOT).is_some();
+        let said_by = self
+            .sections
+            .iter()
+            .position(|(_, section)| names_one(section));
+        let Some((layer, (_, section))) = said_by.and_then(|at| Some((at, self.sections.get(at)?)))
+        else {
+            return Vec::new();
         };
-        (&first.text, origin)
+        if self.word(DOCROOT).is_none() {
+            return Vec::new();
+        }
+        let first = DocrootSettings {
+            settings: self,
+            own: section,
+            layer,
+        };
+        let further = section.further_docroots().iter();
+        let further = further.map(|own| DocrootSettings { own, ..first });
+        std::iter::once(first).chain(further).collect()
     }
 
     /// The values of an element that may be repeated.

@@ -3,7 +3,8 @@
 //! Source: names and defaults are public facts. What is done with an element is what this program does.
 
 use super::value::Kind::{
-    self, Address, Bool, Mode, Number, Rate, Restriction, Rule, Suffix, Text, TrunkId, Word, Words,
+    self, Address, Bool, Command, Mode, Number, Rate, Restriction, Rule, Suffix, Text, TrunkId,
+    Word, Words,
 };
 
 /// What this program does with an element.
@@ -22,6 +23,14 @@ use Treatment::{Guards, Unused, Works};
 impl Treatment {
     pub(super) const fn is_in_use(self) -> bool {
         matches!(self, Works(_))
+    }
+
+    /// What an element that works does.
+    pub(super) const fn meaning(self) -> &'static str {
+        match self {
+            Works(meaning) => meaning,
+            Unused | Guards(_) => "",
+        }
     }
 
     pub(super) const fn is_guard(self) -> bool {
@@ -158,7 +167,7 @@ pub const SESSION: &[Element] = &[
     element("transfer/protocol_options/rex_timer_size", Number(0, u64::MAX), "0", Unused),
     element("transfer/protocol_options/chunk_size", Number(0, u64::MAX), "0", Unused),
     element("transfer/log_files_activity", Bool, "true", Works("Whether complete files have a line in the log; failed ones always have")),
-    element("transfer/log_stats_interval", Number(0, u64::MAX), "20", Unused),
+    element("transfer/log_stats_interval", Number(0, 86_400), "20", Works("Seconds between two lines in the log about a session that runs; 0: none")),
     element("transfer/validation_file_start", Word(&["none", "uri", "external"]), "none", Guards(&["none"])),
     element("transfer/validation_file_stop", Word(&["none", "uri", "external", "post_transfer"]), "none", Guards(&["none"])),
     element("transfer/validation_session_start", Word(&["none", "uri", "external"]), "none", Guards(&["none"])),
@@ -215,16 +224,16 @@ pub const SESSION: &[Element] = &[
     element("file_system/file_checksum_on_write", Bool, "false", Unused),
     element("min_ascp_version", Text, "", Guards(&[])),
     element("use_pvcl", Word(&["server only", "no", "yes"]), "server only", Guards(&["server only", "no"])),
-    element("aspshell_commands/command", Text, "", Unused),
+    element("aspshell_commands/command", Command, "", Works("A command that aspshell runs besides transfers, word by word as it stands here, never by a shell")),
     element("logging_class", Text, "", Unused),
     element("skip_dir_traversal_dupes", Bool, "true", Unused),
-    element("file_system/access/paths/path/absolute", Text, "", Works("The docroot; $(name) is the login name, $(home) the home folder; empty: no docroot, the system's rights decide")),
-    element("file_system/access/paths/path/show_as", Text, "", Unused),
+    element("file_system/access/paths/path/absolute", Text, "", Works("A docroot; each <path> is one. $(name) is the login name, $(home) the home folder; empty: no docroot, the system's rights decide")),
+    element("file_system/access/paths/path/show_as", Text, "", Works("The path under which clients see this docroot: a path of a client belongs to the docroot that is seen deepest on its way. Without it the first is seen as /, each further one as / and the last name of its folder")),
     element("file_system/access/paths/path/description", Text, "", Unused),
     element("file_system/access/paths/path/filter", Text, "*", Unused),
     element("file_system/access/paths/path/filter_scope", Word(&["String", "Directory"]), "String", Unused),
-    element("file_system/access/paths/path/read_allowed", Bool, "true", Works("Whether this user may download")),
-    element("file_system/access/paths/path/write_allowed", Bool, "true", Works("Whether this user may upload")),
+    element("file_system/access/paths/path/read_allowed", Bool, "true", Works("Whether this user may download from this docroot")),
+    element("file_system/access/paths/path/write_allowed", Bool, "true", Works("Whether this user may upload to this docroot")),
     element("file_system/access/paths/path/dir_allowed", Bool, "true", Works("Whether folders may be listed: without it only files that are named can be downloaded")),
     element("file_system/access/paths/path/reporting_allowed", Bool, "true", Unused),
     element("file_system/access/paths/path/restrictions/restriction", Restriction, "", Works("Which absolute paths below the docroot exist for clients: the first pattern that matches decides, ! forbids, * is any text; where one allows something the rest is forbidden. Links are judged by where they lead. No deleting before a transfer, no removing of sources and no -R then")),
@@ -232,7 +241,7 @@ pub const SESSION: &[Element] = &[
     element("logging/level", Word(&["disable", "log", "dbg1", "dbg2"]), "", Works("How much of a session is logged")),
     element("logging/directory", Text, "", Works("Folder of the log aspera-scp-transfer.log; without it standard error")),
     element("logging/log_size", Number(1, 1_000_000), "10", Works("Megabytes of a log before it is renamed")),
-    element("logging/log_count", Number(0, u64::MAX), "9", Unused),
+    element("logging/log_count", Number(0, 1_000), "9", Works("Old files of that log that are kept")),
     element("logging/add_tid", Bool, "false", Unused),
 ];
 
@@ -289,8 +298,44 @@ pub const SERVER: &[Element] = &[
     element("ssh_host_key_fingerprint", Text, "", Works("SHA-1 of the host key in hexadecimal: ascpd does not start with another key")),
 ];
 
+/// The elements of a `<trunk>`.
+#[rustfmt::skip]
+pub const TRUNK: &[Element] = &[
+    element("name", Text, "", Works("What people call it")),
+    element("id", Text, "0", Works("Its number, 1 to 255, for transfer/in|out/bandwidth/aggregate/trunk_id")),
+    element("on", Bool, "false", Works("Whether it limits anything")),
+    element("ignore_direction", Bool, "false", Works("Uploads and downloads share the capacity; without it each direction has it all")),
+    element("capacity/schedule", Rate, "50000", Works("What its sessions share, divided by their priority and by what each can use. Uploads that do not keep to their share are ended")),
+    element("mcast_iface_address", Text, "", Unused),
+    element("mcast_group_address", Text, "", Unused),
+    element("mcast_port", Number(0, u64::MAX), "0", Unused),
+    element("mcast_ttl", Number(0, u64::MAX), "0", Unused),
+    element("target_queue", Number(0, u64::MAX), "0", Unused),
+    element("min_queue", Number(0, u64::MAX), "0", Unused),
+    element("tightness_in", Number(0, u64::MAX), "0", Unused),
+    element("tightness_out", Number(0, u64::MAX), "0", Unused),
+    element("qb_over_qmax", Number(0, u64::MAX), "0", Unused),
+];
+
+/// What stands in `<trunks>` beside them.
+#[rustfmt::skip]
+pub const TRUNKS: &[Element] = &[
+    element("run_directory", Text, "/run/ascp", Works("The folder, the same for all server programs of the host, where they find one another; this element is ours")),
+];
+
+/// The elements of the top-level `<logging>`. They hold where neither the user, nor a group, nor `<default>` says another.
+#[rustfmt::skip]
+pub const LOGGING: &[Element] = &[
+    element("log_setting/classes", Text, "*", Unused),
+    element("log_setting/level", Word(&["disable", "log", "dbg1", "dbg2"]), "", Works("How much of a session is logged")),
+    element("log_setting/directory", Text, "", Works("Folder of the log aspera-scp-transfer.log; without it standard error")),
+    element("log_setting/log_size", Number(1, 1_000_000), "10", Works("Megabytes of a log before it is renamed")),
+    element("log_setting/log_count", Number(0, 1_000), "9", Works("Old files of that log that are kept")),
+    element("log_setting/add_tid", Bool, "false", Unused),
+];
+
 /// Sections of programs that do not exist here: nothing in them is looked at.
-pub(super) const FOREIGN: &[&str] = &["central_server", "http_server", "database", "logging"];
+pub(super) const FOREIGN: &[&str] = &["central_server", "http_server", "database"];
 
 /// The element at `path` of `<default>`, of a user or of a group.
 #[must_use]

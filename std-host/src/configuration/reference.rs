@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::client_elements;
-use super::elements::{CLIENT, Element, FOREIGN, SERVER, SESSION, Treatment};
+use super::elements::{
+    CLIENT, Element, FOREIGN, LOGGING, SERVER, SESSION, TRUNK, TRUNKS, Treatment,
+};
 
 /// Every element, section by section: its values, what holds without it, what this program does with it.
 #[must_use]
@@ -13,6 +15,9 @@ pub fn reference_table() -> String {
         ("default, user, group", SESSION),
         ("client", CLIENT),
         ("server", SERVER),
+        ("trunks", TRUNKS),
+        ("trunks/trunk", TRUNK),
+        ("logging", LOGGING),
     ];
     for (name, elements) in sections {
         let _ = writeln!(text, "{name}\n");

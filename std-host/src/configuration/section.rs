@@ -15,6 +15,8 @@ pub struct Setting {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Section {
     settings: BTreeMap<&'static str, Vec<Setting>>,
+    /// What stands in the second `<path>` of the docroots and in those after it.
+    further_docroots: Vec<Self>,
 }
 
 impl Section {
@@ -28,6 +30,23 @@ impl Section {
     #[must_use]
     pub fn value(&self, path: &str) -> Option<&Setting> {
         self.values(path)?.first()
+    }
+
+    /// What stands in the second `<path>` of the docroots and in those after it.
+    #[must_use]
+    pub fn further_docroots(&self) -> &[Self] {
+        &self.further_docroots
+    }
+
+    pub(super) fn add_docroot(&mut self, docroot: Self) {
+        self.further_docroots.push(docroot);
+    }
+
+    /// Takes the values of `other` at `from` for the element `path`, if it has none.
+    pub(super) fn fall_back(&mut self, path: &'static str, other: &Self, from: &str) {
+        if let (None, Some(values)) = (self.values(path), other.values(from)) {
+            self.settings.insert(path, values.to_vec());
+        }
     }
 
     /// Adds a value; `false` if there was one.

@@ -1,7 +1,7 @@
 //! Whole files and what they mean for whom.
 
-use super::elements::{CLIENT, SERVER, SESSION, session_element};
-use super::{Configuration, Origin, reference_table};
+use super::elements::{CLIENT, LOGGING, SERVER, SESSION, TRUNK, TRUNKS, session_element};
+use super::{Configuration, Origin, example_file, reference_table};
 
 const TARGET: &str = "transfer/in/bandwidth/flow/target_rate/default";
 const MINIMUM: &str = "transfer/in/bandwidth/flow/min_rate/default";
@@ -261,7 +261,68 @@ fn trunks_have_a_number_and_a_capacity() {
 #[test]
 fn the_reference_names_every_element() {
     let table = reference_table();
-    for element in SESSION.iter().chain(CLIENT).chain(SERVER) {
-        assert!(table.contains(element.path), "{}", element.path);
+    for tables in [SESSION, CLIENT, SERVER, TRUNKS, TRUNK, LOGGING] {
+        for element in tables {
+            let line = format!("    {}\n", element.path);
+            assert!(table.contains(&line), "{}", element.path);
+        }
     }
+}
+
+#[test]
+fn the_example_says_its_docroot_and_nothing_else_and_each_of_its_comments_could_be_taken_out() {
+    let text = example_file();
+    let packaged = include_str!("../../packaging/aspera.conf");
+    assert!(
+        text == packaged,
+        "run: ascpd --config-example > std-host/packaging/aspera.conf"
+    );
+    let read = Configuration::parse(&text).unwrap();
+    assert_eq!(read.warnings, [""; 0]);
+    let user = read.for_user("bob", &[]);
+    assert_eq!(user.word(DOCROOT), Some("/srv/ascp/$(name)"));
+    for element in SESSION.iter().filter(|element| element.path != DOCROOT) {
+        assert_eq!(user.text(element).1, Origin::BuiltIn, "{}", element.path);
+    }
+    assert!(!read.trunks[0].on);
+    let mut in_force = text.clone();
+    let mut commented = 0;
+    for line in text.lines().filter(|line| line.contains("<!-- <")) {
+        let element = line
+            .trim()
+            .trim_start_matches("<!-- ")
+            .trim_end_matches(" -->");
+        in_force = in_force.replacen(line, element, 1);
+        commented += 1;
+    }
+    let read = Configuration::parse(&in_force).unwrap();
+    assert_eq!(read.warnings, [""; 0]);
+    let tables = [SESSION, CLIENT, SERVER, TRUNK, LOGGING]
+        .into_iter()
+        .flatten();
+    let used = tables
+        .filter(|element| element.treatment.is_in_use())
+        .count();
+    // All but the docroot and the number of the trunk; a user's, a group's, and the folder of the trunks besides.
+    assert_eq!(commented, used - 2 + 3);
+}
+
+#[test]
+fn top_level_logging_holds_where_nothing_nearer_says_otherwise() {
+    let logging =
+        "<logging><log_setting><level>dbg1</level><log_count>3</log_count></log_setting></logging>";
+    let near = format!("{logging}{}", in_default("logging/level", "dbg2"));
+    let both = read(&near).unwrap();
+    assert_eq!(both.warnings, [""; 0]);
+    let user = both.for_user("bob", &[]);
+    assert_eq!(user.word("logging/level"), Some("dbg2"));
+    assert_eq!(user.number("logging/log_count"), Some(3));
+    assert_eq!(
+        read(logging)
+            .unwrap()
+            .for_user("bob", &[])
+            .word("logging/level"),
+        Some("dbg1")
+    );
+    assert!(read("<logging><log_setting><level>loud</level></log_setting></logging>").is_err());
 }

@@ -27,6 +27,8 @@ pub enum Kind {
     Rule,
     /// A pattern of paths, with `!` in front to forbid; may be repeated.
     Restriction,
+    /// A command with its arguments; may be repeated.
+    Command,
     /// The end of a file name.
     Suffix,
     /// The number of a trunk, or `Disabled`.
@@ -36,7 +38,7 @@ pub enum Kind {
 impl Kind {
     /// Whether the element may stand more than once in its place.
     pub(super) const fn repeats(self) -> bool {
-        matches!(self, Self::Rule | Self::Restriction)
+        matches!(self, Self::Rule | Self::Restriction | Self::Command)
     }
 
     /// Checks `text`, which has no blanks around it.
@@ -47,6 +49,8 @@ impl Kind {
     pub(super) fn check(self, text: &str) -> Result<(), String> {
         match self {
             Self::Text => Ok(()),
+            Self::Command if text.starts_with('/') => Ok(()),
+            Self::Command => Err("does not begin with the absolute path of a program".to_owned()),
             Self::Bool => boolean(text)
                 .map(drop)
                 .ok_or_else(|| "is neither true nor false".to_owned()),
@@ -94,6 +98,7 @@ impl Kind {
             Self::Words(words) => format!("any of {}, with commas", words.join(", ")),
             Self::Rule => "+ PATTERN or - PATTERN, repeatable".to_owned(),
             Self::Restriction => "PATTERN or !PATTERN, repeatable".to_owned(),
+            Self::Command => "/PATH/OF/PROGRAM ARGUMENT..., repeatable".to_owned(),
             Self::Suffix => "end of a file name".to_owned(),
             Self::TrunkId => "Disabled, or 1 to 255".to_owned(),
         }

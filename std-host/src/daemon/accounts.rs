@@ -4,14 +4,13 @@
 //! or removed line counts at once.
 //!
 //! Source: sshd(8), section AUTHORIZED_KEYS FILE FORMAT, without options; password hashes are
-//! PHC strings of argon2id (RFC 9106).
+//! those of [`password_hash`]. A line may be one of `/etc/shadow`: an account that is locked or has expired admits nobody.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::PasswordHasher;
 use fasp_core::fault::Fault;
 use russh::keys::ssh_key::authorized_keys;
 use russh::keys::{Algorithm, PublicKey};
@@ -22,7 +21,9 @@ use zeroize::Zeroizing;
 use crate::control_channel::server_text;
 use crate::failure::{Failure, Outcome};
 
-/// Password checks that may run at once: each takes tens of milliseconds and 19 MiB.
+mod password_hash;
+
+/// Password checks that may run at once: each takes tens of milliseconds and some 20 MiB.
 const MAX_PASSWORD_CHECKS: usize = 2;
 
 /// Longest login name (the limit of Linux systems).
@@ -34,6 +35,8 @@ pub(super) struct Accounts {
     password_file: Option<PathBuf>,
     only_user: Option<String>,
     checks: Arc<Semaphore>,
+    /// Decides which account's cost a name has that is none.
+    stranger_key: [u8; 32],
 }
 
 /// One line of the password file.
@@ -67,6 +70,7 @@ impl Accounts {
             password_file,
             only_user,
             checks: Arc::new(Semaphore::new(MAX_PASSWORD_CHECKS)),
+            stranger_key: crate::session::random()?,
         })
     }
 
@@ -111,7 +115,7 @@ impl Accounts {
         let lines = read_passwords(path)?;
         let listed = lines.iter().find(|line| line.user == user);
         let knows = listed.is_some() && self.knows(user);
-        let Some(line) = listed.or_else(|| lines.first()).cloned() else {
+        let Some(line) = listed.or_else(|| self.stand_in(&lines, user)).cloned() else {
             return Ok(false);
         };
         let password = Zeroizing::new(password.to_owned());
@@ -119,9 +123,22 @@ impl Accounts {
         let verified = tokio::task::spawn_blocking(move || {
             // Held by the work itself: a client that hangs up does not make room for another.
             let _turn = turn;
-            verify(&line.hash, &password)
+            password_hash::verify(&line.hash, &password)
         });
         Ok(verified.await.unwrap_or(false) && knows)
+    }
+
+    /// The line that is checked for a name that has none: always the same one, so that a stranger costs what some
+    /// account costs, whatever kinds of hashes there are.
+    fn stand_in<'l>(&self, lines: &'l [PasswordLine], user: &str) -> Option<&'l PasswordLine> {
+        let hash = blake3::keyed_hash(&self.stranger_key, user.as_bytes());
+        let number = hash
+            .as_bytes()
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+        let index = number.checked_rem(count)?;
+        lines.get(usize::try_from(index).ok()?)
     }
 
     /// With keys alone any name will do, so it must at least be one: it goes into the log.
@@ -173,14 +190,6 @@ fn is_a_name(user: &str) -> bool {
     !user.is_empty() && user.len() <= MAX_USER && harmless == user
 }
 
-fn verify(hash: &str, password: &str) -> bool {
-    PasswordHash::new(hash).is_ok_and(|hash| {
-        Argon2::default()
-            .verify_password(password.as_bytes(), &hash)
-            .is_ok()
-    })
-}
-
 fn read_keys(path: &Path) -> Outcome<Vec<PublicKey>> {
     let text = read(path, "--authorized-keys")?;
     let mut keys = Vec::new();
@@ -208,20 +217,32 @@ fn read_passwords(path: &Path) -> Outcome<Vec<PasswordLine>> {
     let mut lines = Vec::new();
     for (number, line) in meaningful_lines(&text) {
         let wrong = |why: &str| bad(&format!("{} line {number}: {why}", path.display()));
-        let (user, hash) = line
+        let (user, rest) = line
             .split_once(':')
             .ok_or_else(|| wrong("expected user:hash (ascpd hash-password makes such a line)"))?;
-        let parsed = PasswordHash::new(hash)
-            .map_err(|_| wrong("the hash is not a PHC string (see ascpd hash-password)"))?;
-        if parsed.algorithm.as_str() != "argon2id" {
-            return Err(wrong("only argon2id hashes are accepted"));
+        let (hash, dates) = rest.split_once(':').unwrap_or((rest, ""));
+        if hash.starts_with(['!', '*']) || has_expired(dates, today()) {
+            continue;
         }
+        password_hash::check(hash).map_err(|why| wrong(&why))?;
         lines.push(PasswordLine {
             user: user.to_owned(),
             hash: hash.to_owned(),
         });
     }
     Ok(lines)
+}
+
+/// Whether the account of a line of `/etc/shadow` is over: `dates` are its fields behind the hash.
+fn has_expired(dates: &str, today: u64) -> bool {
+    let last_day = dates.split(':').nth(5).unwrap_or_default();
+    last_day.parse::<u64>().is_ok_and(|day| today >= day)
+}
+
+/// Days since 1970.
+fn today() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs() / 86_400)
 }
 
 fn meaningful_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -317,6 +338,52 @@ mod tests {
         ] {
             assert!(!accounts.admits_key(user, &key).unwrap(), "{user:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn lines_of_a_shadow_file_admit_unless_they_are_locked_or_over() {
+        let hash = "$6$PtvMhkCXqmtlk6/m$zAEJYS1fzDH8oWBiwgNK4pT.4haugPM740WZpFzmUjifrL8Wglyi6ilSDvOdozK14dwlfwX1GKTk9QYhjVo9U1";
+        let text = format!(
+            "old:{hash}:19000:0:99999:7::19001:\nbob:{hash}:19000:0:99999:7:::\nroot:!{hash}:19000::::::\ndaemon:*:19000::::::\n"
+        );
+        let passwords = file(&text);
+        let accounts = Accounts::new(None, Some(passwords.path().to_owned()), None).unwrap();
+        assert!(
+            accounts
+                .admits_password("bob", "correct horse")
+                .await
+                .unwrap()
+        );
+        for user in ["old", "root", "daemon", "eve"] {
+            assert!(
+                !accounts
+                    .admits_password(user, "correct horse")
+                    .await
+                    .unwrap(),
+                "{user}"
+            );
+        }
+        assert!(!has_expired("19000:0:99999:7:::", 30_000));
+        assert!(!has_expired("19000:0:99999:7::20000:", 19_999));
+        assert!(has_expired("19000:0:99999:7::20000:", 20_000));
+    }
+
+    #[test]
+    fn a_stranger_costs_what_one_and_the_same_account_costs() {
+        let lines: Vec<PasswordLine> = (0..4)
+            .map(|number| PasswordLine {
+                user: format!("u{number}"),
+                hash: String::new(),
+            })
+            .collect();
+        let accounts =
+            Accounts::new(Some(file("").path().with_file_name("%u")), None, None).unwrap();
+        let of = |name: &str| accounts.stand_in(&lines, name).unwrap().user.clone();
+        assert_eq!(of("eve"), of("eve"));
+        let all: std::collections::BTreeSet<String> =
+            (0..200).map(|n| of(&n.to_string())).collect();
+        assert_eq!(all.len(), 4, "every kind of hash has its strangers");
+        assert!(accounts.stand_in(&[], "eve").is_none());
     }
 
     #[test]

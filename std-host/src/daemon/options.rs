@@ -16,11 +16,15 @@ use zeroize::Zeroizing;
 use super::accounts::{self, password_line};
 use super::{Daemon, DaemonSettings, Order, note, privileges};
 use crate::configuration::elements::SESSION;
-use crate::configuration::{self, Configuration, Origin, SystemUser, reference_table};
+use crate::configuration::{
+    self, Configuration, Effective, Origin, SystemUser, example_file, reference_table,
+};
 use crate::failure::{Failure, Outcome};
 use crate::server::HookProgram;
 use crate::server::rules::SessionRules;
 
+/// What holds the elements of a docroot.
+const DOCROOT: &str = "file_system/access/paths/path";
 const DEFAULT_UDP_PORT: u16 = 33001;
 const DEFAULT_MAX_SESSIONS: usize = 64;
 const DEFAULT_SESSIONS_PER_USER: usize = 32;
@@ -56,6 +60,10 @@ struct Arguments {
     #[arg(long)]
     config_reference: bool,
 
+    /// Print a commented configuration to begin with, and stop
+    #[arg(long)]
+    config_example: bool,
+
     /// Folder that clients see as /; they cannot leave it. A docroot in the
     /// configuration goes first
     #[arg(long, value_name = "DIR")]
@@ -66,7 +74,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     authorized_keys: Option<PathBuf>,
 
-    /// Accounts that may log in by password; lines come from `ascpd hash-password`
+    /// Accounts that may log in by password: lines of `ascpd hash-password`, or
+    /// of /etc/shadow with yescrypt or sha512-crypt
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 
@@ -125,6 +134,7 @@ pub fn run() -> ExitCode {
     let outcome = match &arguments.command {
         Some(Command::HashPassword { user }) => print_password_line(user),
         None if arguments.config_reference => print(&reference_table()),
+        None if arguments.config_example => print(&example_file()),
         None => match &arguments.check_config {
             Some(user) => check_config(arguments.config.as_deref(), user),
             None => start(arguments),
@@ -251,17 +261,54 @@ fn check_config(path: Option<&Path>, user: &str) -> Outcome<()> {
     );
     for element in SESSION {
         let (value, origin) = settings.text(element);
+        if element.path.starts_with(DOCROOT) {
+            continue;
+        }
         let is_secret = element.path.ends_with("/encryption_key") && !value.is_empty();
         let value = if is_secret { "(not shown)" } else { value };
-        let origin = match origin {
-            Origin::User(line) => format!("user, line {line}"),
-            Origin::Group(name, line) => format!("group {name}, line {line}"),
-            Origin::Default(line) => format!("default, line {line}"),
-            Origin::BuiltIn => "built in".to_owned(),
-        };
+        let origin = shown(&origin);
         text.push_str(&format!("{} = {value}  ({origin})\n", element.path));
     }
+    text.push_str(&docroots(&settings));
     print(&text)
+}
+
+/// The elements of every docroot.
+fn docroots(settings: &Effective<'_>) -> String {
+    let mut text = String::new();
+    let docroots = settings.docroots();
+    let names = SESSION.iter().filter_map(|element| {
+        let name = element.path.strip_prefix(DOCROOT)?;
+        Some((element, name.strip_prefix('/')?))
+    });
+    for (element, name) in names {
+        if docroots.is_empty() {
+            let (value, origin) = settings.text(element);
+            text.push_str(&format!(
+                "{} = {value}  ({})\n",
+                element.path,
+                shown(&origin)
+            ));
+        }
+        for (number, docroot) in docroots.iter().enumerate() {
+            let place = match number {
+                0 => DOCROOT.to_owned(),
+                number => format!("{DOCROOT}[{}]", number + 1),
+            };
+            let (value, origin) = docroot.text(name);
+            text.push_str(&format!("{place}/{name} = {value}  ({})\n", shown(&origin)));
+        }
+    }
+    text
+}
+
+fn shown(origin: &Origin) -> String {
+    match origin {
+        Origin::User(line) => format!("user, line {line}"),
+        Origin::Group(name, line) => format!("group {name}, line {line}"),
+        Origin::Default(line) => format!("default, line {line}"),
+        Origin::BuiltIn => "built in".to_owned(),
+    }
 }
 
 fn print(text: &str) -> Outcome<()> {

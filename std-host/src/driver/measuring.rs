@@ -176,7 +176,7 @@ impl Measuring {
                 Command::Stop(failure) => self.stop(failure, out),
                 Command::Finish => self.finished = true,
                 // The mean rate of trains was agreed, and there is nothing else to pace.
-                Command::Limits(_) => {}
+                Command::Limits(_) | Command::Allow(_) => {}
             }
         }
     }

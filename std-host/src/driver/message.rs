@@ -7,6 +7,7 @@ use fasp_core::control::{JobSize, Rate};
 use fasp_core::fault::Fault;
 use fasp_core::path::Move;
 use fasp_core::trains::Bandwidth;
+use fasp_core::units::BitRate;
 
 use crate::failure::Failure;
 use crate::logging::session_lines::{FileTotals, StatisticsFacts};
@@ -19,6 +20,8 @@ pub enum Command {
     Stop(Failure),
     /// New rates.
     Limits(Rate),
+    /// What the peer, who sends, may send at most from now on.
+    Allow(BitRate),
     /// The peer has confirmed the end: nothing more is owed to it.
     Finish,
 }

@@ -1,5 +1,6 @@
 //! The thread that receives: datagrams in, blocks to the writer threads, results back.
 
+mod allowance;
 mod deciding;
 mod linking;
 mod machine;
@@ -72,6 +73,7 @@ pub struct Receiving {
     attributes: Option<(ObjectId, Box<OwnedAttributes>)>,
     decides: bool,
     answers: Answers,
+    allowance: allowance::Allowance,
     /// What is here is checked before it is relied on.
     checks: bool,
     keep_partial: bool,
@@ -130,6 +132,7 @@ impl Receiving {
             attributes: None,
             decides,
             answers: Answers::default(),
+            allowance: allowance::Allowance::default(),
             checks,
             keep_partial,
             latest: None,
@@ -163,6 +166,7 @@ impl Receiving {
             self.take_completions();
             self.answers.flush(&mut self.receiver);
             let now = self.clock.now();
+            self.hold_allowance(now);
             self.receiver.handle_timeout(now);
             self.take_events();
             self.show_progress(now);
@@ -186,6 +190,7 @@ impl Receiving {
             match command {
                 Command::Stop(failure) => self.stop(failure),
                 Command::Finish => self.finished = true,
+                Command::Allow(most) => self.allowance.allow(most, self.clock.now()),
                 Command::Limits(_) => {}
             }
         }

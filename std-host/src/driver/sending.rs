@@ -122,7 +122,7 @@ impl Sending {
     ) -> Outcome<Self> {
         let clock = Clock::start();
         let docroot = match lane.agreement.preserve().source_access_times {
-            true => Arc::new(docroot.quietly()?),
+            true => Arc::new(docroot.quietly()),
             false => docroot,
         };
         let (sealer, opener) = Lane::protection(lane.keys, &lane.agreement, lane.role);
@@ -216,6 +216,8 @@ impl Sending {
             match command {
                 Command::Stop(failure) => self.stop(failure),
                 Command::Finish => self.finished = true,
+                // For those who receive.
+                Command::Allow(_) => {}
                 Command::Limits(rate) => self.sender.set_limits(RateLimits {
                     target: rate.target,
                     minimum: rate.minimum,

@@ -15,14 +15,16 @@ use rustix::io::Errno;
 
 use super::LOG_FILE_NAME;
 
-/// Old files that are kept.
-const KEPT: u32 = 9;
+/// Old files that are kept if nobody says otherwise.
+pub(super) const KEPT: u32 = 9;
 
 /// A log file that is open.
 #[derive(Debug)]
 pub(super) struct LogFile {
     folder: OwnedFd,
     most_bytes: u64,
+    /// Old files that are kept; none at all with 0, where the full one is begun again.
+    kept: u32,
     /// Only a file of this folder will do: no link, no pipe.
     strict: bool,
     file: File,
@@ -39,9 +41,16 @@ impl LogFile {
         Ok(Self {
             folder,
             most_bytes,
+            kept: KEPT,
             strict,
             file,
         })
+    }
+
+    /// The same log with so many old files.
+    pub(super) const fn keeping(mut self, kept: u32) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Appends one line in one call.
@@ -78,10 +87,14 @@ impl LogFile {
         if !self.is_full(more) {
             return Ok(());
         }
-        for number in (1..KEPT).rev() {
+        for number in (1..self.kept).rev() {
             self.rename(&old_name(number - 1), &old_name(number))?;
         }
-        self.rename(LOG_FILE_NAME, &old_name(0))?;
+        if self.kept == 0 {
+            rustix::fs::unlinkat(&self.folder, LOG_FILE_NAME, AtFlags::empty())?;
+        } else {
+            self.rename(LOG_FILE_NAME, &old_name(0))?;
+        }
         self.file = open_in(&self.folder, self.strict)?;
         Ok(())
     }

@@ -101,12 +101,6 @@ impl FileSystemRules {
         Ok(rules)
     }
 
-    /// Whether the tree is one that a user sees only a part of.
-    #[must_use]
-    pub const fn hides_something(&self) -> bool {
-        self.restrictions.is_some()
-    }
-
     /// A note must never have the name of the file that it is about.
     fn check_suffixes(&self) -> Outcome<()> {
         let part = self.partial_suffix.as_deref();

@@ -50,8 +50,13 @@ fn session_variables(
     let is_fixed = hello.policy == RatePolicy::Fixed;
     let label = |label: &Option<Vec<u8>>| label.clone().unwrap_or_default();
     let text = |text: &str| text.as_bytes().to_vec();
-    let docroot = rights.rules.docroot.as_ref();
-    let docroot = docroot.map(|path| path.as_os_str().as_encoded_bytes().to_vec());
+    let docroots: Vec<&[u8]> = rights
+        .rules
+        .docroots
+        .iter()
+        .map(|docroot| docroot.path.as_os_str().as_encoded_bytes())
+        .collect();
+    let docroot = docroots.join(&b':');
     Ok(vec![
         ("SESSIONID", fresh_uuid()?.into_bytes()),
         ("USER", text(&rights.user)),
@@ -70,14 +75,7 @@ fn session_variables(
             (hello.minimum_rate.0 / 1_000).to_string().into_bytes(),
         ),
         ("RATEMODE", text(if is_fixed { "fixed" } else { "adapt" })),
-        (
-            "SOURCE",
-            if sends {
-                docroot.clone().unwrap_or_default()
-            } else {
-                Vec::new()
-            },
-        ),
+        ("SOURCE", if sends { docroot.clone() } else { Vec::new() }),
         (
             "TARGET",
             if sends {
@@ -86,6 +84,6 @@ fn session_variables(
                 hello.destination.to_vec()
             },
         ),
-        ("DOCROOT", docroot.unwrap_or_default()),
+        ("DOCROOT", docroot),
     ])
 }

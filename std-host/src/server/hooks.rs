@@ -2,18 +2,19 @@
 //!
 //! It is started directly, never through a shell, with an environment of its own and nothing on its input. It has a
 //! limited time. One that fails at the start of a session refuses the session; at the start of a file it ends the
-//! session; at an end it is only logged. Calls of one session come one after another, in order.
+//! session; at an end it is only logged. Calls of one session come one after another, in order. A session that is over
+//! waits so long for them and no longer: what a program that hangs has kept waiting is left out then, and logged.
 //!
 //! Source: the variables are public facts. Those of the original's licence, and numbers that are not known for single
-//! files here, are left out.
+//! files here (`DELAY`, `LOSS`, `OVERHEAD`, `REXREQS`), are left out; a session is told those of all its files at its end.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use fasp_core::fault::Fault;
@@ -29,6 +30,8 @@ use crate::logging::Logger;
 const USUAL_PLACE: &str = "/opt/aspera/var/aspera-prepost";
 /// How long one call may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long a session that is over waits for the calls of its files; its own last call comes after that.
+const ENDING: Duration = Duration::from_secs(60);
 /// How often a running call is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// Bytes of one variable; what is longer is cut.
@@ -61,6 +64,7 @@ pub(super) struct Hooks {
     logger: Logger,
     waiting: SyncSender<Variables>,
     calls: Option<std::thread::JoinHandle<()>>,
+    ending: Arc<Ending>,
     names: Names,
 }
 
@@ -88,16 +92,18 @@ impl Hooks {
         let mut call = session.clone();
         call.extend(state("Session", "Start", "started", None));
         let (path, own) = (program.clone(), logger.clone());
-        let went = tokio::task::spawn_blocking(move || run(&path, call, &own));
+        let went = tokio::task::spawn_blocking(move || run(&path, call, &own, &Ending::default()));
         if !went.await.unwrap_or(false) {
             let text = "the server's own program refused the session";
             return Err(Failure::new(Fault::Unauthorized, text));
         }
         let (waiting, calls) = sync_channel(MOST_WAITING);
         let (path, own) = (program.clone(), logger.clone());
+        let ending = Arc::new(Ending::default());
+        let end = Arc::clone(&ending);
         let calls = std::thread::Builder::new()
             .name("hooks".to_owned())
-            .spawn(move || run_all(&path, &calls, &own, &refused))
+            .spawn(move || run_all(&path, &calls, (&own, &refused), &end))
             .map_err(|error| Failure::new(Fault::ThreadSpawn, error.to_string()))?;
         Ok(Self {
             program,
@@ -105,6 +111,7 @@ impl Hooks {
             logger,
             waiting,
             calls: Some(calls),
+            ending,
             names: Names::default(),
         })
     }
@@ -167,8 +174,13 @@ impl Hooks {
         }
     }
 
-    /// The session is over: waits for the calls before, then runs the last one.
-    pub(super) async fn finish(mut self, totals: Variables, failure: Option<Failure>) {
+    /// The session is over: waits for the calls before, but not for ever, then runs the last one.
+    pub(super) async fn finish(self, totals: Variables, failure: Option<Failure>) {
+        self.finish_within(totals, failure, ENDING).await;
+    }
+
+    async fn finish_within(mut self, totals: Variables, failure: Option<Failure>, limit: Duration) {
+        self.ending.begin(limit);
         let mut call = self.session;
         call.extend(state(
             "Session",
@@ -189,7 +201,7 @@ impl Hooks {
         let last = tokio::task::spawn_blocking(move || {
             // A thread that panicked has said so.
             let _ = calls.map(std::thread::JoinHandle::join);
-            run(&program, call, &logger)
+            run(&program, call, &logger, &Ending::default())
         });
         let _ = last.await;
     }
@@ -217,27 +229,60 @@ const fn success_or_failed(failure: Option<&Failure>) -> &'static str {
     }
 }
 
-fn run_all(program: &HookProgram, calls: &Receiver<Variables>, logger: &Logger, refused: &Notify) {
+/// Until when calls are waited for; open as long as the session runs.
+#[derive(Debug, Default)]
+struct Ending(OnceLock<Instant>);
+
+impl Ending {
+    fn begin(&self, limit: Duration) {
+        let _ = self.0.set(Instant::now() + limit);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.get().is_some_and(|end| Instant::now() >= *end)
+    }
+}
+
+fn run_all(
+    program: &HookProgram,
+    calls: &Receiver<Variables>,
+    (logger, refused): (&Logger, &Notify),
+    ending: &Ending,
+) {
+    let mut left_out = 0_u64;
     for call in calls {
+        if ending.is_over() {
+            left_out += 1;
+            continue;
+        }
         let starts = call.contains(&("STARTSTOP", b"Start".to_vec()));
-        if !run(program, call, logger) && starts {
+        if !run(program, call, logger, ending) && starts {
             refused.notify_one();
         }
+    }
+    if left_out > 0 {
+        let program = program.0.display();
+        logger.error(format!(
+            "prepost {program}: it is too slow: {left_out} calls of a session that is over were left out"
+        ));
     }
 }
 
 /// One call; whether it went well.
-fn run(program: &HookProgram, call: Variables, logger: &Logger) -> bool {
+fn run(program: &HookProgram, call: Variables, logger: &Logger, ending: &Ending) -> bool {
     let what: Vec<String> = ["TYPE", "STARTSTOP"]
         .iter()
         .filter_map(|name| call.iter().find(|(known, _)| known == name))
         .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
         .collect();
     let what = what.join(" ");
-    let outcome = run_within(&program.0, call, LIMIT);
+    let outcome = run_within(&program.0, call, LIMIT, ending);
     let trouble = match outcome {
         Ok(Some(status)) if status.success() => return true,
         Ok(Some(status)) => status.to_string(),
+        Ok(None) if ending.is_over() => {
+            "its session was over and it went on; it was ended".to_owned()
+        }
         Ok(None) => format!("it took more than {} s and was ended", LIMIT.as_secs()),
         Err(error) => error.to_string(),
     };
@@ -248,11 +293,12 @@ fn run(program: &HookProgram, call: Variables, logger: &Logger) -> bool {
     false
 }
 
-/// Runs `program`; nothing after `limit`, when it and what it started is killed.
+/// Runs `program`; nothing after `limit`, or after the `ending`, when it and what it started is killed.
 fn run_within(
     program: &Path,
     call: Variables,
     limit: Duration,
+    ending: &Ending,
 ) -> std::io::Result<Option<ExitStatus>> {
     let mut command = Command::new(program);
     command
@@ -273,7 +319,7 @@ fn run_within(
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || ending.is_over() {
             let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             if let Some(group) = group {
                 let _ = kill_process_group(group, Signal::KILL);
@@ -313,7 +359,7 @@ mod tests {
         let text = format!("printf %s \"$FILE\" > {}", out.display());
         let path = script(folder.path(), &text);
         let name = b"$(touch /tmp/x); `id`\0 \"'".to_vec();
-        let ended = run_within(&path, vec![("FILE", name)], LIMIT).unwrap();
+        let ended = run_within(&path, vec![("FILE", name)], LIMIT, &Ending::default()).unwrap();
         assert!(ended.unwrap().success());
         assert_eq!(std::fs::read(out).unwrap(), b"$(touch /tmp/x); `id` \"'");
     }
@@ -323,7 +369,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = script(folder.path(), "sleep 1000 & wait");
         let began = Instant::now();
-        let ended = run_within(&path, Vec::new(), Duration::from_millis(200)).unwrap();
+        let limit = Duration::from_millis(200);
+        let ended = run_within(&path, Vec::new(), limit, &Ending::default()).unwrap();
         assert!(ended.is_none());
         assert!(began.elapsed() < Duration::from_secs(100));
     }
@@ -358,9 +405,38 @@ mod tests {
     fn one_that_cannot_be_run_or_fails_has_refused() {
         let logger = Logger::nowhere();
         let missing = HookProgram("/no/such/program".into());
-        assert!(!run(&missing, Vec::new(), &logger));
+        let open = Ending::default();
+        assert!(!run(&missing, Vec::new(), &logger, &open));
         let folder = tempfile::tempdir().unwrap();
         let failing = HookProgram(script(folder.path(), "exit 3"));
-        assert!(!run(&failing, Vec::new(), &logger));
+        assert!(!run(&failing, Vec::new(), &logger, &open));
+    }
+
+    #[test]
+    fn a_program_that_hangs_holds_a_session_that_is_over_for_a_limited_time_in_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let text = format!(
+            "echo \"$TYPE $STARTSTOP\" >> {}; test $TYPE = Session || sleep 1000",
+            out.display()
+        );
+        let program = HookProgram(script(folder.path(), &text));
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let began = Instant::now();
+        runtime.unwrap().block_on(async {
+            let (log, refused) = (Logger::nowhere(), Arc::default());
+            let begun = Hooks::start(program, Vec::new(), log, refused).await;
+            let mut hooks = begun.unwrap();
+            for _ in 0..MOST_WAITING {
+                hooks.file_started(b"f", 1);
+            }
+            let limit = Duration::from_millis(300);
+            hooks.finish_within(Vec::new(), None, limit).await;
+        });
+        // One call alone may take 30 s.
+        assert!(began.elapsed() < Duration::from_secs(25));
+        let calls = std::fs::read_to_string(out).unwrap();
+        assert!(calls.ends_with("Session Stop\n"), "{calls}");
+        assert!(calls.lines().count() < 10, "{calls}");
     }
 }

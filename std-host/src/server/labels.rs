@@ -10,6 +10,7 @@ use fasp_core::fault::Fault;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::docroots::Need;
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
 use crate::session::Messages;
@@ -74,9 +75,15 @@ pub(super) fn log_of_session(
         return Err(Failure::new(Fault::Unauthorized, text));
     }
     may_write()?;
-    let home = || std::env::current_dir().unwrap_or_else(|_| "/".into());
-    let reach = rights.rules.docroot.clone().unwrap_or_else(home);
-    let folder = Docroot::confined(&reach)?
+    let need = Need {
+        reads: false,
+        writes: true,
+    };
+    let reach = match rights.rules.docroots.as_slice() {
+        [] => Docroot::confined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
+        _ => rights.rules.reach(need)?,
+    };
+    let folder = reach
         .open_to_read(path)
         .map_err(|error| write_failure(path, error))?;
     logger

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::SessionRights;
+use super::docroots::Need;
 use super::file_system_rules::FileSystemRules;
 use super::hook_facts;
 use super::hooks::Hooks;
@@ -357,12 +358,12 @@ async fn prepare(
     if hello.direction == TransferDirection::Upload {
         gate.check(hello.destination)?;
     }
-    let docroot = match &rights.rules.docroot {
-        Some(path) => Docroot::confined(path)?,
-        None => Docroot::unconfined(&std::env::current_dir().unwrap_or_else(|_| "/".into()))?,
-    };
+    let uploads = hello.direction == TransferDirection::Upload;
+    let docroot = rights.rules.reach(Need {
+        reads: !uploads,
+        writes: uploads || wishes.changes_sources(),
+    })?;
     let files = &rights.rules.files;
-    let docroot = docroot.ruled(files.restrictions.clone(), files.lists_folders)?;
     let spares = match hello.direction {
         TransferDirection::Upload if hello.flags.selects => selecting::spared(messages).await?,
         _ => RuleList::default(),
@@ -443,7 +444,7 @@ fn check_checksum(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
 
 /// Files are given away only by root, and only for somebody who logged in as root.
 fn check_owners(hello: &Hello<'_>, rights: &SessionRights) -> Outcome<()> {
-    let is_root = rights.rules.docroot.is_none() && rustix::process::geteuid().is_root();
+    let is_root = rights.rules.docroots.is_empty() && rustix::process::geteuid().is_root();
     let receives = hello.direction == TransferDirection::Upload;
     if receives && hello.preserve.owners() && !is_root {
         let text = "--preserve-file-owner-uid and -gid need root at the receiving side, and this login is not root";

@@ -1,6 +1,7 @@
 //! What a server allows and does about records of a session: checksums, lists, logs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fasp_core::control::ChecksumKind;
 use fasp_core::fault::Fault;
@@ -9,6 +10,9 @@ use crate::cli::settings::{LogTarget, ManifestWish};
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
 use crate::logging::Logger;
+
+/// How often a session that runs is logged if nobody says.
+const STATS_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Checksums, lists and logs of one session, as the server wants them.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,19 +25,34 @@ pub struct RecordRules {
     pub manifest: Option<ManifestWish>,
     /// Complete files have a line in the log; failed ones always have.
     pub logs_files: bool,
+    /// How often a session that runs has a line in the log; never without it.
+    pub stats_interval: Option<Duration>,
     /// Where the log goes, if the configuration says.
     pub log: LogRules,
 }
 
 /// The log of a user's sessions.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogRules {
     /// The folder of the log and its most bytes.
     pub folder: Option<(PathBuf, u64)>,
+    /// Old files of it that are kept.
+    pub kept: u32,
     /// Debug level 0 to 3; `None`: as the program was started.
     pub level: Option<u8>,
     /// Nothing is logged.
     pub off: bool,
+}
+
+impl Default for LogRules {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            kept: 9,
+            level: None,
+            off: false,
+        }
+    }
 }
 
 impl Default for RecordRules {
@@ -43,6 +62,7 @@ impl Default for RecordRules {
             client_log_folders: true,
             manifest: None,
             logs_files: true,
+            stats_interval: Some(STATS_INTERVAL),
             log: LogRules::default(),
         }
     }
@@ -64,6 +84,10 @@ impl RecordRules {
             client_log_folders: true,
             manifest: manifest(settings, home)?,
             logs_files: settings.is_on("transfer/log_files_activity"),
+            stats_interval: settings
+                .number("transfer/log_stats_interval")
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             log: LogRules::new(settings),
         })
     }
@@ -73,10 +97,13 @@ impl LogRules {
     fn new(settings: &Effective<'_>) -> Self {
         let level = settings.said("logging/level").map(str::to_ascii_lowercase);
         let megabytes = settings.number("logging/log_size").unwrap_or(10);
+        let kept = settings.number("logging/log_count");
+        let kept = kept.and_then(|kept| u32::try_from(kept).ok());
         Self {
             folder: settings
                 .said("logging/directory")
                 .map(|folder| (folder.into(), megabytes.max(1).saturating_mul(1 << 20))),
+            kept: kept.unwrap_or(9),
             level: match level.as_deref() {
                 Some("log") => Some(0),
                 Some("dbg1") => Some(1),
@@ -97,16 +124,14 @@ impl LogRules {
         if self.off && *target == LogTarget::Default {
             return Ok(Logger::nowhere());
         }
-        let target = match (&self.folder, target) {
-            (Some((folder, most_bytes)), LogTarget::Default) => &LogTarget::Directory {
-                folder: folder.clone(),
-                most_bytes: *most_bytes,
-            },
-            (None, LogTarget::Default) => &LogTarget::Stderr,
-            (_, target) => target,
+        let opened = match (&self.folder, target) {
+            (Some((folder, most_bytes)), LogTarget::Default) => {
+                Logger::open_keeping(folder, *most_bytes, self.kept, level)
+            }
+            (None, LogTarget::Default) => Logger::open(&LogTarget::Stderr, level),
+            (_, target) => Logger::open(target, level),
         };
-        Logger::open(target, level)
-            .map_err(|error| Failure::new(Fault::BadConfiguration, error.to_string()))
+        opened.map_err(|error| Failure::new(Fault::BadConfiguration, error.to_string()))
     }
 }
 

@@ -12,6 +12,7 @@ use fasp_core::negotiation::responder::RateRules;
 use fasp_core::selection::links::LinkSetting;
 use fasp_core::units::BitRate;
 
+use super::docroots::{self, DocrootRule, Need};
 use super::file_system_rules::FileSystemRules;
 use super::permissions::Permissions;
 use super::record_rules::RecordRules;
@@ -20,6 +21,7 @@ use super::tokens;
 
 use crate::configuration::Effective;
 use crate::failure::{Failure, Outcome};
+use crate::storage::docroot::Docroot;
 use crate::token::Keys;
 use crate::trunk::TrunkRule;
 
@@ -47,8 +49,8 @@ pub struct FlowRules {
 /// What holds for the sessions of one user.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SessionRules {
-    /// The tree that sessions may not leave.
-    pub docroot: Option<PathBuf>,
+    /// The trees that sessions may not leave; without one the rights of the system's user decide.
+    pub docroots: Vec<DocrootRule>,
     /// Uploads.
     pub incoming: FlowRules,
     /// Downloads.
@@ -103,7 +105,7 @@ impl Default for SessionRules {
     /// What holds without a configuration.
     fn default() -> Self {
         Self {
-            docroot: None,
+            docroots: Vec::new(),
             incoming: FlowRules::default(),
             outgoing: FlowRules::default(),
             suites: CipherSuite::ALL.to_vec(),
@@ -129,10 +131,15 @@ impl SessionRules {
     /// no name of a folder.
     pub fn new(settings: &Effective<'_>, home: Option<&str>) -> Outcome<Self> {
         let access = "file_system/access/paths/path";
-        let reads = settings.is_on(&format!("{access}/read_allowed"));
-        let writes = settings.is_on(&format!("{access}/write_allowed"));
-        let docroot = settings.word(&format!("{access}/absolute"));
-        let docroot = docroot.map(|text| docroot_path(text, settings.user(), home));
+        let is_on = |name: &str| settings.is_on(&format!("{access}/{name}"));
+        let docroots = docroots::rules(settings, home)?;
+        let (reads, writes) = match docroots.as_slice() {
+            [] => (is_on("read_allowed"), is_on("write_allowed")),
+            docroots => (
+                docroots.iter().any(|docroot| docroot.reads),
+                docroots.iter().any(|docroot| docroot.writes),
+            ),
+        };
         let (incoming, outgoing) = (flow(settings, "in", writes)?, flow(settings, "out", reads)?);
         let token_keys = tokens::keys(settings)?;
         if token_keys.is_none() && (incoming.demands_token || outgoing.demands_token) {
@@ -140,13 +147,16 @@ impl SessionRules {
             return Err(Failure::new(Fault::BadConfiguration, text));
         }
         let files = FileSystemRules::new(settings)?;
+        let hides = |docroot: &DocrootRule| docroot.restrictions.is_some();
+        let hides_something = files.restrictions.is_some() || docroots.iter().any(hides);
+        let lists_all = files.lists_folders && docroots.iter().all(|docroot| docroot.lists);
         let mut records = RecordRules::new(settings, home)?;
         // A log is a file that a client names, in a tree of which it may not see everything.
-        records.client_log_folders &= !files.hides_something();
+        records.client_log_folders &= !hides_something;
         let datagram = settings.number("transfer/protocol_options/datagram_size");
         let port = settings.said("transfer/protocol_options/bind_udp_port");
         Ok(Self {
-            docroot: docroot.transpose()?,
+            docroots,
             incoming,
             outgoing,
             token_keys,
@@ -167,8 +177,8 @@ impl SessionRules {
             ),
             permissions: Permissions {
                 // To delete what the source has not, folders are listed, and what lies in them is not replaced but gone.
-                deletes: files.lists_folders && !files.keeps_existing && !files.hides_something(),
-                changes_sources: !files.hides_something(),
+                deletes: lists_all && !files.keeps_existing && !hides_something,
+                changes_sources: !hides_something,
             },
             files,
             records,
@@ -178,6 +188,32 @@ impl SessionRules {
                 _ => u16::MAX,
             },
         })
+    }
+
+    /// Confines sessions to `path`, where no docroot was named; what is said of an unnamed one holds for it.
+    pub fn confine(&mut self, path: PathBuf) {
+        self.docroots = vec![DocrootRule {
+            path,
+            shown_as: "/".to_owned(),
+            reads: self.outgoing.access,
+            writes: self.incoming.access,
+            lists: self.files.lists_folders,
+            restrictions: self.files.restrictions.clone(),
+        }];
+    }
+
+    /// What sessions that need this can reach; relative paths without a docroot start at the working directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Docroot::confined`].
+    pub(super) fn reach(&self, need: Need) -> Outcome<Docroot> {
+        if !self.docroots.is_empty() {
+            return docroots::open(&self.docroots, need);
+        }
+        let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
+        let files = &self.files;
+        Docroot::unconfined(&here)?.ruled(files.restrictions.clone(), files.lists_folders)
     }
 
     /// The rules of one direction.
@@ -291,26 +327,6 @@ fn suites(name: &str, strict: bool) -> Vec<CipherSuite> {
         Some(wish) => wish.suites().to_vec(),
         None => CipherSuite::ALL.to_vec(),
     }
-}
-
-/// The docroot with `$(name)` and `$(home)` put in.
-pub(crate) fn docroot_path(text: &str, user: &str, home: Option<&str>) -> Outcome<PathBuf> {
-    let bad = |why: String| Failure::new(Fault::BadConfiguration, format!("docroot {text}: {why}"));
-    if text.contains("$(name)") && (user.is_empty() || user.starts_with('.') || user.contains('/'))
-    {
-        return Err(bad(
-            "the user's name cannot be the name of a folder".to_owned()
-        ));
-    }
-    let mut path = text.replace("$(name)", user);
-    if path.contains("$(home)") {
-        let home = home.ok_or_else(|| bad("the user has no home folder".to_owned()))?;
-        path = path.replace("$(home)", home);
-    }
-    if !path.starts_with('/') {
-        return Err(bad("it must be an absolute path".to_owned()));
-    }
-    Ok(PathBuf::from(path))
 }
 
 #[cfg(test)]

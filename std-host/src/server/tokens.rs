@@ -81,7 +81,7 @@ impl Gate {
     ) -> Outcome<Self> {
         let mut gate = Self {
             grant: None,
-            confined: rights.rules.docroot.is_some(),
+            confined: !rights.rules.docroots.is_empty(),
             logger: logger.clone(),
         };
         if rights.rules.flow(hello.direction).demands_token {

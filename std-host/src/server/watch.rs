@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
 use super::SessionRights;
-use super::hooks::Hooks;
+use super::hooks::{Hooks, Variables};
 use super::opening::{Opened, Work};
 use crate::cli::progress::Completion;
 use crate::cli::terminal::printable;
@@ -15,7 +15,9 @@ use crate::client::manifest::Manifest;
 use crate::driver::{FileReport, FileVerdict, KeptReport, Progress, TransferReport};
 use crate::failure::Failure;
 use crate::logging::Logger;
-use crate::logging::session_lines::{checksum_field, checksum_name, file_totals, label_fields};
+use crate::logging::session_lines::{
+    StatisticsFacts, checksum_field, checksum_name, file_totals, label_fields,
+};
 use crate::session::{Observer, SessionOutcome};
 use crate::storage::mirror::Deletion;
 
@@ -32,9 +34,13 @@ pub(super) struct ServerWatch {
     /// Where the list is.
     listed: Option<Vec<u8>>,
     refused: Arc<Notify>,
+    sends: bool,
     /// Who, from where, and what, for the last line.
     who: String,
     began: Instant,
+    stats_interval: Option<Duration>,
+    /// When the session had a line last, and the bytes it had moved.
+    stats: (Instant, u64),
 }
 
 impl ServerWatch {
@@ -75,8 +81,11 @@ impl ServerWatch {
             hooks,
             listed: None,
             refused,
+            sends: matches!(opened.work, Work::Send { .. }),
             who,
             began: Instant::now(),
+            stats_interval: rights.rules.records.stats_interval,
+            stats: (Instant::now(), 0),
         }
     }
 
@@ -132,14 +141,38 @@ impl ServerWatch {
         }
         if let Some(hooks) = self.hooks.take() {
             let manifest = self.listed.take().unwrap_or_default();
-            let totals = vec![
+            let mut totals = path_facts(&report.statistics, self.sends);
+            totals.extend([
                 ("TOTALBYTES", report.bytes.to_string().into_bytes()),
                 ("TOTALSIZE", report.bytes.to_string().into_bytes()),
                 ("MANIFESTFILE", manifest),
-            ];
+            ]);
             hooks.finish(totals, outcome.failure.clone()).await;
         }
     }
+}
+
+/// What the path did to the session, under the public names: round-trip time in milliseconds, blocks lost and bytes
+/// besides those of files in percent, blocks sent again. Losses are known to who sends.
+fn path_facts(facts: &StatisticsFacts, sends: bool) -> Variables {
+    let percent = |part: u64, of: u64| {
+        let hundredths = u128::from(part) * 10_000 / u128::from(of.max(1));
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    let besides = facts.bytes_on_wire.saturating_sub(facts.bytes_of_files);
+    let first_time = facts.blocks_total.saturating_sub(facts.blocks_repeated);
+    let mut known = vec![
+        ("DELAY", facts.round_trip.as_millis().to_string()),
+        ("OVERHEAD", percent(besides, facts.bytes_of_files)),
+    ];
+    if sends {
+        known.push(("LOSS", percent(facts.blocks_repeated, first_time)));
+        known.push(("REXREQS", facts.blocks_repeated.to_string()));
+    }
+    let known = known.into_iter();
+    known
+        .map(|(name, value)| (name, value.into_bytes()))
+        .collect()
 }
 
 impl ServerWatch {
@@ -230,5 +263,23 @@ impl Observer for ServerWatch {
         }
     }
 
-    fn progress(&mut self, _progress: &Progress) {}
+    fn progress(&mut self, progress: &Progress) {
+        let Some(interval) = self.stats_interval else {
+            return;
+        };
+        let (since, bytes_before) = self.stats;
+        let elapsed = since.elapsed();
+        if elapsed < interval {
+            return;
+        }
+        let bytes = progress.session_bytes;
+        let bits = u128::from(bytes.saturating_sub(bytes_before)) * 8_000;
+        let rate = bits / elapsed.as_millis().max(1);
+        self.logger.log(format!(
+            "FASP Session Statistics {} bytes={bytes} rate={rate} file=\"{}\"",
+            self.who,
+            printable(&progress.name),
+        ));
+        self.stats = (Instant::now(), bytes);
+    }
 }

@@ -145,6 +145,10 @@ impl<'o> Session<'o> {
         let mut keepalive = interval(KEEPALIVE_INTERVAL);
         keepalive.reset();
         let mut rest = None;
+        if !self.side.is_client && !self.side.sends {
+            // The rules of the server, which a client may keep or not.
+            self.transfer.command(Command::Allow(self.rate_bounds.cap));
+        }
         while self.report.is_none() {
             let farewell = self
                 .farewell_at
@@ -198,7 +202,14 @@ impl<'o> Session<'o> {
     async fn hold_share(&mut self) {
         let moved = self.transfer.board.read().session_bytes;
         let now = std::time::Instant::now();
-        let Some(rate) = self.trunk.as_mut().and_then(|trunk| trunk.look(moved, now)) else {
+        let Some(trunk) = &mut self.trunk else {
+            return;
+        };
+        let rate = trunk.look(moved, now);
+        if let (false, Some(share)) = (self.side.sends, trunk.share()) {
+            self.transfer.command(Command::Allow(share));
+        }
+        let Some(rate) = rate else {
             return;
         };
         if self.side.sends {

@@ -60,6 +60,7 @@ impl DestinationTree {
         let path = normal(path, docroot);
         let parent_exists = match docroot.directory(parent(&path)) {
             Ok(_) => true,
+            Err(_) if docroot.is_a_root(&path) => true,
             Err(Errno::NOENT | Errno::NOTDIR) => false,
             Err(error) => return Err(read_failure(&path, error)),
         };

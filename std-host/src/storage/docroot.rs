@@ -8,18 +8,24 @@
 //! A confined one can be told to follow links wherever they lead, for reading; then `..` is refused as text, and what
 //! the links of the tree lead to is as good as inside.
 //!
+//! A docroot may be of several trees, seen under different paths. Each path belongs to the one that is seen deepest on
+//! its way, and nothing leads from one to another: the kernel holds every path below the root of its tree.
+//!
 //! Source: openat2(2). Absolute links are refused even if they point back inside: our choice.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fasp_core::fault::Fault;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+mod tree;
+
+use self::tree::{Tree, TreeRules, place_of};
 use super::disk_fault::{read_failure, shown};
 use super::restrictions::Restrictions;
 use crate::failure::{Failure, Outcome};
@@ -27,29 +33,33 @@ use crate::failure::{Failure, Outcome};
 /// How often a resolution that raced with a rename is tried again.
 const RACE_RETRIES: u32 = 64;
 
-/// A directory and what can be reached from it.
+/// Directories and what can be reached from them; nearly always one.
 #[derive(Debug)]
 pub struct Docroot {
-    root: OwnedFd,
+    /// Those that clients see deepest come first.
+    trees: Vec<Tree>,
+    /// One tree lies in another: what was opened is judged by the rules of the innermost that holds it.
+    overlaps: bool,
     confined: bool,
     /// Confined, but for links.
     wide: bool,
     /// Access times are left alone.
     quiet: bool,
     was_noticed: AtomicBool,
-    rules: Option<Arc<TreeRules>>,
-}
-
-/// What exists of a tree, and what may be looked at.
-#[derive(Debug)]
-struct TreeRules {
-    restrictions: Option<Restrictions>,
-    lists: bool,
-    /// Where the tree lies, without a `/` at its end.
-    root: Vec<u8>,
 }
 
 impl Docroot {
+    fn of(tree: Tree, confined: bool) -> Self {
+        Self {
+            trees: vec![tree],
+            overlaps: false,
+            confined,
+            wide: false,
+            quiet: false,
+            was_noticed: AtomicBool::new(false),
+        }
+    }
+
     /// The tree below `path`, which nothing can leave. A leading `/` of a path means the root of the tree.
     ///
     /// # Errors
@@ -57,14 +67,7 @@ impl Docroot {
     /// The fault of opening `path`; [`Fault::BadConfiguration`] if the system cannot confine
     /// (Linux before 5.6, or a sandbox that forbids `openat2`): there is no weaker substitute.
     pub fn confined(path: &Path) -> Outcome<Self> {
-        let docroot = Self {
-            root: open_root(path)?,
-            confined: true,
-            wide: false,
-            quiet: false,
-            was_noticed: AtomicBool::new(false),
-            rules: None,
-        };
+        let docroot = Self::of(Tree::new(open_root(path)?), true);
         match docroot.directory(b".") {
             Ok(_) => Ok(docroot),
             Err(Errno::NOSYS | Errno::PERM) => Err(Failure::new(
@@ -84,34 +87,65 @@ impl Docroot {
     ///
     /// The fault of opening `base`.
     pub fn unconfined(base: &Path) -> Outcome<Self> {
+        Ok(Self::of(Tree::new(open_root(base)?), false))
+    }
+
+    /// The same confined tree, seen under the path `shown_as` instead of `/`; with `barred` it is seen and not opened.
+    #[must_use]
+    pub fn shown_as(mut self, shown_as: &[u8], barred: bool) -> Self {
+        let names = shown_as.split(|byte| *byte == b'/');
+        let mount: Vec<Vec<u8>> = names
+            .filter(|name| !name.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
+        for tree in &mut self.trees {
+            tree.mount.clone_from(&mount);
+            tree.barred = barred;
+        }
+        self
+    }
+
+    /// Several confined trees as one: a path belongs to the tree that is seen deepest on its way.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::BadConfiguration`] if the system does not say where they are (`/proc` is needed).
+    pub fn joined(parts: Vec<Self>) -> Outcome<Self> {
+        let mut trees: Vec<Tree> = parts.into_iter().flat_map(|part| part.trees).collect();
+        let mut overlaps = false;
+        if trees.len() > 1 {
+            trees.iter_mut().try_for_each(Tree::find_place)?;
+            overlaps = trees.iter().enumerate().any(|(number, tree)| {
+                let others = trees
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != number);
+                let mut others = others.map(|(_, other)| other);
+                others.any(|other| tree.path_of(&other.place).is_some())
+            });
+        }
+        trees.sort_by_key(|tree| std::cmp::Reverse(tree.mount.len()));
         Ok(Self {
-            root: open_root(base)?,
-            confined: false,
+            trees,
+            overlaps,
+            confined: true,
             wide: false,
             quiet: false,
             was_noticed: AtomicBool::new(false),
-            rules: None,
         })
     }
 
     /// The same tree, read without changing access times where the system allows that.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub fn quietly(&self) -> Outcome<Self> {
-        let root = self
-            .root
-            .try_clone()
-            .map_err(|error| Failure::new(Fault::TooManyFiles, error.to_string()))?;
-        Ok(Self {
-            root,
+    #[must_use]
+    pub fn quietly(&self) -> Self {
+        Self {
+            trees: self.trees.clone(),
+            overlaps: self.overlaps,
             confined: self.confined,
             wide: self.wide,
             quiet: true,
             was_noticed: AtomicBool::new(false),
-            rules: self.rules.clone(),
-        })
+        }
     }
 
     /// Whether something was read whose access time could not be left as it was.
@@ -126,16 +160,15 @@ impl Docroot {
     ///
     /// As [`Self::confined`].
     pub fn confined_below(&self, path: &[u8]) -> Outcome<Self> {
-        let inner = Self {
-            root: self
-                .directory(path)
-                .map_err(|error| read_failure(path, error))?,
-            confined: true,
-            wide: false,
-            quiet: false,
-            was_noticed: AtomicBool::new(false),
-            rules: self.rules.clone(),
+        let rules = self.trees.first().and_then(|tree| tree.rules.clone());
+        let root = self
+            .directory(path)
+            .map_err(|error| read_failure(path, error))?;
+        let tree = Tree {
+            rules,
+            ..Tree::new(root)
         };
+        let inner = Self::of(tree, true);
         match inner.directory(b".") {
             Ok(_) => Ok(inner),
             Err(Errno::NOSYS | Errno::PERM) => Err(Failure::new(
@@ -153,7 +186,7 @@ impl Docroot {
         self
     }
 
-    /// The same tree, of which only what `restrictions` admit exists, and whose folders are listed if it `lists`.
+    /// The same trees, of which only what `restrictions` admit exists, and whose folders are listed if they `list`.
     ///
     /// # Errors
     ///
@@ -162,77 +195,85 @@ impl Docroot {
         if restrictions.is_none() && lists {
             return Ok(self);
         }
-        let mut root = Vec::new();
-        if self.confined {
-            root = place_of(&self.root).ok_or_else(|| {
-                let text = "restrictions need /proc, which is not there";
-                Failure::new(Fault::BadConfiguration, text)
-            })?;
-            root.truncate(root.strip_suffix(b"/").map_or(root.len(), <[u8]>::len));
-        }
-        self.rules = Some(Arc::new(TreeRules {
+        let rules = Arc::new(TreeRules {
             restrictions,
             lists,
-            root,
-        }));
+        });
+        for tree in &mut self.trees {
+            if self.confined {
+                tree.find_place()?;
+            }
+            tree.rules = Some(Arc::clone(&rules));
+        }
         Ok(self)
     }
 
-    /// Whether the names in folders may be told.
-    pub(super) fn lists_folders(&self) -> bool {
-        self.rules.as_ref().is_none_or(|rules| rules.lists)
+    /// Whether the names in the folder `path` may be told.
+    pub(super) fn lists_folder(&self, path: &[u8]) -> bool {
+        self.tree_of(path).is_ok_and(|(tree, _)| tree.lists())
+    }
+
+    /// Whether the names in `folder`, which was opened, may be told.
+    pub(super) fn lists_opened(&self, folder: &OwnedFd) -> bool {
+        !self.overlaps || self.innermost(folder).is_none_or(Tree::lists)
+    }
+
+    /// Whether `path` is one, other than `/`, under which clients see a tree.
+    pub(super) fn is_a_root(&self, path: &[u8]) -> bool {
+        let is_here = |tree: &Tree| {
+            let rest = tree.below(path);
+            !tree.mount.is_empty() && rest.is_some_and(|rest| matches!(rest, b"" | b"/" | b"/."))
+        };
+        self.trees.iter().any(is_here)
     }
 
     /// Whether `name` in `folder` may be used, there or not.
     pub(super) fn admits(&self, folder: &OwnedFd, name: &[u8], is_folder: bool) -> bool {
-        let Some(restrictions) = self.restrictions() else {
-            return true;
-        };
-        let path = self.path_in_tree(folder).map(|mut path| {
-            if !path.ends_with(b"/") {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-            path
-        });
-        path.is_some_and(|path| {
-            if is_folder {
-                restrictions.admits_folder(&path)
-            } else {
-                restrictions.admits(&path)
-            }
-        })
+        match self.trees.as_slice() {
+            [tree] => tree.admits(folder, name, is_folder),
+            trees if trees.iter().all(|tree| tree.rules.is_none()) => true,
+            // Its own tree is the innermost one.
+            _ => self
+                .innermost(folder)
+                .is_some_and(|tree| tree.admits(folder, name, is_folder)),
+        }
     }
 
-    fn restrictions(&self) -> Option<&Restrictions> {
-        self.rules.as_ref()?.restrictions.as_ref()
-    }
-
-    /// Whether what was opened may be used, by the place where it really lies.
-    fn admits_opened(&self, opened: &OwnedFd) -> bool {
-        let Some(restrictions) = self.restrictions() else {
-            return true;
-        };
-        let is_folder = rustix::fs::fstat(opened)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-        self.path_in_tree(opened).is_some_and(|path| {
-            if is_folder {
-                restrictions.admits_folder(&path)
-            } else {
-                restrictions.admits(&path)
-            }
-        })
-    }
-
-    /// The path of something open, from the root of the tree, with `/` in front; none outside of it.
-    fn path_in_tree(&self, opened: &OwnedFd) -> Option<Vec<u8>> {
-        let root = self.rules.as_ref()?.root.as_slice();
+    /// The tree that holds what was opened, the innermost of several.
+    fn innermost(&self, opened: &OwnedFd) -> Option<&Tree> {
         let place = place_of(opened)?;
-        let below = place.strip_prefix(root)?;
-        match below {
-            [] => Some(b"/".to_vec()),
-            [b'/', ..] => Some(below.to_vec()),
-            _ => None,
+        let holding = self
+            .trees
+            .iter()
+            .filter(|tree| tree.path_of(&place).is_some());
+        holding.max_by_key(|tree| tree.place.len())
+    }
+
+    /// The tree that `path` belongs to, and the path in it.
+    fn tree_of<'p>(&self, path: &'p [u8]) -> Result<(&Tree, &'p [u8]), Errno> {
+        let found = self
+            .trees
+            .iter()
+            .find_map(|tree| Some((tree, tree.below(path)?)));
+        match found {
+            Some((tree, _)) if tree.barred => Err(Errno::ACCESS),
+            found => found.ok_or(Errno::NOENT),
+        }
+    }
+
+    /// Whether what was opened through `tree` may be used.
+    fn judge(&self, tree: &Tree, opened: &OwnedFd) -> Result<(), Errno> {
+        if !tree.admits_opened(opened) {
+            return Err(Errno::NOENT);
+        }
+        if !self.overlaps {
+            return Ok(());
+        }
+        match self.innermost(opened) {
+            Some(inner) if inner.barred => Err(Errno::ACCESS),
+            Some(inner) if !inner.admits_opened(opened) => Err(Errno::NOENT),
+            // Outside of all of them lead only links that may.
+            _ => Ok(()),
         }
     }
 
@@ -266,10 +307,12 @@ impl Docroot {
     ///
     /// What the system says; `XDEV` if the path leads outside.
     pub fn stat(&self, path: &[u8]) -> Result<Stat, Errno> {
-        if self.confined || self.rules.is_some() {
+        let is_ruled = self.trees.iter().any(|tree| tree.rules.is_some());
+        if self.confined || is_ruled {
             return rustix::fs::fstat(self.open(path, OFlags::PATH)?);
         }
-        rustix::fs::statat(&self.root, usable(path, false), AtFlags::empty())
+        let (tree, path) = self.tree_of(path)?;
+        rustix::fs::statat(&tree.root, usable(path, false), AtFlags::empty())
     }
 
     /// What stands at `path` itself; a link at its end is not followed.
@@ -317,27 +360,25 @@ impl Docroot {
     }
 
     fn open_as_told(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let opened = self.open_unruled(path, flags)?;
-        if self.admits_opened(&opened) {
-            Ok(opened)
-        } else {
-            Err(Errno::NOENT)
-        }
+        let (tree, path) = self.tree_of(path)?;
+        let opened = self.open_unruled(tree, path, flags)?;
+        self.judge(tree, &opened)?;
+        Ok(opened)
     }
 
-    fn open_unruled(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    fn open_unruled(&self, tree: &Tree, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::CLOEXEC;
         let path = usable(path, self.confined);
         if self.wide && path.split(|byte| *byte == b'/').any(|name| name == b"..") {
             return Err(Errno::XDEV);
         }
         if !self.confined || self.wide {
-            return rustix::fs::openat(&self.root, path, flags, Mode::empty());
+            return rustix::fs::openat(&tree.root, path, flags, Mode::empty());
         }
         let rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut tries = 0;
         loop {
-            match rustix::fs::openat2(&self.root, path, flags, Mode::empty(), rules) {
+            match rustix::fs::openat2(&tree.root, path, flags, Mode::empty(), rules) {
                 Err(Errno::AGAIN | Errno::INTR) if tries < RACE_RETRIES => tries += 1,
                 outcome => return outcome,
             }
@@ -351,13 +392,6 @@ fn open_root(path: &Path) -> Outcome<OwnedFd> {
         .map_err(|error| read_failure(path.as_os_str().as_bytes(), error))
 }
 
-/// Where something open lies, as the system says.
-fn place_of(opened: &OwnedFd) -> Option<Vec<u8>> {
-    let link = format!("/proc/self/fd/{}", opened.as_raw_fd());
-    let place = rustix::fs::readlink(link, Vec::new()).ok()?.into_bytes();
-    place.starts_with(b"/").then_some(place)
-}
-
 fn usable(mut path: &[u8], confined: bool) -> &[u8] {
     if confined {
         while let Some((b'/', rest)) = path.split_first() {
@@ -368,156 +402,4 @@ fn usable(mut path: &[u8], confined: bool) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    struct Fixture {
-        folder: tempfile::TempDir,
-        docroot: Docroot,
-    }
-
-    /// `outside/secret` next to the docroot `in`, which holds `in/a/file`.
-    fn fixture() -> Fixture {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("outside")).unwrap();
-        fs::write(folder.path().join("outside/secret"), b"s").unwrap();
-        fs::create_dir_all(folder.path().join("in/a")).unwrap();
-        fs::write(folder.path().join("in/a/file"), b"f").unwrap();
-        let docroot = Docroot::confined(&folder.path().join("in")).unwrap();
-        Fixture { folder, docroot }
-    }
-
-    #[test]
-    fn dots_cannot_leave_the_docroot() {
-        let it = fixture();
-        for path in [
-            "..",
-            "../outside/secret",
-            "a/../../outside/secret",
-            "/../outside/secret",
-            "a/../../in/a/file",
-        ] {
-            let error = it.docroot.open_to_read(path.as_bytes()).unwrap_err();
-            assert_eq!(
-                read_failure(path.as_bytes(), error).fault,
-                Fault::OutsideDocroot,
-                "{path}"
-            );
-            assert!(it.docroot.stat(path.as_bytes()).is_err(), "{path}");
-            assert!(it.docroot.directory(path.as_bytes()).is_err(), "{path}");
-        }
-        assert!(it.docroot.open_to_read(b"a/../a/file").is_ok());
-    }
-
-    #[test]
-    fn a_leading_slash_means_the_docroot() {
-        let it = fixture();
-        assert!(it.docroot.open_to_read(b"/a/file").is_ok());
-        assert!(it.docroot.open_to_read(b"///a/file").is_ok());
-        assert!(it.docroot.directory(b"/").is_ok());
-        assert!(it.docroot.directory(b"").is_ok());
-        let secret = it.folder.path().join("outside/secret");
-        let error = it
-            .docroot
-            .open_to_read(secret.as_os_str().as_bytes())
-            .unwrap_err();
-        assert_eq!(error, Errno::NOENT);
-    }
-
-    #[test]
-    fn links_work_inside_and_end_at_the_border() {
-        let it = fixture();
-        let root = it.folder.path().join("in");
-        symlink("a/file", root.join("inner")).unwrap();
-        symlink("../a/file", root.join("a/via_parent")).unwrap();
-        symlink("../outside", root.join("out")).unwrap();
-        symlink("out", root.join("chain1")).unwrap();
-        symlink("chain1", root.join("chain2")).unwrap();
-        symlink(it.folder.path().join("outside"), root.join("absolute")).unwrap();
-        assert!(it.docroot.open_to_read(b"inner").is_ok());
-        assert!(it.docroot.open_to_read(b"a/via_parent").is_ok());
-        for path in ["out/secret", "chain2/secret", "absolute/secret", "chain2"] {
-            let error = it.docroot.open_to_read(path.as_bytes()).unwrap_err();
-            assert_eq!(error, Errno::XDEV, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_wide_docroot_follows_links_out_and_nothing_else() {
-        let it = fixture();
-        let root = it.folder.path().join("in");
-        symlink("../outside", root.join("out")).unwrap();
-        symlink(it.folder.path().join("outside"), root.join("absolute")).unwrap();
-        let wide = it.docroot.following_links_anywhere();
-        assert!(wide.open_to_read(b"out/secret").is_ok());
-        assert!(wide.open_to_read(b"/absolute/secret").is_ok());
-        for path in ["../outside/secret", "..", "a/..", "out/../x"] {
-            assert_eq!(wide.stat(path.as_bytes()).unwrap_err(), Errno::XDEV);
-        }
-        let secret = it.folder.path().join("outside/secret");
-        let error = wide.open_to_read(secret.as_os_str().as_bytes());
-        assert_eq!(error.unwrap_err(), Errno::NOENT);
-    }
-
-    #[test]
-    fn a_link_itself_can_be_looked_at() {
-        let it = fixture();
-        let root = it.folder.path().join("in");
-        symlink("/etc/passwd", root.join("a/link")).unwrap();
-        assert_eq!(it.docroot.read_link(b"a/link").unwrap(), b"/etc/passwd");
-        let stat = it.docroot.stat_itself(b"a/link").unwrap();
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        assert_eq!(kind, FileType::Symlink);
-        assert!(it.docroot.read_link(b"a/file").is_err());
-        symlink("../outside", root.join("out")).unwrap();
-        assert_eq!(it.docroot.stat_itself(b"out/x").unwrap_err(), Errno::XDEV);
-    }
-
-    #[test]
-    fn a_tree_below_a_folder_is_confined_to_it() {
-        let it = fixture();
-        let open = Docroot::unconfined(&it.folder.path().join("in")).unwrap();
-        let below = open.confined_below(b"a").unwrap();
-        assert!(below.open_to_read(b"/file").is_ok());
-        assert_eq!(below.stat(b"../a/file").unwrap_err(), Errno::XDEV);
-        assert!(open.confined_below(b"no").is_err());
-    }
-
-    #[test]
-    fn a_magic_link_of_proc_leads_nowhere() {
-        let docroot = Docroot::confined(Path::new("/proc/self")).unwrap();
-        assert!(docroot.open_to_read(b"status").is_ok());
-        assert!(docroot.directory(b"cwd").is_err());
-        assert!(docroot.open_to_read(b"root/etc/passwd").is_err());
-    }
-
-    #[test]
-    fn a_loop_and_a_nul_are_plain_errors() {
-        let it = fixture();
-        let root = it.folder.path().join("in");
-        symlink("loop2", root.join("loop1")).unwrap();
-        symlink("loop1", root.join("loop2")).unwrap();
-        assert_eq!(it.docroot.stat(b"loop1").unwrap_err(), Errno::LOOP);
-        assert_eq!(it.docroot.stat(b"a\0b").unwrap_err(), Errno::INVAL);
-    }
-
-    #[test]
-    fn an_unconfined_root_takes_absolute_and_parent_paths() {
-        let it = fixture();
-        let open = Docroot::unconfined(&it.folder.path().join("in")).unwrap();
-        let secret = it.folder.path().join("outside/secret");
-        assert!(open.open_to_read(secret.as_os_str().as_bytes()).is_ok());
-        assert!(open.open_to_read(b"../outside/secret").is_ok());
-        assert!(open.open_to_read(b"a/file").is_ok());
-    }
-
-    #[test]
-    fn a_missing_docroot_is_named() {
-        let failure = Docroot::confined(Path::new("/nonexistent/docroot")).unwrap_err();
-        assert_eq!(failure.fault, Fault::NoSuchFile);
-        assert!(failure.text.contains("/nonexistent/docroot"));
-    }
-}
+mod tests;

@@ -212,7 +212,8 @@ impl Folders {
         for _ in 0..=MOST_LINKS {
             let folder_path = parent(&current).to_vec();
             let name = last_name(&current).to_vec();
-            if matches!(name.as_slice(), b"" | b"." | b"..") {
+            let is_taken = self.tree.docroot().is_a_root(&current);
+            if is_taken || matches!(name.as_slice(), b"" | b"." | b"..") {
                 return Err(named(path, Fault::IsADirectory));
             }
             let folder = self.open(&folder_path)?;

@@ -15,8 +15,8 @@ use crate::cli::environment::Environment;
 use crate::cli::settings::{CipherWish, Direction};
 use crate::configuration::{Audience, Configuration, Effective, Setting};
 use crate::failure::{Failure, Outcome};
+use crate::server::docroots::docroot_path;
 use crate::server::file_system_rules::FileSystemRules;
-use crate::server::rules::docroot_path;
 use crate::storage::selection::RuleList;
 
 /// What the configuration says to this user.

@@ -94,7 +94,13 @@ fn the_docroot_may_be_closed_to_either_direction() {
 #[test]
 fn a_docroot_has_the_user_put_in() {
     let absolute = "file_system/access/paths/path/absolute";
-    let docroot = |text| rules(absolute, text).docroot;
+    let docroot = |text| {
+        rules(absolute, text)
+            .docroots
+            .into_iter()
+            .next()
+            .map(|rule| rule.path)
+    };
     assert_eq!(docroot("/pod/$(name)"), Some(PathBuf::from("/pod/xfer")));
     assert_eq!(docroot("$(home)/in"), Some(PathBuf::from("/home/xfer/in")));
     assert_eq!(docroot(""), None);
@@ -156,4 +162,110 @@ fn links_are_treated_as_the_words_say() {
     assert_eq!(links("create"), (true, false, false));
     assert_eq!(links("create, follow"), (true, true, false));
     assert_eq!(links("follow_wide"), (false, false, true));
+}
+
+#[test]
+fn every_path_is_a_docroot_with_flags_of_its_own() {
+    let paths = "<file_system><access><paths>
+        <path><absolute>/srv/$(name)</absolute><write_allowed>false</write_allowed></path>
+        <path><absolute>/data/in box</absolute><read_allowed>false</read_allowed>
+          <restrictions><restriction>!/x</restriction></restrictions></path>
+        <path><absolute>/data/out</absolute><show_as>/a//b/</show_as><dir_allowed>false</dir_allowed></path>
+        </paths></access></file_system>";
+    let rules = rules_of("bob", None, paths).unwrap();
+    let seen: Vec<_> = rules
+        .docroots
+        .iter()
+        .map(|rule| {
+            let path = rule.path.to_str().unwrap();
+            (
+                path,
+                rule.shown_as.as_str(),
+                rule.reads,
+                rule.writes,
+                rule.lists,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("/srv/bob", "/", true, false, true),
+            ("/data/in box", "/in box", false, true, true),
+            ("/data/out", "/a/b", true, true, false),
+        ]
+    );
+    let restricted = |number: usize| rules.docroots[number].restrictions.is_some();
+    assert!(!restricted(0) && restricted(1) && !restricted(2));
+    assert!(
+        rules.incoming.access && rules.outgoing.access,
+        "some docroot is open"
+    );
+    assert!(!rules.permissions.deletes && !rules.permissions.changes_sources);
+    assert!(!rules.records.client_log_folders);
+}
+
+#[test]
+fn docroots_that_cannot_be_told_apart_or_lead_nowhere_are_refused() {
+    let path =
+        |absolute: &str, rest: &str| format!("<path><absolute>{absolute}</absolute>{rest}</path>");
+    let of = |paths: &[String]| {
+        let paths = paths.concat();
+        rules_of("bob", None, &nested("file_system/access/paths", &paths))
+    };
+    for (paths, why) in [
+        (
+            vec![path("/a", ""), path("/b/x", ""), path("/c/x", "")],
+            "two docroots are seen as /x",
+        ),
+        (
+            vec![path("/a", "<show_as>b</show_as>")],
+            "absolute path without",
+        ),
+        (
+            vec![path("/a", "<show_as>/b/../c</show_as>")],
+            "absolute path without",
+        ),
+        (
+            vec![path("/a", ""), path("b", "")],
+            "it must be an absolute path",
+        ),
+    ] {
+        let failure = of(&paths).unwrap_err();
+        assert!(failure.text.contains(why), "{failure}");
+    }
+    let unnamed = path("/a", "") + "<path><read_allowed>true</read_allowed></path>";
+    let text = format!(
+        "<CONF><default>{}</default></CONF>",
+        nested("file_system/access/paths", &unnamed)
+    );
+    let wrong = Configuration::parse(&text).unwrap_err();
+    assert!(wrong.contains("without a folder in <absolute>"), "{wrong}");
+}
+
+#[test]
+fn flags_of_a_higher_section_hold_for_all_docroots_and_its_list_replaces_the_others() {
+    let text = "<CONF><default><file_system><access><paths>
+        <path><absolute>/a</absolute></path><path><absolute>/b</absolute></path>
+        </paths></access></file_system></default><aaa><realms><realm><users>
+        <user><name>reader</name><file_system><access><paths><path><write_allowed>false</write_allowed></path></paths></access></file_system></user>
+        <user><name>other</name><file_system><access><paths><path><absolute>/c</absolute></path></paths></access></file_system></user>
+        </users></realm></realms></aaa></CONF>";
+    let configuration = Configuration::parse(text).unwrap();
+    let of = |user: &str| SessionRules::new(&configuration.for_user(user, &[]), None).unwrap();
+    let reader = of("reader");
+    assert_eq!(reader.docroots.len(), 2);
+    assert!(
+        reader
+            .docroots
+            .iter()
+            .all(|rule| !rule.writes && rule.reads)
+    );
+    assert!(!reader.incoming.access);
+    let other = of("other").docroots;
+    assert_eq!(other.len(), 1);
+    assert_eq!(
+        (other[0].path.to_str(), other[0].shown_as.as_str()),
+        (Some("/c"), "/")
+    );
 }

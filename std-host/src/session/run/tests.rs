@@ -37,6 +37,7 @@ fn limits_of(is_client: bool, rates: &[(u64, u64)]) -> (Vec<(u64, u64)>, Failure
             loop {
                 match ends.commands.recv().unwrap() {
                     Command::Limits(rate) => told.send((rate.target.0, rate.minimum.0)).unwrap(),
+                    Command::Allow(_) => {}
                     Command::Stop(_) | Command::Finish => return TransferReport::default(),
                 }
             }

@@ -38,10 +38,13 @@ impl Folder {
         lengths: (usize, usize),
         identity: (u64, u64),
     ) -> Result<Self, Errno> {
-        if !docroot.lists_folders() {
+        if !docroot.lists_folder(open_path) {
             return Err(Errno::ACCESS);
         }
         let handle = open(docroot, open_path)?;
+        if !docroot.lists_opened(&handle) {
+            return Err(Errno::ACCESS);
+        }
         let (names, starts) = sorted_names(&handle)?;
         Ok(Self {
             identity,
