@@ -357,6 +357,14 @@ fn file_rules(
     }
 }
 
+/// What links may do at most.
+const fn most_links(files: &FileSystemRules) -> LinkMethod {
+    match files.keeps_existing {
+        true => LinkMethod::Copy,
+        false => LinkMethod::CopyForce,
+    }
+}
+
 fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
     let waker = Waker::new()?;
     let preserve = opened.agreement.preserve();
@@ -382,10 +390,7 @@ fn start(opened: Opened) -> Outcome<(Transfer, Side, Option<SourceQueue>)> {
         gids: preserve.owner_gids,
         stored: opened.stored,
     };
-    let most_links = match opened.files.keeps_existing {
-        true => LinkMethod::Copy,
-        false => LinkMethod::CopyForce,
-    };
+    let most_links = most_links(&opened.files);
     let mut asking = None;
     let transfer = match opened.work {
         Work::Send {

@@ -86,9 +86,7 @@ pub(super) fn transfer(
     notes.extend(overwrite::notes(&overwriting, route.direction));
     notes.extend(attributes::notes(matches));
     notes.extend(security::notes(matches, &security));
-    if records.job_size && selection.list.is_some() {
-        notes.push("--precalculate-job-size does not count the sources of a list".to_owned());
-    }
+    notes.extend(records::notes(&records, &selection));
     Ok(TransferSettings {
         notes,
         direction: route.direction,

@@ -14,6 +14,7 @@ use crate::cli::json;
 use crate::cli::quantity;
 use crate::cli::settings::{
     DEFAULT_MANIFEST_SUFFIX, DEFAULT_REMOTE_PROGRAM, Labels, ManifestWish, RecordWishes,
+    SelectionWishes,
 };
 use crate::cli::terminal::redacted;
 use crate::failure::Outcome;
@@ -170,6 +171,12 @@ fn remote_log(matches: &ArgMatches) -> Outcome<Option<Vec<u8>>> {
         Some(word) if word.len() > MAX_LABEL => Err(usage("option -R: the path is too long")),
         Some(word) => Ok(Some(word.as_bytes().to_vec())),
     }
+}
+
+/// What a user should know of these wishes.
+pub(super) fn notes(records: &RecordWishes, selection: &SelectionWishes) -> Option<String> {
+    let passes_over = records.job_size && selection.list.is_some();
+    passes_over.then(|| "--precalculate-job-size does not count the sources of a list".to_owned())
 }
 
 /// One word that no shell takes for more than a name or a path.
