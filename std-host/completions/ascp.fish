@@ -39,6 +39,7 @@ complete -c ascp -s W -d 'Token that authorizes the transfer, or a file with it;
 complete -c ascp -l file-crypt -d 'encrypt what is sent, to NAME.aspera-env, or decrypt what is received; ASPERA_SCP_FILEPASS has the passphrase' -r
 complete -c ascp -s C -d 'This is session NODE of COUNT (1 to 128) with the same arguments; each sends its share of the files' -r
 complete -c ascp -l multi-session-threshold -d 'With -C: split files of at least BYTES between the sessions; 0 (default) splits none' -r
+complete -c ascp -s f -d 'Configuration to read instead of aspera.conf' -r
 complete -c ascp -s L -d 'Log to DIR/aspera-scp-transfer.log, renamed at 10 MB or at :SIZE behind DIR; -L- logs to standard error' -r
 complete -c ascp -l file-checksum -d 'Checksum of each file, checked by the other side: md5, sha1, sha-256, sha-384, sha-512 or none' -r
 complete -c ascp -l file-manifest -d 'text: write a list of the files transferred' -r
@@ -72,7 +73,10 @@ complete -c ascp -l preserve-file-owner-uid -d 'Keep owners, by number; the rece
 complete -c ascp -l preserve-file-owner-gid -d 'Keep groups, the same way'
 complete -c ascp -s 6 -d 'Use IPv6'
 complete -c ascp -s T -d 'Do not encrypt the data; same as -c none'
+complete -c ascp -l allow-password-prompt -d 'Ask for the password at the terminal when nothing else logs in'
+complete -c ascp -l ignore-host-key -d 'Take any host key, which is not safe: prefer --check-sshfp, which goes first'
 complete -c ascp -l fail-bad-filepass -d 'Fail where the passphrase does not open a file, instead of keeping it encrypted'
+complete -c ascp -l apply-local-docroot -d 'Local paths are below the docroot of the configuration and cannot leave it; ASPERA_SCP_DOCROOT names another'
 complete -c ascp -s q -d 'No progress display'
 complete -c ascp -s v -d 'Log the steps of connecting and logging in'
 complete -c ascp -s D -d 'Debug log; -DD and -DDD tell more'

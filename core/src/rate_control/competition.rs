@@ -95,6 +95,13 @@ impl Competition {
             .max(self.most_delivered[1])
     }
 
+    /// The session competes with nobody any more; what the path carries stays known.
+    pub(super) const fn give_up(&mut self) {
+        self.shadow = None;
+        self.settling = None;
+        self.standing = Duration::ZERO;
+    }
+
     /// Start-up found that the path carries `capacity`.
     pub(super) fn on_capacity(&mut self, capacity: Option<BitRate>) {
         self.capacity = capacity.unwrap_or(self.capacity);
@@ -373,6 +380,18 @@ mod tests {
             competition.watch(&contest(step * 10, queue_us, false));
         }
         assert!(!competition.is_on());
+    }
+
+    #[test]
+    fn who_gives_up_competes_no_more_and_remembers_the_capacity() {
+        let mut competition = on_known_path();
+        for step in 0..1_000 {
+            competition.watch(&contest(step * 10, 20_000, false));
+        }
+        assert!(competition.is_on());
+        competition.give_up();
+        assert!(!competition.is_on());
+        assert_eq!(competition.capacity(), BitRate(100_000_000));
     }
 
     #[test]

@@ -174,6 +174,9 @@ impl RateController {
     pub fn set_limits(&mut self, limits: RateLimits) {
         let was_fixed = self.limits.policy == RatePolicy::Fixed;
         self.limits = limits;
+        if limits.policy == RatePolicy::Low {
+            self.competition.give_up();
+        }
         if limits.policy == RatePolicy::Fixed {
             self.rate = limits.target;
         } else if was_fixed {
@@ -498,8 +501,17 @@ impl RateController {
         self.jitter
             .floor_us()
             .saturating_add(self.above_floor_us(rate))
-            .max(self.jitter.range_us())
+            .max(self.range_us())
             .min(DELAY_CEILING_US)
+    }
+
+    /// How far the delay rises by itself, slowly. Who gives way to everybody, though it did not before, must not take the queue of
+    /// others for that.
+    fn range_us(&self) -> u64 {
+        match self.limits.policy {
+            RatePolicy::Low => 0,
+            _ => self.jitter.range_us(),
+        }
     }
 
     /// The queue that is aimed for, without what the delay varies by itself.

@@ -206,3 +206,21 @@ fn a_low_session_leaves_the_path_to_others_and_comes_back_when_they_are_gone() {
     let (again, _) = run(&mut controller, &mut path, 10);
     assert!(again > 95_000_000, "{again}");
 }
+
+#[test]
+fn a_session_that_becomes_low_takes_no_queue_of_others_for_delay_that_wanders() {
+    let mut controller = RateController::new(
+        limits(RatePolicy::Fair, 200_000_000),
+        Instant::from_micros(0),
+    );
+    let mut path = path(100_000_000, 0, 100_000);
+    path.wanders_us = 9_000;
+    run(&mut controller, &mut path, 30);
+    assert!(controller.range_us() > 3_000, "{}", controller.range_us());
+    path.wanders_us = 0;
+    path.others_us = 3_000;
+    controller.set_limits(limits(RatePolicy::Low, 200_000_000));
+    assert_eq!(controller.range_us(), 0);
+    let (beside, _) = run(&mut controller, &mut path, 10);
+    assert!(beside < 10_000_000, "{beside}");
+}
