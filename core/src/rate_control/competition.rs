@@ -144,7 +144,8 @@ impl Competition {
         self.peaks[0].max(self.peaks[1])
     }
 
-    fn note_peak(&mut self, contest: &Contest) {
+    /// Remembers what is sent and what arrives, also for who does not compete.
+    pub(super) fn note_peak(&mut self, contest: &Contest) {
         if contest.now.since(self.peaks_since) >= PEAK_SPAN {
             self.peaks = [self.peaks[1], BitRate(0)];
             self.most_delivered = [self.most_delivered[1], BitRate(0)];

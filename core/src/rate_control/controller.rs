@@ -355,8 +355,10 @@ impl RateController {
             return true;
         }
         let queue = self.delay.queue_us();
-        if self.limits.policy != RatePolicy::Low {
-            self.competition.watch(&self.contest(facts, delivery));
+        let contest = self.contest(facts, delivery);
+        match self.limits.policy {
+            RatePolicy::Low => self.competition.note_peak(&contest),
+            _ => self.competition.watch(&contest),
         }
         let looks = self.look_is_due(facts, queue, wanted);
         if looks || self.drain_is_due(facts, queue, wanted) {
