@@ -5,7 +5,6 @@
 //! Source: PROTOCOL.md §2.2, keys 50 to 52 of HELLO, and §6.12; the numbers are those of the public options.
 
 use super::cbor::{DecodeError, Full, MapReader, MapWriter};
-use crate::metadata::ByteRange;
 
 /// Most sessions that share a transfer.
 pub const MOST_NODES: u8 = 128;
@@ -67,13 +66,13 @@ impl Share {
     /// The bytes that this session sends of a file of `size` bytes that is split; `None` if there are fewer pieces
     /// than sessions and it gets none.
     #[must_use]
-    pub fn part_of(self, size: u64) -> Option<ByteRange> {
+    pub fn part_of(self, size: u64) -> Option<core::ops::Range<u64>> {
         let cut_before = |node: u8| {
             let pieces = size.div_ceil(CUT) * u64::from(node) / u64::from(self.count);
             pieces.saturating_mul(CUT).min(size)
         };
         let (start, end) = (cut_before(self.node - 1), cut_before(self.node));
-        (start < end).then_some(ByteRange { start, end })
+        (start < end).then_some(start..end)
     }
 
     /// All sessions of the transfer.

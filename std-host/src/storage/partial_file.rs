@@ -15,8 +15,8 @@ mod decrypting;
 mod existing;
 mod names;
 mod opening;
-mod part;
 mod progress;
+mod split_part;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -46,8 +46,11 @@ impl Splitting {
     /// `Some(None)` if they are, and it gets none.
     #[must_use]
     pub fn part_of(self, size: u64) -> Option<Option<ByteRange>> {
-        (self.from > 0 && size >= self.from && !self.share.is_all())
-            .then(|| self.share.part_of(size))
+        (self.from > 0 && size >= self.from && !self.share.is_all()).then(|| {
+            self.share
+                .part_of(size)
+                .map(|std::ops::Range { start, end }| ByteRange { start, end })
+        })
     }
 }
 

@@ -112,7 +112,8 @@ impl Session {
     }
 
     fn part(&self) -> ByteRange {
-        self.share.part_of(self.source.size()).unwrap()
+        let std::ops::Range { start, end } = self.share.part_of(self.source.size()).unwrap();
+        ByteRange { start, end }
     }
 
     fn record(&self) -> OwnedRecord {
