@@ -70,6 +70,8 @@ pub struct RateController {
     empty_since: Option<Instant>,
     /// Since when the queue is far above its target.
     surge_since: Option<Instant>,
+    /// Much less arrives than the path is known to carry: others use it.
+    shares: bool,
     /// Running mean of the queue while tracking, µs.
     usual_queue_us: u64,
     drained_at: Instant,
@@ -113,6 +115,7 @@ impl RateController {
             velocity_raised: now,
             empty_since: None,
             surge_since: None,
+            shares: false,
             usual_queue_us: 0,
             drained_at: now,
             drained_to: BitRate(0),
@@ -362,13 +365,15 @@ impl RateController {
         }
         let looks = self.look_is_due(facts, queue, wanted);
         if looks || self.drain_is_due(facts, queue, wanted) {
-            self.begin_drain(facts, passing, looks);
+            let joins = self.joins_looks(facts);
+            self.begin_drain(facts, passing, looks || joins);
             return true;
         }
         false
     }
 
     fn track(&mut self, facts: &ReportFacts, delivery: Delivery, arrived: BitRate, demand: Demand) {
+        self.watch_sharing(facts, delivery);
         let queue = self.delay.queue_us();
         let wanted = self.target_delay_us(self.rate);
         // Where hardly a queue shows, a full buffer may have been taken for the path: then loss is ours.
@@ -433,6 +438,16 @@ impl RateController {
             .rate
             .scaled(4 * round_trip - haste * step, 4 * round_trip);
         self.set_rate(rate.min(fastest).max(slowest));
+    }
+
+    /// Whether others use the path, and whether the delay moves by itself meanwhile: who is slow because of that looks the same.
+    fn watch_sharing(&mut self, facts: &ReportFacts, delivery: Delivery) {
+        self.shares = delivery.rate.scaled(4, 3) < self.competition.capacity();
+        if self.shares {
+            let base_age = self.delay.base_age(facts.now);
+            self.jitter
+                .watch_shared(facts.interval, self.delay.base_us(), base_age);
+        }
     }
 
     /// No queue has shown for long although none was drained: what arrives says nothing about what could.
@@ -508,11 +523,12 @@ impl RateController {
     }
 
     /// How far the delay rises by itself, slowly. Who gives way to everybody, though it did not before, must not take the queue of
-    /// others for that.
+    /// others for that, nor must who shares the path: those who took their common queue for noise would all hold what they have.
     fn range_us(&self) -> u64 {
-        match self.limits.policy {
-            RatePolicy::Low => 0,
-            _ => self.jitter.range_us(),
+        if self.limits.policy == RatePolicy::Low || (self.shares && !self.jitter.wanders()) {
+            0
+        } else {
+            self.jitter.range_us()
         }
     }
 

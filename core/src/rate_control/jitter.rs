@@ -12,6 +12,16 @@ pub(super) const LEAST_US: u64 = 500;
 const MOST_US: u64 = 10_000;
 /// Mean and mean deviation forget in this time.
 const MEMORY_US: i64 = 3_000_000;
+/// Delay that wanders by itself deviates from its mean by this part of its mean above the base, in percent, or more: if it moves
+/// evenly, by half. A queue that is drained now and then deviates by less,
+const WANDERS_PERCENT: u64 = 30;
+/// and leaves the base unseen for longer than this.
+const OFTEN: Duration = Duration::from_secs(2);
+/// It must have been so for so long, less the time when it was not. What came before the longest is forgotten.
+const WANDERS_AFTER: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(10);
+/// A longer interval counts as this.
+const LONGEST_STEP: Duration = Duration::from_secs(1);
 /// Delay that moves evenly between nothing and a most: the most by its mean deviation.
 const RANGE_TO_DEVIATION: u64 = 5;
 /// Fractions of a µs that are kept.
@@ -28,6 +38,8 @@ pub(super) struct Jitter {
     deviation: i64,
     /// Delay that stays although less is sent, µs.
     undrained_us: u64,
+    /// How long the delay has come and gone while the path was shared, less how long it has not.
+    wandered: Duration,
 }
 
 impl Jitter {
@@ -66,8 +78,30 @@ impl Jitter {
 
     /// How far the delay rises by itself, slowly, µs: no smaller queue is known to be one.
     pub(super) fn range_us(&self) -> u64 {
-        let deviation_us = u64::try_from(self.deviation / FRACTIONS).unwrap_or(0);
-        self.undrained_us.min(RANGE_TO_DEVIATION * deviation_us)
+        self.undrained_us
+            .min(RANGE_TO_DEVIATION * self.deviation_us())
+    }
+
+    fn deviation_us(&self) -> u64 {
+        u64::try_from(self.deviation / FRACTIONS).unwrap_or(0)
+    }
+
+    /// Takes one interval in which less arrives than the path carries, because of others or because of the delay's own moving.
+    pub(super) fn watch_shared(&mut self, interval: Duration, base_us: i64, base_age: Duration) {
+        let mean_us = self.mean.unwrap_or(0) / FRACTIONS;
+        let level_us = u64::try_from(mean_us.saturating_sub(base_us)).unwrap_or(0);
+        let deviates = self.deviation_us() * 100 >= level_us.saturating_mul(WANDERS_PERCENT);
+        let step = interval.min(LONGEST_STEP);
+        self.wandered = if deviates && base_age < OFTEN {
+            (self.wandered + step).min(LONGEST)
+        } else {
+            self.wandered - step
+        };
+    }
+
+    /// Whether the delay was seen to move by itself where the path seemed to be shared: that was no queue of others.
+    pub(super) fn wanders(&self) -> bool {
+        self.wandered >= WANDERS_AFTER
     }
 
     /// The floor of the target delay, µs.
@@ -129,6 +163,44 @@ mod tests {
         let mut jitter = wandering(400);
         jitter.on_drain(6_000);
         assert!(jitter.range_us() <= 500, "{}", jitter.range_us());
+    }
+
+    /// So many seconds of a delay of `least_us` to `most_us` above the base, which is seen again each `base_each_ms`.
+    fn shared(jitter: &mut Jitter, seconds: u64, (least_us, most_us): (i64, i64), each_ms: u64) {
+        for step in 0..seconds * 100 {
+            let at_ms = step * 10;
+            let wave = (i64::try_from(step % 100).unwrap() - 50).abs();
+            let drained = at_ms % each_ms < 50;
+            let above_us = least_us + (most_us - least_us) * wave / 50;
+            jitter.on_sample(INTERVAL, if drained { 10_000 } else { 10_000 + above_us });
+            jitter.watch_shared(
+                INTERVAL,
+                10_000,
+                Duration::from_micros(at_ms % each_ms * 1_000),
+            );
+        }
+    }
+
+    #[test]
+    fn delay_that_comes_and_goes_often_moves_by_itself() {
+        let mut jitter = Jitter::default();
+        shared(&mut jitter, 1, (0, 8_000), 1_000);
+        assert!(!jitter.wanders());
+        shared(&mut jitter, 4, (0, 8_000), 1_000);
+        assert!(jitter.wanders());
+        // It is forgotten when the delay has become that of a queue.
+        shared(&mut jitter, 20, (4_000, 6_000), 5_000);
+        assert!(!jitter.wanders());
+    }
+
+    #[test]
+    fn a_queue_that_is_drained_now_and_then_does_not_move_by_itself() {
+        let mut jitter = Jitter::default();
+        shared(&mut jitter, 60, (4_000, 6_000), 1_000);
+        assert!(!jitter.wanders());
+        // Neither does one that moves far and leaves the base unseen for long.
+        shared(&mut jitter, 60, (1_000, 20_000), 5_000);
+        assert!(!jitter.wanders());
     }
 
     #[test]

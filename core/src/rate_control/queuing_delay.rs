@@ -16,8 +16,10 @@ pub(super) struct QueuingDelay {
     /// be seen again.
     base: Option<i64>,
     queue_us: u64,
-    /// When the base was last seen.
-    base_seen: Instant,
+    /// The least delay since the base was last looked for, and when one close to it was last seen. All who share a queue see it at the
+    /// same instant, though they may hold different bases.
+    low: Option<i64>,
+    low_seen: Instant,
 }
 
 impl QueuingDelay {
@@ -30,8 +32,10 @@ impl QueuingDelay {
         let base = self.base.map_or(delay_us, |base| base.min(delay_us));
         self.base = Some(base);
         self.queue_us = u64::try_from(self.standing - base).unwrap_or(0);
-        if self.queue_us <= NEAR_US || delay_us <= base {
-            self.base_seen = now;
+        let low = *self.low.get_or_insert(delay_us);
+        if self.queue_us <= NEAR_US || delay_us < low.saturating_add(NEAR_US.cast_signed()) {
+            self.low = Some(low.min(delay_us));
+            self.low_seen = now;
         }
         self.queue_us
     }
@@ -40,7 +44,13 @@ impl QueuingDelay {
     pub(super) fn rebase(&mut self, now: Instant) {
         self.base = Some(self.standing);
         self.queue_us = 0;
-        self.base_seen = now;
+        self.low = self.base;
+        self.low_seen = now;
+    }
+
+    /// The base is looked for: what is seen from now on counts.
+    pub(super) const fn look_anew(&mut self) {
+        self.low = None;
     }
 
     /// What stood in the way is gone, though nothing has told so yet.
@@ -59,9 +69,9 @@ impl QueuingDelay {
         self.base.unwrap_or(0)
     }
 
-    /// How long ago the base was seen.
+    /// How long ago the base, or the least delay since it was last looked for, was seen.
     pub(super) const fn base_age(&self, now: Instant) -> Duration {
-        now.since(self.base_seen)
+        now.since(self.low_seen)
     }
 }
 
@@ -111,6 +121,25 @@ mod tests {
         assert!(delay.base_age(now) >= Duration::from_secs(5));
         delay.on_sample(now, 1_200);
         assert_eq!(delay.base_age(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn after_a_look_the_least_delay_seen_since_makes_the_age() {
+        let at = |ms: u64| Instant::from_micros(ms * 1_000);
+        let mut delay = QueuingDelay::default();
+        delay.on_sample(at(0), 1_000);
+        delay.on_sample(at(3_000), 5_000);
+        delay.on_sample(at(3_010), 5_000);
+        assert_eq!(delay.base_age(at(4_000)), Duration::from_secs(1));
+        delay.look_anew();
+        // A base of 1 ms that cannot be seen again does not make the others wait.
+        delay.on_sample(at(4_000), 4_000);
+        assert_eq!(delay.base_age(at(4_000)), Duration::ZERO);
+        delay.on_sample(at(5_000), 9_000);
+        assert_eq!(delay.base_age(at(5_000)), Duration::from_secs(1));
+        delay.on_sample(at(6_000), 4_400);
+        assert_eq!(delay.base_age(at(6_000)), Duration::ZERO);
+        assert_eq!(delay.base_us(), 1_000);
     }
 
     #[test]

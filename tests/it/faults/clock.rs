@@ -106,11 +106,11 @@ fn an_hour_back_changes_nothing() {
 }
 
 #[test]
-fn the_time_of_day_is_asked_for_log_lines_the_age_of_datagrams_and_files_times_before_now_and_tokens_only()
- {
+fn the_time_of_day_is_asked_for_log_lines_ages_times_before_now_tokens_and_accounts_only() {
     let allowed = [
         "std-host/src/client/growing.rs",
         "std-host/src/client/selecting.rs",
+        "std-host/src/daemon/accounts.rs",
         "std-host/src/logging.rs",
         "std-host/src/logging/timestamp.rs",
         "std-host/src/server/tokens.rs",

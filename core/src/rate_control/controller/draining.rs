@@ -18,6 +18,10 @@ const JOIN_AFTER: Duration = Duration::from_secs(2);
 const FIRST_LOOK_AFTER: Duration = Duration::from_secs(1);
 /// Draining does not find a path to be longer for who gets less than one of so many parts of its capacity: that is the queue of others.
 const PARTS_TO_REBASE: u64 = 4;
+/// `low` comes back to one of so many parts of what it had when others surge.
+const GIVES_WAY_TO: u64 = 3;
+/// No step towards our share after a drain is larger.
+const MOST_STEP_PERMILLE: u64 = 62;
 /// A path that is longer by less than this, µs, starves nobody.
 const LONGER_US: u64 = 2_000;
 /// So many drains in a row that change nothing mean that the path has become longer.
@@ -49,6 +53,9 @@ pub(super) struct Judgement {
 impl RateController {
     /// Empties the queue; `looks` makes sure that the base delay is the path's.
     pub(super) fn begin_drain(&mut self, facts: &ReportFacts, passing: Passing, looks: bool) {
+        if looks {
+            self.delay.look_anew();
+        }
         let drain = Drain::new(&self.view(facts, passing), looks);
         self.judgement = None;
         self.set_rate(drain.rate(facts.round_trip));
@@ -113,7 +120,11 @@ impl RateController {
         let grown = passes > self.drained_to.scaled(5, 4);
         let gives_way =
             self.limits.policy == RatePolicy::Low && self.surge_since.is_some() && !grown;
-        let after = passes.scaled(1, if gives_way { 2 } else { 1 });
+        let after = if gives_way {
+            passes.scaled(1, GIVES_WAY_TO)
+        } else {
+            self.stepped(passes)
+        };
         self.drained_at = facts.now;
         self.drained_to = after;
         self.begin_tracking(facts);
@@ -133,6 +144,29 @@ impl RateController {
             lossy: false,
         });
         self.set_rate(after);
+    }
+
+    /// A drain is the moment to go some way towards our share: afterwards all who share the path begin anew at what they have.
+    pub(super) fn stepped(&self, rate: BitRate) -> BitRate {
+        if !self.shares || self.limits.policy == RatePolicy::Low {
+            return rate;
+        }
+        let wanted = self.target_delay_us(rate).max(1);
+        let usual = self.usual_queue_us;
+        let distance = usual.abs_diff(wanted).min(wanted);
+        let step_permille = (distance * 500 / wanted).min(MOST_STEP_PERMILLE);
+        if wanted > usual {
+            rate.scaled(1_000 + step_permille, 1_000)
+        } else {
+            rate.scaled(1_000 - step_permille, 1_000)
+        }
+    }
+
+    /// Others drain, and the base has not been seen for long: all look for it together.
+    pub(super) fn joins_looks(&self, facts: &ReportFacts) -> bool {
+        self.shares
+            && self.limits.policy != RatePolicy::Low
+            && self.delay.base_age(facts.now) >= JOIN_AFTER
     }
 
     /// While reports tell of a drain little arrived because little was sent, not because the path is full:

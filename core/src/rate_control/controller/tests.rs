@@ -218,9 +218,40 @@ fn a_session_that_becomes_low_takes_no_queue_of_others_for_delay_that_wanders() 
     run(&mut controller, &mut path, 30);
     assert!(controller.range_us() > 3_000, "{}", controller.range_us());
     path.wanders_us = 0;
-    path.others_us = 3_000;
+    // It moves by more than a path that stands still while a drain is judged.
+    path.others_us = 5_000;
     controller.set_limits(limits(RatePolicy::Low, 200_000_000));
     assert_eq!(controller.range_us(), 0);
     let (beside, _) = run(&mut controller, &mut path, 10);
     assert!(beside < 10_000_000, "{beside}");
+}
+
+#[test]
+fn who_shares_the_path_steps_towards_its_share_after_a_drain() {
+    let wishes = limits(RatePolicy::Fair, 200_000_000);
+    let mut controller = RateController::new(wishes, Instant::from_micros(0));
+    let rate = BitRate(10_000_000);
+    let wanted = controller.target_delay_us(rate);
+    controller.usual_queue_us = wanted / 2;
+    assert_eq!(controller.stepped(rate), rate);
+    controller.shares = true;
+    assert_eq!(controller.stepped(rate), BitRate(10_620_000));
+    controller.usual_queue_us = 10 * wanted;
+    assert_eq!(controller.stepped(rate), BitRate(9_380_000));
+    controller.usual_queue_us = wanted;
+    assert_eq!(controller.stepped(rate), rate);
+}
+
+#[test]
+fn who_shares_the_path_takes_no_queue_for_delay_that_wanders() {
+    let wishes = limits(RatePolicy::Fair, 200_000_000);
+    let mut controller = RateController::new(wishes, Instant::from_micros(0));
+    let mut path = path(100_000_000, 0, 100_000);
+    path.wanders_us = 9_000;
+    run(&mut controller, &mut path, 30);
+    controller.shares = false;
+    assert!(controller.range_us() > 3_000, "{}", controller.range_us());
+    controller.shares = true;
+    controller.jitter = Jitter::default();
+    assert_eq!(controller.range_us(), 0);
 }
