@@ -81,7 +81,8 @@ pub(super) fn transfer(
     let attributes = attributes::wishes(matches)?;
     let splitting = sessions::splitting(matches)?;
     sessions::check_together(splitting, &route, &selection, &overwriting, &afterwards)?;
-    sessions::check_split(splitting, &records, &security, &attributes)?;
+    let level = resume_level(matches)?;
+    sessions::check_split(splitting, &records, &security, &attributes, level)?;
     let mut notes = configured.notes.clone();
     notes.extend(overwrite::notes(&overwriting, route.direction));
     notes.extend(attributes::notes(matches));
@@ -103,7 +104,7 @@ pub(super) fn transfer(
         measure,
         policy: policy(matches)?,
         cipher: cipher(matches, &configured)?,
-        resume_level: resume_level(matches)?,
+        resume_level: level,
         overwriting,
         attributes,
         afterwards,

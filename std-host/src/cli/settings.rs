@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::secret::Secret;
 use crate::storage::split_file::Splitting;
+use crate::storage::walk::base_name;
 pub use after_transfer::{AfterTransfer, AfterTransferWishes};
 pub use attributes::{AttributeWishes, Preserve, Store, StoredAttributes, Stores};
 pub use local::LocalWishes;
@@ -245,13 +246,17 @@ impl TransferSettings {
     }
 
     /// The destination is a folder, to be made if it is missing: `-d`, or a list, or a single source that keeps folders
-    /// of its path, or one of several sessions, all of which must find the same.
+    /// of its path or has no name that the destination could take (`.`), or one of several sessions, all of which must
+    /// find the same.
     #[must_use]
     pub fn makes_destination(&self) -> bool {
         let keeps_folders = self.selection.base.is_some() && self.sources.len() == 1;
+        let is_nameless = |source: &Vec<u8>| base_name(source).is_empty();
+        let has_no_name = self.sources.len() == 1 && self.sources.iter().any(is_nameless);
         self.create_destination
             || self.selection.list.is_some()
             || keeps_folders
+            || has_no_name
             || !self.splitting.share.is_all()
     }
 

@@ -3,7 +3,7 @@
 //! Whether a single source takes the destination's name or goes inside it is decided elsewhere from
 //! the [`DestinationFacts`]; here the decision is carried out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fasp_core::fault::Fault;
 use rustix::fs::{FileType, Mode};
@@ -44,6 +44,8 @@ pub struct DestinationTree {
     docroot: Arc<Docroot>,
     base: Vec<u8>,
     placement: Placement,
+    /// The name whose place the destination takes.
+    replaced: OnceLock<Vec<u8>>,
     keeps_links_inside: bool,
     /// What a name at the destination must keep of that of its source.
     kept_suffix: Vec<u8>,
@@ -94,6 +96,7 @@ impl DestinationTree {
             docroot,
             base,
             placement,
+            replaced: OnceLock::new(),
             modes: CreateModes::default(),
             kept_suffix: Vec::new(),
         }
@@ -182,9 +185,16 @@ impl DestinationTree {
     /// # Errors
     ///
     /// [`Fault::OutsideDocroot`] for a path that is absolute, empty or has a component that is empty,
-    /// `.`, `..` or holds a NUL; [`Fault::FilePathTooLong`] for a component over 255 bytes.
+    /// `.`, `..` or holds a NUL; [`Fault::FilePathTooLong`] for a component over 255 bytes; [`Fault::Protocol`] for
+    /// a second name that would have to take the place of the destination, where they would replace one another.
     pub fn locate(&self, path: &[u8]) -> Outcome<Vec<u8>> {
         check_record_path(path)?;
+        if self.placement == Placement::Rename {
+            let first = path.split(|byte| *byte == b'/').next().unwrap_or_default();
+            if self.replaced.get_or_init(|| first.to_vec()) != first {
+                return Err(named(path, Fault::Protocol));
+            }
+        }
         let below = match self.placement {
             Placement::Into => path,
             Placement::Rename => match path.iter().position(|byte| *byte == b'/') {
@@ -343,6 +353,11 @@ mod tests {
         assert_eq!(rename.locate(b"x/y/z").unwrap(), b"d/f/y/z");
         assert!(rename.holds(b"d/f/y") && rename.holds(b"d/f"));
         assert!(!rename.holds(b"d") && !rename.holds(b"d/ff"));
+        assert_eq!(
+            rename.locate(b"y/z").unwrap_err().fault,
+            Fault::Protocol,
+            "another source would lie in the same place"
+        );
     }
 
     #[test]

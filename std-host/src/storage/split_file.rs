@@ -19,10 +19,11 @@ use std::os::fd::OwnedFd;
 use fasp_core::control::{MOST_NODES, Share};
 use fasp_core::fault::Fault;
 use fasp_core::metadata::ByteRange;
-use rustix::fs::{Mode, OFlags};
+use fasp_core::overwrite::Attributes;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::attributes::Fingerprint;
+use super::attributes::{Fingerprint, modified_ns, size_of_file};
 use super::control_file::{ControlFile, is_named};
 use super::disk;
 use super::disk_fault::{shown, write_failure};
@@ -59,6 +60,15 @@ impl Splitting {
 pub(super) struct Common {
     pub(super) file: OwnedFd,
     pub(super) facts: Fingerprint,
+}
+
+/// What a session finds that wants a part.
+#[derive(Debug)]
+pub(super) enum Entered {
+    /// The common file.
+    Part(Common),
+    /// Meanwhile the file got its name, or another one was put there or taken away: this is there now.
+    Changed(Option<Attributes>),
 }
 
 /// What it means that a part is on the disk.
@@ -129,19 +139,30 @@ impl SplitFile {
     }
 
     /// Takes the part, in the common file that is there or a new one. Unless it `keeps` what is there, the part counts
-    /// as not received.
+    /// as not received. A new one is begun only if the file itself is still as it was `seen`.
     ///
     /// # Errors
     ///
     /// That another session is at the part or receives another state of the source, or that parts were thrown away
     /// that other sessions have delivered.
-    pub(super) fn enter(&mut self, folder: &OwnedFd, mode: Mode, keeps: bool) -> Outcome<Common> {
+    pub(super) fn enter(
+        &mut self,
+        folder: &OwnedFd,
+        mode: Mode,
+        keeps: bool,
+        seen: Option<Attributes>,
+    ) -> Outcome<Entered> {
         let waiting = locking::Waiting::begin();
         loop {
             let mut locked = self.lock(folder, &waiting)?;
             if let Some(hold) = self.try_hold(folder)? {
+                let now = present(folder, &self.name);
+                if locked.plan.is_none() && now != seen {
+                    return Ok(Entered::Changed(now));
+                }
                 self.hold = Some(hold);
-                return self.enter_held(folder, &mut locked, mode, keeps);
+                let common = self.enter_held(folder, &mut locked, mode, keeps)?;
+                return Ok(Entered::Part(common));
             }
             drop(locked);
             if !waiting.goes_on() {
@@ -179,7 +200,15 @@ impl SplitFile {
                     return Err(self.failure(&text));
                 }
             }
-            (None, _) => self.throw_away(folder, locked)?,
+            (None, _) => {
+                // Between plans there is no common file: it goes first, and comes last.
+                if exists(folder, &self.stem) {
+                    self.remove_all(folder);
+                    let name = shown(&self.stem);
+                    return Err(self.failure(&format!("{name} is of somebody else; move it away")));
+                }
+                self.throw_away(folder, locked)?;
+            }
         }
         self.begin(folder, locked, mode)
             .map_err(|error| write_failure(&self.path, error))
@@ -192,6 +221,13 @@ impl SplitFile {
         locked: &mut Locked,
         mode: Mode,
     ) -> Result<Common, Errno> {
+        // A plan without a common file: whoever finds one later knows that it is ours.
+        locked.save(Plan {
+            source: self.source,
+            set: [0; 16],
+            inode: 0,
+            durable: 0,
+        })?;
         let file = disk::create(folder, &self.stem, mode)?;
         disk::set_length(&file, self.source.size)?;
         let facts = Fingerprint::of(&rustix::fs::fstat(&file)?);
@@ -261,19 +297,31 @@ impl SplitFile {
         needed.all(|share| plan.has(share.node()))
     }
 
-    /// Removes what is left of an earlier set; the plan goes first, and surely.
+    /// Removes what is left of an earlier set; first it counts for nothing, and surely, and the plan goes last.
     fn throw_away(&self, folder: &OwnedFd, locked: &mut Locked) -> Outcome<()> {
-        let outcome = locked.clear().and_then(|()| {
+        let outcome = match locked.plan {
+            Some(plan) => locked.save(Plan {
+                set: [0; 16],
+                inode: 0,
+                durable: 0,
+                ..plan
+            }),
+            None => Ok(()),
+        };
+        let outcome = outcome.and_then(|()| {
             for node in 1..=MOST_NODES {
                 ControlFile::remove(folder, &self.notes_of(node));
                 if node != self.share.node() {
-                    remove(folder, &self.lock_of(node));
+                    remove_lock(folder, &self.lock_of(node));
                 }
             }
-            match disk::unlink(folder, &self.stem) {
-                Ok(()) | Err(Errno::NOENT) => disk::sync_names(folder),
-                Err(error) => Err(error),
+            if locked.plan.is_some() {
+                match disk::unlink(folder, &self.stem) {
+                    Ok(()) | Err(Errno::NOENT) => disk::sync_names(folder)?,
+                    Err(error) => return Err(error),
+                }
             }
+            locked.clear()
         });
         outcome.map_err(|error| write_failure(&self.path, error))
     }
@@ -381,7 +429,7 @@ impl SplitFile {
             && !exists(folder, &self.stem)
             && self.throw_away(folder, &mut locked).is_ok()
         {
-            remove(folder, &self.lock_of(self.share.node()));
+            remove_lock(folder, &self.lock_of(self.share.node()));
             remove(folder, &self.plan_name());
         }
     }
@@ -390,7 +438,7 @@ impl SplitFile {
     pub(super) fn remove_all(&self, folder: &OwnedFd) {
         for node in 1..=MOST_NODES {
             ControlFile::remove(folder, &self.notes_of(node));
-            remove(folder, &self.lock_of(node));
+            remove_lock(folder, &self.lock_of(node));
         }
         remove(folder, &self.plan_name());
     }
@@ -445,6 +493,24 @@ fn remove(folder: &OwnedFd, name: &[u8]) {
     let _ = disk::unlink(folder, name);
 }
 
+/// Locks are empty: anything else is of somebody else.
+fn remove_lock(folder: &OwnedFd, name: &[u8]) {
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+    if stat.is_ok_and(|stat| stat.st_size == 0 && Fingerprint::of(&stat).regular) {
+        remove(folder, name);
+    }
+}
+
+/// What has the name of the file itself.
+fn present(folder: &OwnedFd, name: &[u8]) -> Option<Attributes> {
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let is_regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    is_regular.then(|| Attributes {
+        size: size_of_file(&stat),
+        modified_ns: modified_ns(&stat),
+    })
+}
+
 fn exists(folder: &OwnedFd, name: &[u8]) -> bool {
-    rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }

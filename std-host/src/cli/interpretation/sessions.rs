@@ -69,9 +69,13 @@ pub(super) fn check_split(
     records: &RecordWishes,
     security: &SecurityWishes,
     attributes: &AttributeWishes,
+    level: u8,
 ) -> Outcome<()> {
+    let whole = "no session can tell whether a complete file is another one";
     let keeps = |(here, there): (Store, Store)| here != Store::None || there != Store::None;
     for (is_wished, option, why) in [
+        (level == 2, "-k 2", whole),
+        (level == 3, "-k 3", whole),
         (
             records.checksum.is_some(),
             "--file-checksum",

@@ -88,6 +88,8 @@ fn a_threshold_is_read_and_what_needs_whole_files_is_refused_with_it() {
         assert_eq!(read.splitting.from, from, "{options}");
     }
     for option in [
+        "-k 2",
+        "-k 3",
         "--file-checksum=md5",
         "--remove-after-transfer",
         "--move-after-transfer=/a",
@@ -97,7 +99,10 @@ fn a_threshold_is_read_and_what_needs_whole_files_is_refused_with_it() {
         "--file-manifest=text --file-manifest-path=/m",
     ] {
         let line = format!("-C 1:2 --multi-session-threshold=5M {option} f h:d");
-        let name = option.split(['=', ' ']).next().unwrap();
+        let name = match option {
+            "-k 2" | "-k 3" => option,
+            _ => option.split(['=', ' ']).next().unwrap(),
+        };
         let expected = format!("option --multi-session-threshold does not go with {name}: ");
         let text = refusal(&line);
         assert!(text.starts_with(&expected), "{line}: {text}");

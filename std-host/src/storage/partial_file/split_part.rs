@@ -20,7 +20,7 @@ use crate::storage::disk;
 use crate::storage::disk_fault::{named, shown, write_failure};
 use crate::storage::folders::{Claim, Folders, Place};
 use crate::storage::hash_tree::{HashTree, LEAF_BYTES};
-use crate::storage::split_file::{Durable, SourceState, SplitFile};
+use crate::storage::split_file::{Durable, Entered, SourceState, SplitFile};
 use crate::storage::write_behind::{OwnedRecord, Shared, WriteConfig, lock as guard};
 
 impl PartialFile {
@@ -85,15 +85,21 @@ impl PartialFile {
             size: split.size(),
             modified_ns: self.modified_ns,
         };
-        let present = overwrite::Present {
-            complete,
-            partial: false,
+        let mut complete = complete;
+        let common = loop {
+            let present = overwrite::Present {
+                complete,
+                partial: false,
+            };
+            if overwrite::decide(rule, level, source, present) == Verdict::Skip {
+                split.clear_leftover(&folder);
+                return Ok(Decision::Skip);
+            }
+            match split.enter(&folder, mode, keeps, complete)? {
+                Entered::Part(common) => break common,
+                Entered::Changed(now) => complete = now,
+            }
         };
-        if overwrite::decide(rule, level, source, present) == Verdict::Skip {
-            split.clear_leftover(&folder);
-            return Ok(Decision::Skip);
-        }
-        let common = split.enter(&folder, mode, keeps)?;
         let notes = match &self.resume {
             Some(resume) if keeps => guard(&resume.control).load(
                 &folder,

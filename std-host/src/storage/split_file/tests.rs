@@ -18,7 +18,7 @@ use fasp_core::metadata::{ByteRange, ObjectKind};
 use fasp_core::selection::links::LinkTreatment;
 use fasp_core::units::ObjectId;
 
-use super::Splitting;
+use super::{Entered, SourceState, SplitFile, Splitting};
 use crate::failure::Failure;
 use crate::storage::attributes::Preserve;
 use crate::storage::destination_tree::{DestinationTree, Placement};
@@ -475,6 +475,56 @@ fn a_part_that_is_not_the_sessions_is_an_error_of_the_protocol() {
         assert_eq!(session.open_as(record).unwrap_err().fault, Fault::Protocol);
     }
     assert_eq!(names(folder.path()), BTreeSet::new());
+}
+
+#[test]
+fn files_of_the_users_with_such_names_stay() {
+    let source = Source::new(13, 2 * CUT, 9);
+    let folder = scratch();
+    for name in ["f.ascp-parts", "f.ascp-parts.1", "f.ascp-parts.2"] {
+        fs::write(folder.path().join(name), name).unwrap();
+    }
+    let mine = names(folder.path());
+    for node in [1, 2] {
+        let refused = Session::new(folder.path(), (node, 2), 1, &source).open();
+        let text = refused.unwrap_err().text;
+        assert!(text.contains("f.ascp-parts is of somebody else"), "{text}");
+        assert_eq!(names(folder.path()), mine);
+    }
+    fs::remove_file(folder.path().join("f.ascp-parts")).unwrap();
+    for node in [1, 2] {
+        Session::new(folder.path(), (node, 2), 1, &source)
+            .run()
+            .unwrap();
+    }
+    assert!(fs::read(folder.path().join("f")).unwrap() == source.bytes);
+    for name in ["f.ascp-parts.1", "f.ascp-parts.2"] {
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), name.as_bytes());
+    }
+}
+
+#[test]
+fn who_waited_while_the_file_was_completed_begins_nothing_new() {
+    let folder = scratch();
+    let path = folder.path();
+    fs::write(path.join("f"), "complete").unwrap();
+    let state = SourceState {
+        size: 2 * CUT,
+        modified_ns: 1,
+        changed_ns: 2,
+        count: 2,
+    };
+    let share = Share::new(2, 2).unwrap();
+    let mut late = SplitFile::new(b"f".to_vec(), b"f", share, state);
+    let docroot = Docroot::confined(path).unwrap();
+    let handle = docroot.directory(b".").unwrap();
+    let found = late.enter(&handle, 0o600.into(), true, None).unwrap();
+    let Entered::Changed(Some(now)) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(now.size, 8);
+    late.clear_leftover(&handle);
+    assert_eq!(names(path), BTreeSet::from(["f".to_owned()]));
 }
 
 #[test]
