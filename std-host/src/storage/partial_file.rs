@@ -442,7 +442,8 @@ impl PartialFile {
             self.file = None;
             return;
         }
-        self.file = None;
+        // Its lock ends with the handle: whoever takes the file over before its name is gone would lose it.
+        let _locked = self.file.take();
         let Ok(folder) = folders.open(&self.folder_path) else {
             return;
         };
