@@ -20,6 +20,7 @@ mod tests;
 mod trunks;
 mod value;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use fasp_core::fault::Fault;
@@ -125,13 +126,15 @@ impl Configuration {
 }
 
 fn read_text(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path)
-        .map_err(|error| error.to_string())?
-        .len();
-    if length > MOST_BYTES {
-        return Err(format!("it has {length} bytes, more than {MOST_BYTES}"));
+    let mut text = String::new();
+    // Bounded while it is read: a pipe or a device does not say how much will come.
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text))
+        .map_err(|error| error.to_string())?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MOST_BYTES) {
+        return Err(format!("it has more than {MOST_BYTES} bytes"));
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    Ok(text)
 }
 
 fn bad(text: String) -> Failure {

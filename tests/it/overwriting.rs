@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fasp_tests::client::Outcome;
+use fasp_tests::client::{Ascp, Outcome};
 use fasp_tests::tree;
 
 use crate::site::{Site, bodies};
@@ -213,6 +213,35 @@ fn a_download_has_the_suffix_of_the_users_until_it_is_complete(site: &Site) {
     assert!(run.err().contains(note), "{}", run.err());
 }
 
+/// The folders of a transfer that goes up or down.
+struct Sides {
+    here: PathBuf,
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Sides {
+    fn of(site: &Site, world: &str, upload: bool) -> Self {
+        let (here, there) = (site.world.local(world), site.world.remote(world));
+        let (from, to) = if upload {
+            (here.clone(), there)
+        } else {
+            (there, here.clone())
+        };
+        Self { here, from, to }
+    }
+
+    /// Transfers `m`, whose name on this side is the first of `names` in an upload and the second in a download.
+    fn run(site: &Site, ascp: Ascp, world: &str, upload: bool, names: [&str; 2]) -> Outcome {
+        let remote = site.server.at(format!("{world}/m"));
+        if upload {
+            ascp.arg(names[0]).arg(remote).run()
+        } else {
+            ascp.arg(remote).arg(names[1]).run()
+        }
+    }
+}
+
 /// `from/m` and what of it `to/m` had before.
 fn grow_mirror(from: &Path, to: &Path) {
     for (seed, name) in (1..).zip(["m/a", "m/sub/b", "m/new/c"]) {
@@ -229,13 +258,8 @@ fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
     for (number, upload) in [true, false].into_iter().enumerate() {
         for there_before in [true, false] {
             let world = format!("del{number}{there_before}");
-            let (here, there) = (site.world.local(&world), site.world.remote(&world));
-            let (from, to) = if upload {
-                (&here, &there)
-            } else {
-                (&there, &here)
-            };
-            grow_mirror(from, to);
+            let Sides { here, from, to } = Sides::of(site, &world, upload);
+            grow_mirror(&from, &to);
             if !there_before {
                 fs::remove_dir_all(to.join("m")).unwrap();
             }
@@ -245,12 +269,7 @@ fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
                 _ => "--delete-before",
             };
             let ascp = site.ascp().args([option, "-L-", "-k1"]).current_dir(&here);
-            let remote = site.server.at(format!("{world}/m"));
-            let run = if upload {
-                ascp.arg("m/").arg(remote).run()
-            } else {
-                ascp.arg(remote).arg("./m").run()
-            };
+            let run = Sides::run(site, ascp, &world, upload, ["m/", "./m"]);
             run.succeeded();
             tree::assert_same(&from.join("m"), &to.join("m"));
             assert!(to.join("outside").exists());
@@ -263,13 +282,8 @@ fn what_the_source_has_not_is_deleted_first_both_ways(site: &Site) {
 fn what_rules_and_times_leave_out_is_spared_as_by_others(site: &Site) {
     for upload in [true, false] {
         let world = format!("spared{upload}");
-        let (here, there) = (site.world.local(&world), site.world.remote(&world));
-        let (from, to) = if upload {
-            (&here, &there)
-        } else {
-            (&there, &here)
-        };
-        grow_mirror(from, to);
+        let Sides { here, from, to } = Sides::of(site, &world, upload);
+        grow_mirror(&from, &to);
         tree::write_file(&from.join("m/both.log"), 1, 500);
         tree::write_file(&to.join("m/both.log"), 2, 600);
         tree::write_file(&to.join("m/sub/kept.log"), 3, 600);
@@ -282,12 +296,7 @@ fn what_rules_and_times_leave_out_is_spared_as_by_others(site: &Site) {
         ];
         let ascp = site.ascp().arg("--delete-before-transfer").args(options);
         let ascp = ascp.arg("-L-").current_dir(&here);
-        let remote = site.server.at(format!("{world}/m"));
-        let run = if upload {
-            ascp.arg("m").arg(remote).run()
-        } else {
-            ascp.arg(remote).arg("m").run()
-        };
+        let run = Sides::run(site, ascp, &world, upload, ["m", "m"]);
         run.succeeded();
         // Rules protect what they match; times only say what is sent, and every file here is too new for that.
         for (name, stays) in [
@@ -310,24 +319,14 @@ fn what_rules_and_times_leave_out_is_spared_as_by_others(site: &Site) {
 fn nothing_is_deleted_for_a_source_that_cannot_be_read_wholly(site: &Site) {
     for upload in [true, false] {
         let world = format!("broken{upload}");
-        let (here, there) = (site.world.local(&world), site.world.remote(&world));
-        let (from, to) = if upload {
-            (&here, &there)
-        } else {
-            (&there, &here)
-        };
-        grow_mirror(from, to);
+        let Sides { here, from, to } = Sides::of(site, &world, upload);
+        grow_mirror(&from, &to);
         std::os::unix::fs::symlink("nowhere", from.join("m/dangling")).unwrap();
         let ascp = site
             .ascp()
             .arg("--delete-before-transfer")
             .current_dir(&here);
-        let remote = site.server.at(format!("{world}/m"));
-        let run = if upload {
-            ascp.arg("m").arg(remote).run()
-        } else {
-            ascp.arg(remote).arg("m").run()
-        };
+        let run = Sides::run(site, ascp, &world, upload, ["m", "m"]);
         run.failed_with(&["nothing was deleted"]);
         tree::assert_same(&from.join("m/new/c"), &to.join("m/new/c"));
         for left in ["m/sub/gone", "m/gone/deep/x", "m/.hidden", "m/empty"] {

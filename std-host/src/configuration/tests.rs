@@ -326,3 +326,9 @@ fn top_level_logging_holds_where_nothing_nearer_says_otherwise() {
     );
     assert!(read("<logging><log_setting><level>loud</level></log_setting></logging>").is_err());
 }
+
+#[test]
+fn a_file_without_an_end_is_not_read_for_ever() {
+    let failure = Configuration::read(std::path::Path::new("/dev/zero")).unwrap_err();
+    assert!(failure.text.contains("it has more than"), "{failure:?}");
+}
